@@ -1,0 +1,14 @@
+"""A replication of APG: Adaptive Parameter Generation Network for Click-Through Rate Prediction (NeurIPS 2022).
+
+Where to look:
+
+- ``config``: what one run is. ``suites``: which runs a table of the paper needs, and the verdict rule.
+- ``data``: prepared data sets, splits. ``metrics``: AUC and logloss.
+- ``nn``: the APG layer (``nn.apg``), its conditions, the static layer, the embedding.
+- ``models``: the backbones; none of them knows of APG, dense layers are injected.
+- ``train``: one run, RunConfig → result. ``run``: suites → runs → rows in the store.
+- ``store``: rows of ``results/``. ``paper``: the numbers that the paper prints. ``report``: tables, figures, verdicts.
+- ``notebooks``: executes the notebooks for the book.
+
+Importing this package, or anything that only reads results, does not import torch.
+"""

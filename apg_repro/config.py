@@ -1,0 +1,81 @@
+"""What one run is: every choice that can change its numbers, and nothing else."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+Version = Literal["base", "v1", "v2", "v3", "v4", "v5"]
+Init = Literal["static_start", "glorot"]
+Profile = Literal["quick", "full"]
+
+
+class UserError(Exception):
+    """A mistake that the user can mend; its text says how. The command line prints it without a traceback."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One training run. Frozen and keyword-only, so that a typing error fails at once.
+
+    The defaults are the paper's (Appendix B.3) where it states one. ``variant`` is the name of the paper's
+    row that the run answers; ``version`` is what is computed. They differ where the paper's v2 is run as v3,
+    the same function at a fraction of the cost (Section 3.2, Eq. 4).
+    """
+
+    suite: str  # the table or figure, "table4"
+    dataset: str
+    variant: str  # the paper's row, "v2"
+    seed: int
+    profile: Profile = "full"
+    features: str = "default"  # which columns the model sees: a key of the data set's manifest
+    rows: int | None = None  # a random sample of so many rows; None: all
+    backbone: str = "WDL"
+    version: Version = "base"
+    condition: str = "self"  # "self" or the name of a field (group-wise)
+    rank: int | None = None  # K
+    over: int | None = None  # P, v5 only
+    generator_layers: int = 1
+    init: Init = "static_start"
+    d_embedding: int = 32
+    hidden: tuple[int, ...] = (256, 128, 64)
+    learning_rate: float = 0.005
+    batch_size: int = 1024
+    clip_norm: float | None = 1.0  # the safeguard; None switches it off
+    max_epochs: int = 20
+    patience: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        if self.version not in get_args(Version):
+            raise UserError(f"version {self.version!r} is unknown; choose one of {', '.join(get_args(Version))}")
+        if self.init not in get_args(Init):
+            raise UserError(f"init {self.init!r} is unknown; choose one of {', '.join(get_args(Init))}")
+        if self.version in ("v2", "v3", "v4", "v5") and self.rank is None:
+            raise UserError(f"version {self.version} needs a rank K")
+        if self.version == "v5" and self.over is None:
+            raise UserError("version v5 needs a width P (over)")
+        if self.max_epochs < 1 or self.patience < 1 or self.batch_size < 1:
+            raise UserError("max_epochs, patience and batch_size must be at least 1")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The configuration as JSON-ready values, in declaration order."""
+        return dataclasses.asdict(self) | {"hidden": list(self.hidden)}
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits that name this configuration: the store holds each at most once."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "RunConfig":
+        """The inverse of ``as_dict``.
+
+        Raises:
+            UserError: a key is not a field of RunConfig.
+        """
+        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
+        if unknown:
+            raise UserError(f"unknown configuration keys: {', '.join(unknown)}")
+        return cls(**values)

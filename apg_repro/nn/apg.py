@@ -1,0 +1,240 @@
+"""The paper's layer: dense layers whose weights are generated for every instance (Sections 3.1 and 3.2).
+
+Each class is one version and is called as a static dense layer is, with (x, z): x the layer's input, z the
+instance's condition. With ``d_condition=None`` the layer is *self-wise* (Section 3.1.1): its condition is x.
+
+Every layer adds a bias b that all instances share; the paper does not mention biases.
+
+Initialisation (the paper is silent). ``static_start``: the last layer of G starts with weights of 0, and its
+bias is the weight matrix, or the factors, that a static layer would start with; S starts as the identity. So
+every version starts as a static layer, whatever z is, and learns from there how to depend on z. Factors start
+Glorot-uniform where one matrix stands alone (v1) and with variance 1 / inputs where they multiply, which keeps
+the scale of x. ``glorot``: every weight matrix of the layer, G's included, starts Glorot-uniform and every
+bias at 0, the default of most frameworks; at the paper's learning rate it can diverge (see the page on deviations).
+
+Shapes: B batch, I inputs (the paper's M), O outputs (N), D size of the condition, K rank, P width of the
+over-parameterisation.
+"""
+
+from abc import ABC, abstractmethod
+from math import sqrt
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import nn
+
+from apg_repro.config import Init
+
+Input = Float[torch.Tensor, "B I"]
+Output = Float[torch.Tensor, "B O"]
+Condition = Float[torch.Tensor, "B D"] | None
+
+
+class Generator(nn.Module):
+    """G: an MLP from the condition to ``n_outputs`` generated parameters (Eq. 1); one layer by default.
+
+    Layers before the last have ``d_hidden`` units and ReLU (the paper gives neither; 32 and ReLU here).
+    """
+
+    def __init__(self, d_condition: int, n_outputs: int, layers: int = 1, d_hidden: int = 32) -> None:
+        super().__init__()
+        sizes = [d_condition, *[d_hidden] * (layers - 1)]
+        self.hidden = nn.ModuleList(nn.Linear(i, o) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
+        self.last = nn.Linear(sizes[-1], n_outputs)
+
+    def start(self, init: Init, start: Float[torch.Tensor, " n"]) -> None:
+        """Initialises G so that it first generates ``start`` for every z (``static_start``), or Glorot."""
+        for linear in [*self.hidden, self.last]:
+            nn.init.xavier_uniform_(linear.weight)
+            nn.init.zeros_(linear.bias)
+        if init == "static_start":
+            nn.init.zeros_(self.last.weight)
+            with torch.no_grad():
+                self.last.bias.copy_(start)
+
+    def forward(self, z: Float[torch.Tensor, "B D"]) -> Float[torch.Tensor, "B n"]:
+        for linear in self.hidden:
+            z = F.relu(linear(z))
+        return self.last(z)
+
+
+class ApgLayer(nn.Module, ABC):
+    """What the five versions share: sizes, the generator, the bias, self-wise conditions.
+
+    Args:
+        d_in: I. d_out: O.
+        n_generated: how many parameters G makes for an instance.
+        d_condition: D, or None for a self-wise layer (then D = I).
+        layers: layers of G.
+        init: see the module's docstring.
+    """
+
+    def __init__(
+        self, d_in: int, d_out: int, n_generated: int, d_condition: int | None, layers: int, init: Init
+    ) -> None:
+        super().__init__()
+        self.d_in, self.d_out, self.d_condition, self.init = d_in, d_out, d_condition, init
+        self.generator = Generator(d_in if d_condition is None else d_condition, n_generated, layers)
+        self.bias = nn.Parameter(torch.empty(d_out))
+
+    def generated(self, x: Input, z: Condition) -> Float[torch.Tensor, "B n"]:
+        """G(z); the condition of a self-wise layer is x."""
+        if self.d_condition is None:
+            return self.generator(x)
+        if z is None:
+            raise ValueError("this layer was built for a condition of size D, but called without one")
+        return self.generator(z)
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.bias)
+        with torch.no_grad():
+            self.generator.start(self.init, self.start())
+
+    @abstractmethod
+    def start(self) -> Float[torch.Tensor, " n"]:
+        """The generated parameters, flat, of a static layer at its start; initialises the shared ones too."""
+
+    @abstractmethod
+    def forward(self, x: Input, z: Condition) -> Output: ...
+
+
+class ApgV1(ApgLayer):
+    """y = W_i x + b,  W_i = reshape(G(z_i))    (Eq. 1 and 2: the basic model)."""
+
+    def __init__(
+        self, d_in: int, d_out: int, *, d_condition: int | None, layers: int = 1, init: Init = "static_start"
+    ) -> None:
+        super().__init__(d_in, d_out, d_out * d_in, d_condition, layers, init)
+
+    def start(self) -> Float[torch.Tensor, " n"]:
+        return nn.init.xavier_uniform_(torch.empty(self.d_out, self.d_in)).flatten()
+
+    def forward(self, x: Input, z: Condition) -> Output:
+        w = self.generated(x, z).view(-1, self.d_out, self.d_in)  # (B, O, I)
+        return torch.einsum("boi,bi->bo", w, x) + self.bias
+
+
+class ApgV2(ApgLayer):
+    """y = (U_i S_i V_i) x + b,  U_i, S_i, V_i = reshape(G(z_i)), the product formed first    (Eq. 3)."""
+
+    def __init__(
+        self, d_in: int, d_out: int, *, rank: int, d_condition: int | None, layers: int = 1,
+        init: Init = "static_start",
+    ) -> None:  # fmt: skip
+        super().__init__(d_in, d_out, d_out * rank + rank * rank + rank * d_in, d_condition, layers, init)
+        self.rank = rank
+
+    def start(self) -> Float[torch.Tensor, " n"]:
+        u = nn.init.normal_(torch.empty(self.d_out, self.rank), std=sqrt(1 / self.rank))
+        v = nn.init.normal_(torch.empty(self.rank, self.d_in), std=sqrt(1 / self.d_in))
+        return torch.cat([u.flatten(), torch.eye(self.rank).flatten(), v.flatten()])
+
+    def factors(
+        self, x: Input, z: Condition
+    ) -> tuple[Float[torch.Tensor, "B O K"], Float[torch.Tensor, "B K K"], Float[torch.Tensor, "B K I"]]:
+        """U_i, S_i and V_i."""
+        o, k, i = self.d_out, self.rank, self.d_in
+        u, s, v = self.generated(x, z).split([o * k, k * k, k * i], dim=1)
+        return u.reshape(-1, o, k), s.reshape(-1, k, k), v.reshape(-1, k, i)
+
+    def forward(self, x: Input, z: Condition) -> Output:
+        u, s, v = self.factors(x, z)
+        w = u @ s @ v  # (B, O, I)
+        return torch.einsum("boi,bi->bo", w, x) + self.bias
+
+
+class ApgV3(ApgV2):
+    """y = U_i (S_i (V_i x)) + b: v2's function, the product never formed    (Eq. 4, decomposed feed-forwarding)."""
+
+    def forward(self, x: Input, z: Condition) -> Output:
+        u, s, v = self.factors(x, z)
+        h = torch.einsum("bki,bi->bk", v, x)
+        return torch.einsum("bok,bk->bo", u, apply_per_instance(s, h)) + self.bias
+
+
+class ApgV4(ApgLayer):
+    """y = U (S_i (V x)) + b,  S_i = reshape(G(z_i)); U and V are shared by all instances    (Eq. 5 and 6)."""
+
+    def __init__(
+        self, d_in: int, d_out: int, *, rank: int, d_condition: int | None, layers: int = 1,
+        init: Init = "static_start",
+    ) -> None:  # fmt: skip
+        super().__init__(d_in, d_out, rank * rank, d_condition, layers, init)
+        self.rank = rank
+        self.u = nn.Parameter(torch.empty(d_out, rank))
+        self.v = nn.Parameter(torch.empty(rank, d_in))
+
+    def start(self) -> Float[torch.Tensor, " n"]:
+        for factor in (self.u, self.v):
+            start_factor(factor, self.init)
+        return torch.eye(self.rank).flatten()
+
+    def forward(self, x: Input, z: Condition) -> Output:
+        s = self.generated(x, z).view(-1, self.rank, self.rank)  # (B, K, K)
+        return F.linear(apply_per_instance(s, F.linear(x, self.v)), self.u, self.bias)
+
+
+class ApgV5(ApgLayer):
+    """y = U (S_i (V x)) + b with U = U^l U^r and V = V^l V^r    (Eq. 7, over-parameterisation).
+
+    The products do not depend on the instance, so they are formed once a batch; ``fold`` forms them for good.
+    """
+
+    def __init__(
+        self, d_in: int, d_out: int, *, rank: int, over: int, d_condition: int | None, layers: int = 1,
+        init: Init = "static_start",
+    ) -> None:  # fmt: skip
+        super().__init__(d_in, d_out, rank * rank, d_condition, layers, init)
+        self.rank, self.over, self.layers = rank, over, layers
+        self.u_left = nn.Parameter(torch.empty(d_out, over))
+        self.u_right = nn.Parameter(torch.empty(over, rank))
+        self.v_left = nn.Parameter(torch.empty(rank, over))
+        self.v_right = nn.Parameter(torch.empty(over, d_in))
+
+    def start(self) -> Float[torch.Tensor, " n"]:
+        for factor in (self.u_left, self.u_right, self.v_left, self.v_right):
+            start_factor(factor, self.init)
+        return torch.eye(self.rank).flatten()
+
+    def forward(self, x: Input, z: Condition) -> Output:
+        s = self.generated(x, z).view(-1, self.rank, self.rank)  # (B, K, K)
+        h = F.linear(x, self.v_left @ self.v_right)
+        return F.linear(apply_per_instance(s, h), self.u_left @ self.u_right, self.bias)
+
+    @torch.no_grad()
+    def fold(self) -> ApgV4:
+        """The v4 layer that computes the same function, U and V multiplied out ("no additional inference cost")."""
+        folded = ApgV4(
+            self.d_in, self.d_out, rank=self.rank, d_condition=self.d_condition, layers=self.layers, init=self.init
+        ).to(self.bias)
+        folded.u.copy_(self.u_left @ self.u_right)
+        folded.v.copy_(self.v_left @ self.v_right)
+        folded.bias.copy_(self.bias)
+        folded.generator.load_state_dict(self.generator.state_dict())
+        return folded
+
+
+def apply_per_instance(
+    s: Float[torch.Tensor, "B K K"], h: Float[torch.Tensor, "B K"]
+) -> Float[torch.Tensor, "B K"]:
+    """S_i h_i for every instance. A broadcast product: a batched matrix product of such tiny matrices is slower."""
+    return (s * h.unsqueeze(1)).sum(2)
+
+
+def start_factor(factor: Float[torch.Tensor, "o i"], init: Init) -> None:
+    """Variance 1 / inputs, which keeps the scale of what is multiplied, or Glorot-uniform."""
+    if init == "static_start":
+        nn.init.normal_(factor, std=sqrt(1 / factor.shape[1]))
+    else:
+        nn.init.xavier_uniform_(factor)
+
+
+def fold(model: nn.Module) -> nn.Module:
+    """Replaces, in place, every v5 layer of a model by its folded v4; returns the model."""
+    for name, child in model.named_children():
+        if isinstance(child, ApgV5):
+            setattr(model, name, child.fold())
+        else:
+            fold(child)
+    return model

@@ -1,0 +1,132 @@
+"""One run: a pure function from a configuration and its data to metrics.
+
+One training serves both protocols. ``one_epoch`` is its state after the first epoch. ``early_stopping`` goes on
+until the validation AUC has not risen for ``patience`` epochs and keeps the best epoch's weights. The test rows
+are read once for each.
+
+Shapes: R rows, F fields, C number columns.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import nn
+
+from apg_repro.build import build
+from apg_repro.config import RunConfig
+from apg_repro.data import Dataset, generator, split
+from apg_repro.metrics import auc, logloss
+
+EXPLODED = 10.0  # nats; always predicting the base rate costs at most log 2 ≈ 0.69
+
+
+@dataclass(kw_only=True)
+class Result:
+    """What a run measured.
+
+    Attributes:
+        status: "ok", or "diverged" if the loss of any batch was not finite or above ``EXPLODED`` nats.
+        history: one entry an epoch: train_loss, valid_auc, valid_logloss, worst_batch_loss, seconds.
+        test: protocol → {"auc", "logloss", "epoch"}; lacks the protocols that a run with a
+            non-finite loss did not reach.
+        n_parameters: of the whole model. n_hidden: of its hidden layers, the paper's count.
+    """
+
+    status: str = "ok"
+    history: list[dict[str, float]] = field(default_factory=list)
+    test: dict[str, dict[str, float]] = field(default_factory=dict)
+    n_parameters: int = 0
+    n_hidden: int = 0
+    seconds: float = 0.0
+    train_rows: int = 0
+
+
+def train(
+    config: RunConfig, data: Dataset, device: torch.device, on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
+) -> Result:
+    """Trains one model.
+
+    Args:
+        config: the run.
+        data: all its rows, on the device.
+        device: where to train.
+        on_epoch: called with each epoch's history entry.
+    """
+    start = time.perf_counter()
+    train_rows, valid, test = split(data, config.seed)
+    model = build(config, data.schema).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    shuffle = generator(config.seed, "batches")
+    result = Result(n_parameters=count(model), n_hidden=count(model.deep), train_rows=len(train_rows))
+    best_auc, best_epoch, best_state = 0.0, 0, model.state_dict()
+    for epoch in range(1, config.max_epochs + 1):
+        epoch_start = time.perf_counter()
+        losses = train_epoch(model, optimizer, train_rows, config, shuffle)
+        seconds = round(time.perf_counter() - epoch_start, 3)
+        entry = {"epoch": epoch, **losses, **evaluate(model, valid, "valid_"), "seconds": seconds}
+        result.history.append(entry)
+        on_epoch(entry)
+        if not entry["worst_batch_loss"] <= EXPLODED:  # also when it is NaN
+            result.status = "diverged"
+        if epoch == 1:
+            result.test["one_epoch"] = {"epoch": 1, **evaluate(model, test)}
+        if entry["valid_auc"] > best_auc:  # never when it is NaN
+            best_auc, best_epoch, best_state = entry["valid_auc"], epoch, copy.deepcopy(model.state_dict())
+        elif epoch - best_epoch >= config.patience:
+            break
+    if best_epoch:
+        model.load_state_dict(best_state)
+        result.test["early_stopping"] = {"epoch": best_epoch, **evaluate(model, test)}
+    result.seconds = round(time.perf_counter() - start, 3)
+    return result
+
+
+def train_epoch(
+    model: nn.Module, optimizer: torch.optim.Optimizer, rows: Dataset, config: RunConfig, shuffle: torch.Generator
+) -> dict[str, float]:
+    """One pass over the training rows in a new random order; returns the mean and the worst batch loss, in nats."""
+    model.train()
+    total = torch.zeros((), device=rows.labels.device)
+    worst = torch.zeros((), device=rows.labels.device)
+    for batch in batches(rows, config.batch_size, shuffle):
+        loss = F.binary_cross_entropy_with_logits(model(batch.fields, batch.numbers), batch.labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        if config.clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm, foreach=True)
+        optimizer.step()
+        total += loss.detach() * len(batch)
+        worst = torch.maximum(worst, loss.detach())  # keeps a NaN
+    return {"train_loss": float(total) / len(rows), "worst_batch_loss": float(worst)}
+
+
+def batches(rows: Dataset, batch_size: int, shuffle: torch.Generator) -> Iterator[Dataset]:
+    """The rows in a random order, cut into batches; the last may be smaller."""
+    order = torch.randperm(len(rows), generator=shuffle).to(rows.labels.device)
+    for chosen in order.split(batch_size):
+        yield rows.take(chosen)
+
+
+@torch.no_grad()
+def predict(model: nn.Module, rows: Dataset, batch_size: int = 8192) -> Float[torch.Tensor, " R"]:
+    """The logit of every row."""
+    model.eval()
+    parts = zip(rows.fields.split(batch_size), rows.numbers.split(batch_size), strict=True)
+    return torch.cat([model(fields, numbers) for fields, numbers in parts])
+
+
+def evaluate(model: nn.Module, rows: Dataset, prefix: str = "") -> dict[str, float]:
+    """AUC (0 to 1) and logloss (nats) on these rows."""
+    logits = predict(model, rows)
+    return {f"{prefix}auc": auc(logits, rows.labels), f"{prefix}logloss": logloss(logits, rows.labels)}
+
+
+def count(module: nn.Module) -> int:
+    """Number of trained parameters."""
+    return sum(parameter.numel() for parameter in module.parameters())
