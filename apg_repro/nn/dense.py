@@ -59,7 +59,7 @@ def initialise(model: nn.Module, seed_of: Callable[[str], int]) -> None:
         model: any module; every parameter must belong to a module with ``reset_parameters``.
         seed_of: module name → seed.
     """
-    for name, module in model.named_modules():
+    for name, module in reversed(list(model.named_modules())):  # parts first: a whole may overrule its parts
         if hasattr(module, "reset_parameters"):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed_of(name))
