@@ -42,7 +42,8 @@ class RunConfig:
     hidden: tuple[int, ...] = (256, 128, 64)
     learning_rate: float = 0.005
     batch_size: int = 1024
-    clip_norm: float | None = 1.0  # the safeguard; None switches it off
+    damping: bool = True  # smaller steps for weights that make weights: see nn.apg
+    clip_norm: float | None = 1.0  # of the whole gradient; None switches it off
     max_epochs: int = 20
     patience: int = 1
 
@@ -65,8 +66,13 @@ class RunConfig:
 
     @property
     def id(self) -> str:
-        """Twelve hex digits that name this configuration: the store holds each at most once."""
-        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:12]
+        """Twelve hex digits that name this configuration: the store holds each at most once.
+
+        Values equal to their default do not count, so a new field with a default leaves every id as it is.
+        """
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        chosen = {name: value for name, value in vars(self).items() if value != defaults[name]}
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RunConfig":

@@ -11,6 +11,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import sqrt
 from typing import Any
 
 import torch
@@ -47,31 +48,40 @@ class Result:
     train_rows: int = 0
 
 
-def train(
-    config: RunConfig, data: Dataset, device: torch.device, on_epoch: Callable[[dict[str, Any]], None] = lambda _: None
-) -> Result:
+Progress = Callable[[dict[str, Any]], None]
+
+
+def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: Progress = lambda _: None) -> Result:
     """Trains one model.
 
     Args:
         config: the run.
         data: all its rows, on the device.
         device: where to train.
-        on_epoch: called with each epoch's history entry.
+        on_progress: called every second or so with {"epoch", "done", "rows_per_second"}, ``done`` from 0 to 1,
+            and after each epoch with its history entry.
     """
     start = time.perf_counter()
     train_rows, valid, test = split(data, config.seed)
     model = build(config, data.schema).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    optimizer = torch.optim.Adam(parameter_groups(model, config), fused=True)
     shuffle = generator(config.seed, "batches")
     result = Result(n_parameters=count(model), n_hidden=count(model.deep), train_rows=len(train_rows))
     best_auc, best_epoch, best_state = 0.0, 0, model.state_dict()
     for epoch in range(1, config.max_epochs + 1):
         epoch_start = time.perf_counter()
-        losses = train_epoch(model, optimizer, train_rows, config, shuffle)
+        losses = train_epoch(
+            model,
+            optimizer,
+            train_rows,
+            config,
+            shuffle,
+            lambda entry, epoch=epoch: on_progress({"epoch": epoch} | entry),
+        )
         seconds = round(time.perf_counter() - epoch_start, 3)
         entry = {"epoch": epoch, **losses, **evaluate(model, valid, "valid_"), "seconds": seconds}
         result.history.append(entry)
-        on_epoch(entry)
+        on_progress(entry | {"rows_per_second": len(train_rows) / seconds})
         if not entry["worst_batch_loss"] <= EXPLODED:  # also when it is NaN
             result.status = "diverged"
         if epoch == 1:
@@ -87,13 +97,28 @@ def train(
     return result
 
 
+def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]]:
+    """All parameters for the optimiser, those that make other weights with a damped learning rate (see ``nn.apg``)."""
+    terms: dict[nn.Parameter, int] = {}
+    if config.damping:
+        for module in model.modules():
+            if hasattr(module, "damped_parameters"):
+                terms |= module.damped_parameters()
+    groups: dict[int, list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        groups.setdefault(terms.get(parameter, 1), []).append(parameter)
+    return [{"params": group, "lr": config.learning_rate / sqrt(n)} for n, group in groups.items()]
+
+
 def train_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, rows: Dataset, config: RunConfig, shuffle: torch.Generator
-) -> dict[str, float]:
+    model: nn.Module, optimizer: torch.optim.Optimizer, rows: Dataset, config: RunConfig, shuffle: torch.Generator,
+    on_progress: Progress = lambda _: None,
+) -> dict[str, float]:  # fmt: skip
     """One pass over the training rows in a new random order; returns the mean and the worst batch loss, in nats."""
     model.train()
     total = torch.zeros((), device=rows.labels.device)
     worst = torch.zeros((), device=rows.labels.device)
+    seen, start, told = 0, time.perf_counter(), 0.0
     for batch in batches(rows, config.batch_size, shuffle):
         loss = F.binary_cross_entropy_with_logits(model(batch.fields, batch.numbers), batch.labels)
         optimizer.zero_grad(set_to_none=True)
@@ -103,6 +128,11 @@ def train_epoch(
         optimizer.step()
         total += loss.detach() * len(batch)
         worst = torch.maximum(worst, loss.detach())  # keeps a NaN
+        seen += len(batch)
+        elapsed = time.perf_counter() - start
+        if elapsed - told > 1:
+            told = elapsed
+            on_progress({"done": seen / len(rows), "rows_per_second": seen / elapsed})
     return {"train_loss": float(total) / len(rows), "worst_batch_loss": float(worst)}
 
 

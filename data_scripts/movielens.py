@@ -133,7 +133,7 @@ def join(ratings: pd.DataFrame, users: pd.DataFrame, movies: pd.DataFrame) -> pd
     for name, other in (("user", users), ("movie", movies)):
         lost = set(ratings[name]) - set(other[name])
         if lost:
-            raise UserError(f"{len(lost)} {name}s of ratings.dat are not in {name}s.dat, {sorted(lost)[0]} for one")
+            raise UserError(f"{len(lost)} {name}s of ratings.dat are not in {name}s.dat, {min(lost)} for one")
     stars = pd.to_numeric(ratings["rating"], errors="coerce")
     if not stars.isin([1, 2, 3, 4, 5]).all():
         raise UserError("ratings.dat has ratings other than 1, 2, 3, 4, 5")

@@ -37,7 +37,9 @@ class WDL(nn.Module):
         self.deep = DeepPart(self.features.d_flat, hidden, make_dense)
         self.output = StaticDense(hidden[-1], 1)
 
-    def forward(self, fields: Int[torch.Tensor, "B F"], numbers: Float[torch.Tensor, "B C"]) -> Float[torch.Tensor, " B"]:
+    def forward(
+        self, fields: Int[torch.Tensor, "B F"], numbers: Float[torch.Tensor, "B C"]
+    ) -> Float[torch.Tensor, " B"]:
         embedded, plain = self.features(fields, numbers)
         z = self.condition(fields, self.features.embedding)
         deep = self.deep(Features.flatten(embedded, plain), z)

@@ -10,13 +10,23 @@ bias is the weight matrix, or the factors, that a static layer would start with;
 every version starts as a static layer, whatever z is, and learns from there how to depend on z. Factors start
 Glorot-uniform where one matrix stands alone (v1) and with variance 1 / inputs where they multiply, which keeps
 the scale of x. ``glorot``: every weight matrix of the layer, G's included, starts Glorot-uniform and every
-bias at 0, the default of most frameworks; at the paper's learning rate it can diverge (see the page on deviations).
+bias at 0, the default of most frameworks.
+
+Damping, the safeguard (the paper is silent). Adam moves each weight by about the learning rate, however small
+its gradient. An entry of W_i that G makes is a sum of D products, so one step moves it by up to D |z| times the
+learning rate, and one of U = U^l U^r by up to P times; U_i S_i V_i multiplies three such entries, three layers
+multiply again, and at the paper's learning rate v2, v3 and v5 diverge within an epoch. Hence a weight that n
+terms are summed over to make another weight learns at 1/sqrt(n) of the learning rate: sqrt as for a sum of
+independent terms. ``damped_parameters`` names these weights and their n for the trainer; the equations are
+untouched. It is the same for all versions, empty for a static layer, and can be switched off
+(``RunConfig.damping``) to see the divergence.
 
 Shapes: B batch, I inputs (the paper's M), O outputs (N), D size of the condition, K rank, P width of the
 over-parameterisation.
 """
 
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from math import sqrt
 
 import torch
@@ -40,7 +50,7 @@ class Generator(nn.Module):
     def __init__(self, d_condition: int, n_outputs: int, layers: int = 1, d_hidden: int = 32) -> None:
         super().__init__()
         sizes = [d_condition, *[d_hidden] * (layers - 1)]
-        self.hidden = nn.ModuleList(nn.Linear(i, o) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
+        self.hidden = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
         self.last = nn.Linear(sizes[-1], n_outputs)
 
     def start(self, init: Init, start: Float[torch.Tensor, " n"]) -> None:
@@ -90,6 +100,10 @@ class ApgLayer(nn.Module, ABC):
         nn.init.zeros_(self.bias)
         with torch.no_grad():
             self.generator.start(self.init, self.start())
+
+    def damped_parameters(self) -> dict[nn.Parameter, int]:
+        """The weights that make weights, and over how many terms n each is summed to do so."""
+        return {self.generator.last.weight: self.generator.last.in_features}
 
     @abstractmethod
     def start(self) -> Float[torch.Tensor, " n"]:
@@ -197,6 +211,10 @@ class ApgV5(ApgLayer):
             start_factor(factor, self.init)
         return torch.eye(self.rank).flatten()
 
+    def damped_parameters(self) -> dict[nn.Parameter, int]:
+        factors = (self.u_left, self.u_right, self.v_left, self.v_right)
+        return super().damped_parameters() | dict.fromkeys(factors, self.over)
+
     def forward(self, x: Input, z: Condition) -> Output:
         s = self.generated(x, z).view(-1, self.rank, self.rank)  # (B, K, K)
         h = F.linear(x, self.v_left @ self.v_right)
@@ -215,9 +233,7 @@ class ApgV5(ApgLayer):
         return folded
 
 
-def apply_per_instance(
-    s: Float[torch.Tensor, "B K K"], h: Float[torch.Tensor, "B K"]
-) -> Float[torch.Tensor, "B K"]:
+def apply_per_instance(s: Float[torch.Tensor, "B K K"], h: Float[torch.Tensor, "B K"]) -> Float[torch.Tensor, "B K"]:
     """S_i h_i for every instance. A broadcast product: a batched matrix product of such tiny matrices is slower."""
     return (s * h.unsqueeze(1)).sum(2)
 

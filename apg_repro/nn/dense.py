@@ -7,6 +7,7 @@ Shapes: B batch, I inputs, O outputs, D size of the condition.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,9 @@ class StaticDense(nn.Module):
         nn.init.xavier_uniform_(self.weight)
         nn.init.zeros_(self.bias)
 
-    def forward(self, x: Float[torch.Tensor, "B I"], z: Float[torch.Tensor, "B D"] | None) -> Float[torch.Tensor, "B O"]:
+    def forward(
+        self, x: Float[torch.Tensor, "B I"], z: Float[torch.Tensor, "B D"] | None
+    ) -> Float[torch.Tensor, "B O"]:
         return F.linear(x, self.weight, self.bias)
 
 
@@ -41,9 +44,11 @@ class DeepPart(nn.Module):
     def __init__(self, d_in: int, hidden: tuple[int, ...], make_dense: MakeDense) -> None:
         super().__init__()
         sizes = (d_in, *hidden)
-        self.layers = nn.ModuleList(make_dense(i, o) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(make_dense(i, o) for i, o in pairwise(sizes))
 
-    def forward(self, x: Float[torch.Tensor, "B I"], z: Float[torch.Tensor, "B D"] | None) -> Float[torch.Tensor, "B O"]:
+    def forward(
+        self, x: Float[torch.Tensor, "B I"], z: Float[torch.Tensor, "B D"] | None
+    ) -> Float[torch.Tensor, "B O"]:
         for layer in self.layers:
             x = F.relu(layer(x, z))
         return x

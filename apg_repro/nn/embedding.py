@@ -68,7 +68,9 @@ class Features(nn.Module):
         return embedded, plain
 
     @staticmethod
-    def flatten(embedded: Float[torch.Tensor, "B J E"], plain: Float[torch.Tensor, "B n"]) -> Float[torch.Tensor, "B I"]:
+    def flatten(
+        embedded: Float[torch.Tensor, "B J E"], plain: Float[torch.Tensor, "B n"]
+    ) -> Float[torch.Tensor, "B I"]:
         """Embeddings and numbers side by side: the input of a deep part."""
         return torch.cat([embedded.flatten(1), plain], dim=1) if plain.shape[1] else embedded.flatten(1)
 
@@ -105,5 +107,7 @@ class Wide(nn.Module):
         nn.init.zeros_(self.numbers)
         nn.init.zeros_(self.bias)
 
-    def forward(self, fields: Int[torch.Tensor, "B F"], numbers: Float[torch.Tensor, "B C"]) -> Float[torch.Tensor, " B"]:
+    def forward(
+        self, fields: Int[torch.Tensor, "B F"], numbers: Float[torch.Tensor, "B C"]
+    ) -> Float[torch.Tensor, " B"]:
         return self.ids(fields, self.inputs).sum((1, 2)) + numbers @ self.numbers + self.bias

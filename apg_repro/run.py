@@ -1,0 +1,192 @@
+"""Suites → runs → rows in the store.
+
+Runs are independent, so several processes can train side by side: on a CPU, two runs with one thread each get
+more done than one run with two. Only this process writes rows.
+"""
+
+import multiprocessing
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache
+from queue import Empty
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from apg_repro import provenance
+from apg_repro.config import RunConfig, UserError
+from apg_repro.data import Dataset, load
+from apg_repro.store import Store
+from apg_repro.suites import PROTOCOLS, Plan, Suite
+from apg_repro.train import Result, train
+
+
+def run_suite(
+    suite: Suite, plan: Plan, *, device: str = "cpu", jobs: int | None = None, store: Store | None = None
+) -> None:
+    """Trains every run of a suite that the store lacks: the search first, then the runs that it decides.
+
+    Args:
+        suite: which table or figure.
+        plan: which profile, data set and seeds.
+        device: "cpu", "cuda" or "cuda:1".
+        jobs: processes side by side; default: one a core on a CPU, one on a GPU. 1 trains in this process.
+        store: where the rows go.
+
+    Raises:
+        UserError: no such device or data set; a run failed (rows of other runs are kept).
+    """
+    store = store or Store()
+    check_device(device)
+    jobs = jobs or (os.cpu_count() or 1 if device == "cpu" else 1)
+    for stage, configs in (
+        ("search", lambda rows: suite.search(plan)),
+        ("runs", lambda rows: suite.runs(plan, rows)),
+    ):
+        rows = store.rows(plan.profile, suite.name, plan.dataset)
+        todo = missing(configs(rows), rows)
+        if todo:
+            train_all(todo, device, min(jobs, len(todo)), store, f"{suite.name} {plan.dataset} {stage}")
+
+
+def missing(configs: Sequence[RunConfig], rows: Sequence[dict[str, Any]]) -> list[RunConfig]:
+    """The runs that no row answers, each once."""
+    done = {row["id"] for row in rows}
+    return list({config.id: config for config in configs if config.id not in done}.values())
+
+
+def check_device(device: str) -> None:
+    """Raises a UserError if torch cannot use the device."""
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
+
+
+def train_all(configs: Sequence[RunConfig], device: str, jobs: int, store: Store, title: str) -> None:
+    """Trains these runs and appends each row as soon as it is there, under one progress bar."""
+    with tqdm(total=len(configs), desc=title, unit="run", dynamic_ncols=True) as bar:
+        results = in_this_process(configs, device, bar) if jobs == 1 else in_processes(configs, device, jobs, bar)
+        for row in results:
+            store.append(row)
+            bar.update()
+
+
+def in_this_process(configs: Sequence[RunConfig], device: str, bar: tqdm) -> Iterator[dict[str, Any]]:
+    """The rows, trained one after the other."""
+    for config in configs:
+        yield make_row(config, device, lambda entry, config=config: bar.set_postfix_str(describe(config, entry)))
+
+
+def in_processes(configs: Sequence[RunConfig], device: str, jobs: int, bar: tqdm) -> Iterator[dict[str, Any]]:
+    """The rows in the order in which they are done, trained by worker processes."""
+    context = multiprocessing.get_context("spawn")
+    events = context.Queue()
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with ProcessPoolExecutor(jobs, context, initializer=start_worker, initargs=(events, threads)) as pool:
+        waiting: set[Future] = {pool.submit(make_row_in_worker, config, device) for config in configs}
+        try:
+            while waiting:
+                try:
+                    while True:
+                        bar.set_postfix_str(events.get(timeout=0.5))
+                except Empty:
+                    pass
+                done = {future for future in waiting if future.done()}
+                waiting -= done
+                for future in done:
+                    yield future.result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a training process was killed, by lack of memory perhaps: rows of finished runs are in the store; "
+                "run the same command with --jobs 1"
+            ) from error
+        finally:
+            for process in list((pool._processes or {}).values()) if waiting else []:
+                process.terminate()  # on Ctrl-C: their runs start anew next time
+            pool.shutdown(wait=not waiting, cancel_futures=True)
+
+
+_events: Any = None
+
+
+def start_worker(events: Any, threads: int) -> None:
+    """Runs once in each worker process."""
+    global _events
+    _events = events
+    torch.set_num_threads(threads)
+
+
+def make_row_in_worker(config: RunConfig, device: str) -> dict[str, Any]:
+    return make_row(config, device, lambda entry: _events.put(describe(config, entry)))
+
+
+def describe(config: RunConfig, entry: dict[str, Any]) -> str:
+    """A line for the progress bar."""
+    size = "".join(f" {name}={value}" for name, value in (("K", config.rank), ("P", config.over)) if value)
+    speed = f"{entry['rows_per_second'] / 1000:.0f}k rows/s"
+    state = f"valid AUC {entry['valid_auc']:.4f}" if "valid_auc" in entry else f"{entry['done']:.0%}"
+    return f"{config.variant}{size} seed {config.seed}, epoch {entry['epoch']}: {state}, {speed}"
+
+
+@cache
+def cached(name: str, features: str, rows: int | None, device: str) -> Dataset:
+    """The data set, read once a process."""
+    return load(name, features=features, rows=rows).to(torch.device(device))
+
+
+def make_row(config: RunConfig, device: str, on_progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Trains one run; its row: configuration, metrics, history, cost, provenance."""
+    data = cached(config.dataset, config.features, config.rows, device)
+    result = train(config, data, torch.device(device), on_progress)
+    commit, dirty = provenance.commit(config)
+    return {
+        "id": config.id,
+        **config.as_dict(),
+        **measured(result),
+        "commit": commit,
+        "dirty": dirty,
+        "code": provenance.code_digest(config),
+        "data": data.checksum[:12],
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "finished": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
+    }
+
+
+def measured(result: Result) -> dict[str, Any]:
+    """A result as flat columns: AUC from 0 to 1, logloss in nats, time in seconds."""
+    row: dict[str, Any] = {"status": result.status}
+    for protocol in PROTOCOLS:
+        test = result.test.get(protocol, {})
+        epoch = test.get("epoch")
+        row[f"{protocol}_epoch"] = epoch
+        row[f"{protocol}_valid_auc"] = round(result.history[epoch - 1]["valid_auc"], 6) if epoch else None
+        row[f"{protocol}_test_auc"] = round(test["auc"], 6) if test else None
+        row[f"{protocol}_test_logloss"] = round(test["logloss"], 6) if test else None
+    history = [{key: round(value, 6) for key, value in entry.items()} for entry in result.history]
+    return row | {
+        "history": history,
+        "n_parameters": result.n_parameters,
+        "n_hidden": result.n_hidden,
+        "train_rows": result.train_rows,
+        "seconds": result.seconds,
+    }
+
+
+def device_name(device: str) -> str:
+    """What the device is called: the GPU's name, or the CPU's."""
+    if device != "cpu":
+        return torch.cuda.get_device_name(device)
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

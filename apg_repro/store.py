@@ -1,0 +1,104 @@
+"""The store: one JSON line a run, in ``results/PROFILE/SUITE/DATASET.jsonl``.
+
+Rows are flat, so that ``pandas.read_json(path, lines=True)`` reads them and git shows a run as a line. A row is
+written whole and synced; a line torn by a crash costs that run only.
+"""
+
+import fcntl
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from apg_repro.config import UserError
+from apg_repro.paths import RESULTS
+
+
+class Store:
+    """The rows under one folder.
+
+    Args:
+        root: holds ``quick/`` and ``full/``.
+    """
+
+    def __init__(self, root: Path = RESULTS) -> None:
+        self.root = root
+
+    def path(self, profile: str, suite: str, dataset: str) -> Path:
+        """Where the rows of a suite on a data set lie."""
+        return self.root / profile / suite / f"{dataset}.jsonl"
+
+    def rows(self, profile: str, suite: str, dataset: str) -> list[dict[str, Any]]:
+        """The rows in the order they were written; none if nothing has been run.
+
+        Raises:
+            UserError: a line other than the last is damaged, or a run stands there twice.
+        """
+        path = self.path(profile, suite, dataset)
+        return parse(path, path.read_bytes()) if path.exists() else []
+
+    def append(self, row: dict[str, Any]) -> bool:
+        """Adds a row, unless its run is there already; returns whether it was added.
+
+        A torn last line is replaced. Other processes may append to the same file.
+        """
+        path = self.path(row["profile"], row["suite"], row["dataset"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            content = file.read()
+            rows = parse(path, content)
+            if row["id"] in {other["id"] for other in rows}:
+                return False
+            if content and not content.endswith(b"\n"):
+                tail = content.rpartition(b"\n")[2]
+                if is_json(tail):
+                    file.write(b"\n")
+                else:
+                    file.truncate(len(content) - len(tail))
+            file.write(json.dumps(finite(row), allow_nan=False).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return True
+
+
+def parse(path: Path, content: bytes) -> list[dict[str, Any]]:
+    """The rows in a file's content; a torn last line is left out."""
+    lines = content.split(b"\n")
+    rows: list[dict[str, Any]] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        if not is_json(line):
+            if number == len(lines):  # no newline after it: a write was cut short
+                continue
+            raise UserError(f"{path}, line {number} is damaged: delete that line and run the same command again")
+        row = json.loads(line)
+        if row["id"] in seen:
+            raise UserError(f"{path}: lines {seen[row['id']]} and {number} hold the same run {row['id']}: delete one")
+        seen[row["id"]] = number
+        rows.append(row)
+    return rows
+
+
+def is_json(line: bytes) -> bool:
+    """Whether a line is a whole row."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def finite(value: Any) -> Any:
+    """The value with NaN and infinities as None, which JSON has no words for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: finite(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [finite(inner) for inner in value]
+    return value

@@ -1,0 +1,143 @@
+"""Which runs a table of the paper needs, how K and P are chosen, and what counts as reproduced.
+
+Everything here was written down before the runs. A suite is a pair of pure functions: ``search`` lists the runs
+that choose hyper-parameters on validation rows, ``runs`` lists the runs that are reported, given the search's rows.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from apg_repro.config import Profile, RunConfig, UserError
+
+Protocol = Literal["one_epoch", "early_stopping"]
+Verdict = Literal["reproduced", "direction only", "not reproduced", "not run"]
+
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+SEARCH_SEED = 0  # splits, initialises and shuffles the search; never reported
+SEEDS = {"quick": (1, 2), "full": (1, 2, 3, 4, 5)}
+THRESHOLD = 0.1  # AUC points: "0.1% absolute AUC gain is regarded as significant" (footnote 3)
+
+# A quick run: the same code on a sample of the rows and a smaller model.
+QUICK = {"rows": 60_000, "d_embedding": 8, "hidden": (64, 32, 16), "max_epochs": 2}
+RANKS = {"quick": (2, 4), "full": (2, 4, 6, 8)}  # K (Appendix B.3)
+WIDTHS = {"quick": (16,), "full": (32, 64, 128, 256, 512)}  # P (Appendix B.3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What of a suite is wanted.
+
+    Raises:
+        UserError: no seed, or the seed that is kept for the search.
+    """
+
+    profile: Profile
+    dataset: str
+    seeds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.profile not in get_args(Profile):
+            raise UserError(f"profile {self.profile!r} is unknown; choose quick or full")
+        if not self.seeds or SEARCH_SEED in self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds must be different and not {SEARCH_SEED}, which chooses K and P; got {self.seeds}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """A table or figure: its data sets and its runs."""
+
+    name: str
+    title: str
+    datasets: tuple[str, ...]
+    search: Callable[[Plan], list[RunConfig]]
+    runs: Callable[[Plan, Sequence[dict[str, Any]]], list[RunConfig]]
+
+
+def choose(rows: Sequence[dict[str, Any]], variant: str, protocol: Protocol) -> dict[str, Any] | None:
+    """The search row of a variant with the highest validation AUC under a protocol; None if there is none.
+
+    A diverged run is chosen only if all diverged.
+    """
+    found = [row for row in rows if row["variant"] == variant and row["seed"] == SEARCH_SEED]
+    scored = [row for row in found if row.get(f"{protocol}_valid_auc") is not None]
+    sound = [row for row in scored if row["status"] == "ok"] or scored
+    return max(sound, key=lambda row: row[f"{protocol}_valid_auc"], default=None)
+
+
+def verdict(low: float, mean: float, expected: float) -> Verdict:
+    """The rule for a difference of AUC, in points.
+
+    *Reproduced*: its 95 % confidence interval lies beyond 0 on the paper's side, and its mean is at least
+    ``THRESHOLD``. *Direction only*: beyond 0, but smaller. *Not reproduced*: anything else.
+
+    Args:
+        low: the end of the interval that is nearer to "no effect" on the paper's side.
+        mean: the mean difference.
+        expected: the paper's difference; its sign says which side that is.
+    """
+    sign = 1 if expected >= 0 else -1
+    if not sign * low > 0:  # also when it is NaN
+        return "not reproduced"
+    return "reproduced" if sign * mean >= THRESHOLD else "direction only"
+
+
+# Table 4: WDL and the versions of APG.
+# v2 is trained as v3, the same function without forming U S V (Section 3.2): a test holds them equal. v1 trains
+# a generator of 18 million weights; on a CPU an epoch takes some 40 times as long as one of base, so it is
+# trained for one epoch only, with its first seeds.
+TABLE4_VERSIONS = {"v4": "v4", "v5": "v5", "v2": "v3"}  # variant → what is computed
+V1_SEEDS = 2
+
+
+def _table4(plan: Plan, variant: str, seed: int, **options: Any) -> RunConfig:
+    size = QUICK if plan.profile == "quick" else {}
+    return RunConfig(
+        suite="table4", dataset=plan.dataset, variant=variant, seed=seed, profile=plan.profile, **(size | options)
+    )
+
+
+def table4_search(plan: Plan) -> list[RunConfig]:
+    """K for v2 and v4, K and P for v5, self-wise, one seed."""
+    ranks, widths = RANKS[plan.profile], WIDTHS[plan.profile]
+    return [
+        *(_table4(plan, "v4", SEARCH_SEED, version="v4", rank=rank) for rank in ranks),
+        *(_table4(plan, "v5", SEARCH_SEED, version="v5", rank=rank, over=over) for rank in ranks for over in widths),
+        *(_table4(plan, "v2", SEARCH_SEED, version="v3", rank=rank) for rank in ranks),
+    ]
+
+
+def table4_runs(plan: Plan, search: Sequence[dict[str, Any]]) -> list[RunConfig]:
+    """Base, v2, v4 and v5 for every seed, with the K and P chosen for each protocol; v1 for the first seeds."""
+    configs = [_table4(plan, "base", seed) for seed in plan.seeds]
+    for variant, version in TABLE4_VERSIONS.items():
+        chosen = [choose(search, variant, protocol) for protocol in PROTOCOLS]
+        options = {(row["rank"], row["over"]) for row in chosen if row}
+        configs += [
+            _table4(plan, variant, seed, version=version, rank=rank, over=over)
+            for rank, over in sorted(options, key=str)
+            for seed in plan.seeds
+        ]
+    return configs + [_table4(plan, "v1", seed, version="v1", max_epochs=1) for seed in plan.seeds[:V1_SEEDS]]
+
+
+SUITES = {
+    suite.name: suite
+    for suite in [
+        Suite(
+            name="table4", title="Table 4: the versions of APG", datasets=("movielens", "synthetic"),
+            search=table4_search, runs=table4_runs,
+        )
+    ]
+}  # fmt: skip
+
+
+def get_suite(name: str) -> Suite:
+    """The suite of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in SUITES:
+        raise UserError(f"suite {name!r} is unknown; choose one of {', '.join(SUITES)}")
+    return SUITES[name]
