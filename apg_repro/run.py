@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from functools import cache
 from queue import Empty
 from typing import Any
@@ -92,11 +93,8 @@ def in_processes(configs: Sequence[RunConfig], device: str, jobs: int, bar: tqdm
         waiting: set[Future] = {pool.submit(make_row_in_worker, config, device) for config in configs}
         try:
             while waiting:
-                try:
-                    while True:
-                        bar.set_postfix_str(events.get(timeout=0.5))
-                except Empty:
-                    pass
+                with suppress(Empty):
+                    bar.set_postfix_str(events.get(timeout=0.5))
                 done = {future for future in waiting if future.done()}
                 waiting -= done
                 for future in done:
