@@ -12,7 +12,11 @@ Profile = Literal["quick", "full"]
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; its text says how. The command line prints it without a traceback."""
+    """A mistake that the user can mend; its text says how. Command line and notebooks print it without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback."""
+        return [f"error: {self}"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,334 @@
-"""Tables, figures and verdicts from rows of the store. Imports no torch."""
+"""Tables, figures and verdicts from rows of the store. Imports no torch.
+
+AUC is shown in percent as the paper prints it, differences in AUC points. ± is half the width of a 95 %
+confidence interval over seeds (Student's t); differences are taken seed by seed.
+"""
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import HTML
+from matplotlib.figure import Figure
+from scipy import stats
+
+from apg_repro import paper
+from apg_repro.config import RunConfig
+from apg_repro.provenance import code_digest
+from apg_repro.store import Store
+from apg_repro.suites import PROTOCOLS, SEEDS, SUITES, Plan, Protocol, Suite, choose, verdict
+
+PROTOCOL_TITLES = {"one_epoch": "one epoch", "early_stopping": "early stopping"}
+DATASET_TITLES = {"movielens": "MovieLens-1M", "amazon": "Amazon", "iaac": "IAAC", "synthetic": "synthetic"}
+CONFIG_FIELDS = {field.name for field in dataclasses.fields(RunConfig)}
+MISSING = "–"
 
 
-def summary(suite, plan, store):
-    return ""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A mean over seeds and the half-width of its 95 % confidence interval, NaN below two seeds."""
+
+    mean: float
+    half: float
+    n: int
+
+    def __str__(self) -> str:
+        if self.n == 0:
+            return MISSING
+        if math.isnan(self.mean):
+            return "diverged"
+        return f"{self.mean:.2f}" + ("" if math.isnan(self.half) else f" ± {self.half:.2f}")
+
+    @property
+    def signed(self) -> str:
+        """As text, the sign always shown."""
+        return f"+{self}" if self.mean >= 0 else str(self).replace("-", "−")
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean and 95 % confidence interval; NaN if a value is."""
+    n = len(values)
+    if n == 0:
+        return Estimate(mean=math.nan, half=math.nan, n=0)
+    half = float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    return Estimate(mean=float(np.mean(values)), half=half, n=n)
+
+
+def cell_rows(
+    suite: Suite, plan: Plan, rows: Sequence[dict[str, Any]], variant: str, protocol: Protocol
+) -> list[dict[str, Any]]:
+    """The reported rows of a variant under a protocol: the plan's seeds, with the K and P chosen for it."""
+    wanted = {config.id for config in suite.runs(plan, rows)}
+    chosen = choose(rows, variant, protocol)
+    return [
+        row
+        for row in rows
+        if row["id"] in wanted and row["variant"] == variant
+        and (chosen is None or (row["rank"], row["over"]) == (chosen["rank"], chosen["over"]))
+        and (protocol == "one_epoch" or row["max_epochs"] > 1)
+    ]  # fmt: skip
+
+
+def percent(row: dict[str, Any], protocol: Protocol) -> float:
+    """The row's test AUC in percent; NaN if it diverged before there was one."""
+    value = row[f"{protocol}_test_auc"]
+    return math.nan if value is None else 100 * value
+
+
+def comparison(suite: Suite, plan: Plan, rows: Sequence[dict[str, Any]], protocol: Protocol) -> pd.DataFrame:
+    """The paper's cells and ours, one line a variant: numbers, not text (see ``shown``).
+
+    Columns: variant, paper, paper_difference, ours and difference (``Estimate``), n, diverged (runs), k, p,
+    verdict.
+    """
+    base = {row["seed"]: percent(row, protocol) for row in cell_rows(suite, plan, rows, "base", protocol)}
+    printed_base = paper.value(suite.name, plan.dataset, "WDL", "base")
+    lines = []
+    for variant in suite.variants:
+        found = cell_rows(suite, plan, rows, variant, protocol)
+        by_seed = {row["seed"]: percent(row, protocol) for row in found}
+        paired = [by_seed[seed] - base[seed] for seed in by_seed if seed in base]
+        difference = estimate([] if variant == "base" else paired)
+        printed = paper.value(suite.name, plan.dataset, "WDL", variant)
+        expected = printed - printed_base if printed is not None and printed_base is not None else math.nan
+        lines.append(
+            {
+                "variant": variant,
+                "paper": printed,
+                "paper_difference": math.nan if variant == "base" else expected,
+                "ours": estimate(list(by_seed.values())),
+                "difference": difference,
+                "n": len(found),
+                "diverged": sum(row["status"] == "diverged" for row in found),
+                "k": found[0]["rank"] if found else None,
+                "p": found[0]["over"] if found else None,
+                "verdict": "" if variant == "base" else judge(difference, expected),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def judge(difference: Estimate, expected: float) -> str:
+    """The verdict on a difference against the paper's; "not run" without a run, "" where the paper has no number."""
+    if difference.n == 0:
+        return "not run"
+    if math.isnan(expected):
+        return ""
+    near = difference.mean - math.copysign(difference.half, expected)
+    return verdict(near, difference.mean, expected)
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """A comparison as text, as it stands on a page."""
+
+    def difference(value: float) -> str:
+        return "" if math.isnan(value) else f"{value:+.2f}".replace("-", "−")
+
+    options = [
+        ", ".join(f"{name} = {value:.0f}" for name, value in (("K", k), ("P", p)) if value and not math.isnan(value))
+        for k, p in zip(table["k"].astype(float), table["p"].astype(float), strict=True)
+    ]
+    runs = [
+        f"{n}" + (f" ({diverged} diverged)" if diverged else "")
+        for n, diverged in zip(table["n"], table["diverged"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "Version": table["variant"],
+            "Paper AUC": [
+                MISSING if value is None or math.isnan(value) else f"{value:.2f}" for value in table["paper"]
+            ],
+            "Paper Δ": [difference(value) for value in table["paper_difference"]],
+            "Our AUC": [str(value) for value in table["ours"]],
+            "Our Δ": ["" if value.n == 0 else value.signed for value in table["difference"]],
+            "Chosen": options,
+            "n": runs,
+            "Verdict": table["verdict"],
+        }
+    )
+
+
+def summary(suite: Suite, plan: Plan, store: Store) -> str:
+    """The comparisons as plain text, for the command line."""
+    rows = store.rows(plan.profile, suite.name, plan.dataset)
+    return "\n\n".join(
+        f"{PROTOCOL_TITLES[protocol]}\n{shown(comparison(suite, plan, rows, protocol)).to_string(index=False)}"
+        for protocol in PROTOCOLS
+    )
+
+
+def as_html(table: pd.DataFrame, caption: str) -> HTML:
+    """A table for a page: scrolls sideways on a narrow screen, verdicts in colour."""
+    head = "".join(f"<th>{escape(str(name))}</th>" for name in table.columns)
+    body = "".join(
+        "<tr>" + "".join(cell_html(name, value) for name, value in row.items()) + "</tr>"
+        for row in table.to_dict("records")
+    )
+    return HTML(
+        f'<div class="apg-table"><table class="table"><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def cell_html(column: Any, value: Any) -> str:
+    """One cell; a verdict gets a class of its own."""
+    text = escape(str(value))
+    if column == "Verdict" and text:
+        text = f'<span class="apg-verdict apg-{text.replace(" ", "-")}">{text}</span>'
+    return f"<td>{text}</td>"
+
+
+def style() -> None:
+    """The look of every figure."""
+    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
+    plt.rcParams |= {"figure.dpi": 110, "savefig.bbox": "tight", "figure.constrained_layout.use": True}
+
+
+def colours(suite: Suite) -> dict[str, Any]:
+    """One colour a variant, the same in every figure of a suite."""
+    return dict(zip(suite.variants, sns.color_palette("colorblind", len(suite.variants)), strict=True))
+
+
+def differences_figure(suite: Suite, plan: Plan, rows: Sequence[dict[str, Any]]) -> Figure:
+    """Δ AUC against base: our mean and 95 % interval, each seed, and the paper's number, one panel a protocol."""
+    style()
+    figure, axes = plt.subplots(1, len(PROTOCOLS), figsize=(8, 3.2), sharex=True, sharey=True)
+    variants = [variant for variant in suite.variants if variant != "base"]
+    palette = colours(suite)
+    for axis, protocol in zip(axes, PROTOCOLS, strict=True):
+        table = comparison(suite, plan, rows, protocol).set_index("variant")
+        base = {row["seed"]: percent(row, protocol) for row in cell_rows(suite, plan, rows, "base", protocol)}
+        for place, variant in enumerate(variants):
+            ours, printed = table.loc[variant, "difference"], table.loc[variant, "paper_difference"]
+            if not math.isnan(printed):
+                axis.plot(printed, place, "D", color="black", ms=6, label="paper" if place == 0 else None)
+            found = cell_rows(suite, plan, rows, variant, protocol)
+            paired = [percent(row, protocol) - base[row["seed"]] for row in found if row["seed"] in base]
+            axis.plot(paired, [place + 0.18] * len(paired), ".", color=palette[variant], alpha=0.5, ms=5)
+            if ours.n and not math.isnan(ours.mean):
+                half = 0 if math.isnan(ours.half) else ours.half
+                axis.errorbar(ours.mean, place, xerr=half, fmt="o", color=palette[variant], capsize=4, lw=2)
+        axis.axvline(0, color="black", lw=1)
+        axis.set_title(PROTOCOL_TITLES[protocol])
+        axis.set_xlabel("Δ test AUC against base, points")
+        axis.set_yticks(range(len(variants)), variants)
+    axes[0].invert_yaxis()
+    axes[0].legend(loc="best", frameon=True)
+    return figure
+
+
+def epochs_figure(suite: Suite, plan: Plan, rows: Sequence[dict[str, Any]]) -> Figure:
+    """Validation AUC by epoch: a line for the mean over seeds while all go on, a band from lowest to highest."""
+    style()
+    figure, axis = plt.subplots(figsize=(8, 4))
+    palette = colours(suite)
+    for variant in suite.variants:
+        found = cell_rows(suite, plan, rows, variant, "early_stopping") or cell_rows(
+            suite, plan, rows, variant, "one_epoch"
+        )
+        runs = [[entry["valid_auc"] for entry in row["history"]] for row in found]
+        if not runs:
+            continue
+        depth = min(map(len, runs))
+        curves = 100 * np.array([run[:depth] for run in runs], dtype=float)
+        epochs = np.arange(1, depth + 1)
+        axis.plot(epochs, curves.mean(0), "o-", color=palette[variant], label=f"{variant} (n = {len(runs)})")
+        axis.fill_between(epochs, curves.min(0), curves.max(0), color=palette[variant], alpha=0.2, lw=0)
+        for run in runs:
+            if len(run) > depth:
+                tail = 100 * np.array(run[depth - 1 :], dtype=float)
+                axis.plot(np.arange(depth, len(run) + 1), tail, color=palette[variant], lw=0.7, alpha=0.6)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.set(xlabel="epoch", ylabel="validation AUC, percent")
+    axis.legend(loc="lower right", frameon=True)
+    return figure
+
+
+def is_stale(row: dict[str, Any]) -> bool:
+    """Whether the code that determines this row's numbers has changed since it was trained."""
+    return row["code"] != code_digest(RunConfig.from_dict({key: row[key] for key in row if key in CONFIG_FIELDS}))
+
+
+def provenance_html(rows: Sequence[dict[str, Any]], command: str) -> HTML:
+    """The foot of a result page: where its rows come from, and the command that trains them again."""
+    if not rows:
+        return HTML(f'<div class="apg-foot">No run is in the store. To train: <code>{escape(command)}</code></div>')
+
+    def values(key: str) -> str:
+        return ", ".join(sorted({str(row[key]) for row in rows}))
+
+    stale = sum(is_stale(row) for row in rows if "code" in row)
+    hours = sum(row.get("seconds", 0) for row in rows) / 3600
+    facts = {
+        "runs": f"{len(rows)}, finished {min(row['finished'] for row in rows)} to "
+        f"{max(row['finished'] for row in rows)} UTC, {hours:.1f} hours of training in all",
+        "device": f"{values('device')}; threads a run: {values('threads')}",
+        "software": f"torch {values('torch')}, Python {values('python')}",
+        "commit": values("commit") + (" (with uncommitted changes)" if any(row["dirty"] for row in rows) else ""),
+        "data": f"sha256 of the source begins with {values('data')}",
+        "code": "as in this checkout"
+        if not stale
+        else f"{stale} of {len(rows)} runs were trained before the code that determines them last changed",
+        "seeds": values("seed"),
+    }
+    lines = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    return HTML(
+        f'<div class="apg-foot"><b>Where these numbers come from</b><dl>{lines}</dl>'
+        f"To train what is missing: <code>{escape(command)}</code>. "
+        "To train all of it again, delete the file of rows first.</div>"
+    )
+
+
+def banner_html(profile: str, datasets: Sequence[str]) -> HTML:
+    """What a reader must know first: quick numbers are no results, synthetic data are no real data."""
+    notes = []
+    if profile == "quick":
+        notes.append(
+            "<b>Quick profile.</b> A sample of the rows, a small model, two seeds: this page shows that everything "
+            "works. Its numbers are not the results; those come from <code>make book</code>."
+        )
+    if "synthetic" in datasets:
+        notes.append(
+            "<b>No real data were found</b>, so this page was made from the synthetic set. "
+            "<code>python data_scripts/movielens.py --archive ml-1m.zip</code> prepares MovieLens-1M."
+        )
+    return HTML("".join(f'<div class="apg-banner">{note}</div>' for note in notes))
+
+
+def home(store: Store) -> str:
+    """The home page's verdicts, in Markdown: committed rows of the full profile only."""
+    lines = ["| | data | protocol | version | paper Δ | our Δ | n | verdict |", "|---|---|---|---|---|---|---|---|"]
+    for suite in SUITES.values():
+        for dataset in suite.datasets:
+            rows = store.rows("full", suite.name, dataset)
+            plan = Plan(profile="full", dataset=dataset, seeds=SEEDS["full"])
+            for protocol in PROTOCOLS if rows else ():
+                for line in shown(comparison(suite, plan, rows, protocol)).to_dict("records"):
+                    if line["Version"] != "base":
+                        name, data, how = suite.title, DATASET_TITLES[dataset], PROTOCOL_TITLES[protocol]
+                        lines.append(
+                            f"| [{name.partition(':')[0]}]({suite.page}) | {data} | {how} | {line['Version']} "
+                            f"| {line['Paper Δ']} | {line['Our Δ']} | {line['n']} | **{line['Verdict']}** |"
+                        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Writes the home page's verdicts to a file."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--verdict", type=Path, required=True, help="the Markdown file to write")
+    target = parser.parse_args().verdict
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(home(Store()))
+
+
+if __name__ == "__main__":
+    main()

@@ -45,11 +45,13 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """A table or figure: its data sets and its runs."""
+    """A table or figure: its data sets, the paper's rows, its runs, and its page in the book."""
 
     name: str
     title: str
+    page: str
     datasets: tuple[str, ...]
+    variants: tuple[str, ...]
     search: Callable[[Plan], list[RunConfig]]
     runs: Callable[[Plan, Sequence[dict[str, Any]]], list[RunConfig]]
 
@@ -125,7 +127,8 @@ SUITES = {
     suite.name: suite
     for suite in [
         Suite(
-            name="table4", title="Table 4: the versions of APG", datasets=("movielens", "synthetic"),
+            name="table4", title="Table 4: the versions of APG", page="executed/table4_versions.ipynb",
+            variants=("base", "v1", "v2", "v4", "v5"), datasets=("movielens", "synthetic"),
             search=table4_search, runs=table4_runs,
         )
     ]
