@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Trains what is missing, then prints the summary."""
-    from apg_repro.report import summary
+    from apg_repro.report import Panel, summary
     from apg_repro.run import run_suite
 
     suite = get_suite(args.suite)
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         plan = Plan(profile=args.profile, dataset=dataset, seeds=seeds)
         run_suite(suite, plan, device=args.device, jobs=args.jobs)
         print(f"\n{suite.title}, {dataset}, profile {args.profile}")
-        print(summary(suite, plan, Store()))
+        print(summary(Panel(suite=suite, plan=plan, rows=Store().rows(plan.profile, suite.name, dataset))))
     return 0
 
 
@@ -70,12 +70,13 @@ def status() -> int:
                 plan = Plan(profile=profile, dataset=dataset, seeds=seeds)
                 rows = store.rows(profile, suite.name, dataset)
                 done = {row["id"] for row in rows}
-                search, wanted = suite.search(plan), suite.runs(plan, rows)
+                search, wanted = suite.search(plan), [*suite.runs(plan, rows), *suite.measurements(plan)]
+                later = any(config.id not in done for config in search)
                 print(
                     f"{suite.name:12} {profile:6} {dataset:12}"
                     f" search {sum(config.id in done for config in search)} of {len(search)},"
-                    f" runs {sum(config.id in done for config in wanted)} of {len(wanted)}"
-                    + (" (more once the search has chosen K and P)" if any(c.id not in done for c in search) else "")
+                    f" rows {sum(task.id in done for task in wanted)} of {len(wanted)}"
+                    + (" (more once the search has chosen K and P)" if later else "")
                 )
     return 0
 

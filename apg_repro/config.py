@@ -75,8 +75,7 @@ class RunConfig:
         Values equal to their default do not count, so a new field with a default leaves every id as it is.
         """
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        chosen = {name: value for name, value in vars(self).items() if value != defaults[name]}
-        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:12]
+        return digest({name: value for name, value in vars(self).items() if value != defaults[name]})
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RunConfig":
@@ -89,3 +88,26 @@ class RunConfig:
         if unknown:
             raise UserError(f"unknown configuration keys: {', '.join(unknown)}")
         return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What a row answers that no training run does: a count, a distribution, a timing."""
+
+    suite: str
+    dataset: str
+    profile: Profile = "full"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return dataclasses.asdict(self)
+
+    @property
+    def id(self) -> str:
+        """Twelve hex digits that name this measurement."""
+        return digest(self.as_dict())
+
+
+def digest(values: dict[str, Any]) -> str:
+    """Twelve hex digits that name these values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

@@ -6,16 +6,28 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-from apg_repro.config import RunConfig
+from apg_repro.config import Measurement, RunConfig
 from apg_repro.paths import ROOT
 
 PACKAGE = Path(__file__).resolve().parent
 # Modules that every run's numbers go through. ``build`` only hands the configuration on, and stands in no digest.
 COMMON = ("data", "metrics", "train", "nn/dense", "nn/embedding")
+# Of nn/apg, the classes that a version goes through.
+APG_CLASSES = {
+    "base": (),
+    "v1": ("ApgV1",),
+    "v2": ("ApgV2",),
+    "v3": ("ApgV2", "ApgV3"),
+    "v4": ("ApgV4",),
+    "v5": ("ApgV5",),
+}
+VERSION_CLASSES = {name for names in APG_CLASSES.values() for name in names}
 
 
-def number_modules(config: RunConfig) -> list[str]:
+def number_modules(config: RunConfig | Measurement) -> list[str]:
     """The modules that determine the numbers of a run, as paths without suffix."""
+    if isinstance(config, Measurement):
+        return ["measure"]
     modules = [*COMMON, f"models/{config.backbone.lower()}"]
     if config.version != "base":
         modules.append("nn/apg")
@@ -24,22 +36,25 @@ def number_modules(config: RunConfig) -> list[str]:
     return modules
 
 
-def code_digest(config: RunConfig) -> str:
-    """Eight hex digits of what those modules say, comments, docstrings and layout aside."""
-    return digest_of(tuple(number_modules(config)))
+def code_digest(config: RunConfig | Measurement) -> str:
+    """Eight hex digits of what those modules say, comments, docstrings, layout and other versions of APG aside."""
+    version = config.version if isinstance(config, RunConfig) else "base"
+    return digest_of(tuple(number_modules(config)), APG_CLASSES[version])
 
 
 @functools.cache
-def digest_of(modules: tuple[str, ...]) -> str:
-    """Eight hex digits of what these modules say."""
+def digest_of(modules: tuple[str, ...], versions: tuple[str, ...] = ()) -> str:
+    """Eight hex digits of what these modules say, of the classes of APG's versions only the named ones."""
     total = hashlib.sha256()
     for name in modules:
-        tree = ast.parse((PACKAGE / f"{name}.py").read_text())
-        total.update(ast.dump(without_docstrings(tree)).encode())
+        tree = without_docstrings(ast.parse((PACKAGE / f"{name}.py").read_text()))
+        if name == "nn/apg":
+            tree.body = [node for node in tree.body if getattr(node, "name", "") not in VERSION_CLASSES - set(versions)]
+        total.update(ast.dump(tree).encode())
     return total.hexdigest()[:8]
 
 
-def without_docstrings(tree: ast.AST) -> ast.AST:
+def without_docstrings(tree: ast.Module) -> ast.Module:
     """The tree, its docstrings removed in place."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -52,7 +67,7 @@ def without_docstrings(tree: ast.AST) -> ast.AST:
     return tree
 
 
-def commit(config: RunConfig) -> tuple[str | None, bool | None]:
+def commit(config: RunConfig | Measurement) -> tuple[str | None, bool | None]:
     """The checkout's commit, and whether a module of the digest differs from it; (None, None) outside of git."""
     files = [f"apg_repro/{name}.py" for name in number_modules(config)]
     try:

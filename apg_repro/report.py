@@ -4,12 +4,10 @@ AUC is shown in percent as the paper prints it, differences in AUC points. ± is
 confidence interval over seeds (Student's t); differences are taken seed by seed.
 """
 
-import argparse
 import dataclasses
 import math
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -21,15 +19,61 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from apg_repro import paper
-from apg_repro.config import RunConfig
+from apg_repro.config import Measurement, RunConfig
 from apg_repro.provenance import code_digest
 from apg_repro.store import Store
 from apg_repro.suites import PROTOCOLS, SEEDS, SUITES, Plan, Protocol, Suite, choose, verdict
 
 PROTOCOL_TITLES = {"one_epoch": "one epoch", "early_stopping": "early stopping"}
-DATASET_TITLES = {"movielens": "MovieLens-1M", "amazon": "Amazon", "iaac": "IAAC", "synthetic": "synthetic"}
-CONFIG_FIELDS = {field.name for field in dataclasses.fields(RunConfig)}
+DATASET_TITLES = {
+    "movielens": "MovieLens-1M",
+    "amazon": "Amazon",
+    "iaac": "IAAC",
+    "indusdata": "IndusData",
+    "synthetic": "synthetic",
+}
 MISSING = "–"
+NO_DATA = {
+    "amazon": "not run here: data not available",
+    "iaac": "not run here: data not available",
+    "indusdata": "cannot be tested outside",
+    "movielens": "not run here: data not prepared",
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A suite on one data set, with the rows that the store holds of it: what tables and figures are made from."""
+
+    suite: Suite
+    plan: Plan
+    rows: list[dict[str, Any]]
+
+    def cells(self, variant: str, protocol: Protocol) -> list[dict[str, Any]]:
+        """The reported rows of a variant under a protocol: the plan's seeds, with the K and P chosen for it."""
+        wanted = {config.id for config in self.suite.runs(self.plan, self.rows)}
+        chosen = choose(self.rows, variant, protocol)
+        return [
+            row
+            for row in self.rows
+            if row["id"] in wanted and row["variant"] == variant
+            and (chosen is None or (row["rank"], row["over"]) == (chosen["rank"], chosen["over"]))
+            and (protocol == "one_epoch" or row["max_epochs"] > 1)
+        ]  # fmt: skip
+
+    def by_seed(self, variant: str, protocol: Protocol) -> dict[int, float]:
+        """The test AUC of a variant in percent, seed by seed; NaN where the run diverged before there was one."""
+        return {row["seed"]: percent(row[f"{protocol}_test_auc"]) for row in self.cells(variant, protocol)}
+
+    def differences(self, variant: str, protocol: Protocol) -> list[float]:
+        """Test AUC of a variant less that of base, in points, for the seeds that both have."""
+        ours, base = self.by_seed(variant, protocol), self.by_seed("base", protocol)
+        return [ours[seed] - base[seed] for seed in ours if seed in base]
+
+
+def percent(auc: float | None) -> float:
+    """An AUC from 0 to 1 in percent; NaN for none."""
+    return math.nan if auc is None else 100 * auc
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,49 +106,26 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean=float(np.mean(values)), half=half, n=n)
 
 
-def cell_rows(
-    suite: Suite, plan: Plan, rows: Sequence[dict[str, Any]], variant: str, protocol: Protocol
-) -> list[dict[str, Any]]:
-    """The reported rows of a variant under a protocol: the plan's seeds, with the K and P chosen for it."""
-    wanted = {config.id for config in suite.runs(plan, rows)}
-    chosen = choose(rows, variant, protocol)
-    return [
-        row
-        for row in rows
-        if row["id"] in wanted and row["variant"] == variant
-        and (chosen is None or (row["rank"], row["over"]) == (chosen["rank"], chosen["over"]))
-        and (protocol == "one_epoch" or row["max_epochs"] > 1)
-    ]  # fmt: skip
-
-
-def percent(row: dict[str, Any], protocol: Protocol) -> float:
-    """The row's test AUC in percent; NaN if it diverged before there was one."""
-    value = row[f"{protocol}_test_auc"]
-    return math.nan if value is None else 100 * value
-
-
-def comparison(suite: Suite, plan: Plan, rows: Sequence[dict[str, Any]], protocol: Protocol) -> pd.DataFrame:
+def comparison(panel: Panel, protocol: Protocol) -> pd.DataFrame:
     """The paper's cells and ours, one line a variant: numbers, not text (see ``shown``).
 
     Columns: variant, paper, paper_difference, ours and difference (``Estimate``), n, diverged (runs), k, p,
     verdict.
     """
-    base = {row["seed"]: percent(row, protocol) for row in cell_rows(suite, plan, rows, "base", protocol)}
-    printed_base = paper.value(suite.name, plan.dataset, "WDL", "base")
+    suite, dataset = panel.suite.name, panel.plan.dataset
+    printed_base = paper.value(suite, dataset, "WDL", "base")
     lines = []
-    for variant in suite.variants:
-        found = cell_rows(suite, plan, rows, variant, protocol)
-        by_seed = {row["seed"]: percent(row, protocol) for row in found}
-        paired = [by_seed[seed] - base[seed] for seed in by_seed if seed in base]
-        difference = estimate([] if variant == "base" else paired)
-        printed = paper.value(suite.name, plan.dataset, "WDL", variant)
+    for variant in panel.suite.variants:
+        found = panel.cells(variant, protocol)
+        difference = estimate([] if variant == "base" else panel.differences(variant, protocol))
+        printed = paper.value(suite, dataset, "WDL", variant)
         expected = printed - printed_base if printed is not None and printed_base is not None else math.nan
         lines.append(
             {
                 "variant": variant,
                 "paper": printed,
                 "paper_difference": math.nan if variant == "base" else expected,
-                "ours": estimate(list(by_seed.values())),
+                "ours": estimate(list(panel.by_seed(variant, protocol).values())),
                 "difference": difference,
                 "n": len(found),
                 "diverged": sum(row["status"] == "diverged" for row in found),
@@ -156,13 +177,42 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def summary(suite: Suite, plan: Plan, store: Store) -> str:
+def summary(panel: Panel) -> str:
     """The comparisons as plain text, for the command line."""
-    rows = store.rows(plan.profile, suite.name, plan.dataset)
+    if not panel.suite.variants:
+        return counts([panel]).to_string(index=False)
     return "\n\n".join(
-        f"{PROTOCOL_TITLES[protocol]}\n{shown(comparison(suite, plan, rows, protocol)).to_string(index=False)}"
+        f"{PROTOCOL_TITLES[protocol]}\n{shown(comparison(panel, protocol)).to_string(index=False)}"
         for protocol in PROTOCOLS
     )
+
+
+def auc_table(panel: Panel, protocol: Protocol) -> HTML:
+    """The paper's cells and ours under a protocol, with the verdicts."""
+    data, how = DATASET_TITLES[panel.plan.dataset], PROTOCOL_TITLES[protocol]
+    caption = f"{data}, {how}. Test AUC in percent, Δ against base in points, ± 95 % confidence, n seeds."
+    return as_html(shown(comparison(panel, protocol)), caption)
+
+
+def counts(panels: Sequence[Panel]) -> pd.DataFrame:
+    """Table 7: what the paper counts in each data set, and what we count."""
+    ours = {row["dataset"]: row for panel in panels for row in panel.rows}
+    printed = paper.numbers().query("table == 'table7'")
+    lines = []
+    for dataset in [*dict.fromkeys(printed["dataset"]), *(name for name in ours if name == "synthetic")]:
+        for count in ("rows", "users", "items"):
+            theirs, found = paper.value("table7", dataset, "", "", count), ours.get(dataset, {}).get(count)
+            lines.append(
+                {
+                    "Data set": DATASET_TITLES[dataset],
+                    "Count": count,
+                    "Paper": MISSING if theirs is None else f"{theirs:,.0f}",
+                    "Ours": NO_DATA[dataset] if found is None else f"{found:,}",
+                    "Verdict": "" if theirs is None
+                    else "not run" if found is None else "reproduced" if theirs == found else "not reproduced",
+                }
+            )  # fmt: skip
+    return pd.DataFrame(lines)
 
 
 def as_html(table: pd.DataFrame, caption: str) -> HTML:
@@ -197,25 +247,21 @@ def colours(suite: Suite) -> dict[str, Any]:
     return dict(zip(suite.variants, sns.color_palette("colorblind", len(suite.variants)), strict=True))
 
 
-def differences_figure(suite: Suite, plan: Plan, rows: Sequence[dict[str, Any]]) -> Figure:
+def differences_figure(panel: Panel) -> Figure:
     """Δ AUC against base: our mean and 95 % interval, each seed, and the paper's number, one panel a protocol."""
     style()
     figure, axes = plt.subplots(1, len(PROTOCOLS), figsize=(8, 3.2), sharex=True, sharey=True)
-    variants = [variant for variant in suite.variants if variant != "base"]
-    palette = colours(suite)
+    variants = [variant for variant in panel.suite.variants if variant != "base"]
+    palette = colours(panel.suite)
     for axis, protocol in zip(axes, PROTOCOLS, strict=True):
-        table = comparison(suite, plan, rows, protocol).set_index("variant")
-        base = {row["seed"]: percent(row, protocol) for row in cell_rows(suite, plan, rows, "base", protocol)}
+        table = comparison(panel, protocol).set_index("variant")
         for place, variant in enumerate(variants):
             ours, printed = table.loc[variant, "difference"], table.loc[variant, "paper_difference"]
-            if not math.isnan(printed):
-                axis.plot(printed, place, "D", color="black", ms=6, label="paper" if place == 0 else None)
-            found = cell_rows(suite, plan, rows, variant, protocol)
-            paired = [percent(row, protocol) - base[row["seed"]] for row in found if row["seed"] in base]
+            axis.plot(printed, place, "D", color="black", ms=6, label="paper" if place == 0 else None)  # NaN: none
+            paired = panel.differences(variant, protocol)
             axis.plot(paired, [place + 0.18] * len(paired), ".", color=palette[variant], alpha=0.5, ms=5)
-            if ours.n and not math.isnan(ours.mean):
-                half = 0 if math.isnan(ours.half) else ours.half
-                axis.errorbar(ours.mean, place, xerr=half, fmt="o", color=palette[variant], capsize=4, lw=2)
+            if ours.n:
+                axis.errorbar(ours.mean, place, xerr=ours.half, fmt="o", color=palette[variant], capsize=4, lw=2)
         axis.axvline(0, color="black", lw=1)
         axis.set_title(PROTOCOL_TITLES[protocol])
         axis.set_xlabel("Δ test AUC against base, points")
@@ -225,27 +271,24 @@ def differences_figure(suite: Suite, plan: Plan, rows: Sequence[dict[str, Any]])
     return figure
 
 
-def epochs_figure(suite: Suite, plan: Plan, rows: Sequence[dict[str, Any]]) -> Figure:
+def epochs_figure(panel: Panel) -> Figure:
     """Validation AUC by epoch: a line for the mean over seeds while all go on, a band from lowest to highest."""
     style()
     figure, axis = plt.subplots(figsize=(8, 4))
-    palette = colours(suite)
-    for variant in suite.variants:
-        found = cell_rows(suite, plan, rows, variant, "early_stopping") or cell_rows(
-            suite, plan, rows, variant, "one_epoch"
-        )
-        runs = [[entry["valid_auc"] for entry in row["history"]] for row in found]
+    palette = colours(panel.suite)
+    for variant in panel.suite.variants:
+        found = panel.cells(variant, "early_stopping") or panel.cells(variant, "one_epoch")
+        runs = [[percent(entry["valid_auc"]) for entry in row["history"]] for row in found]
         if not runs:
             continue
         depth = min(map(len, runs))
-        curves = 100 * np.array([run[:depth] for run in runs], dtype=float)
+        curves = np.array([run[:depth] for run in runs])
         epochs = np.arange(1, depth + 1)
         axis.plot(epochs, curves.mean(0), "o-", color=palette[variant], label=f"{variant} (n = {len(runs)})")
         axis.fill_between(epochs, curves.min(0), curves.max(0), color=palette[variant], alpha=0.2, lw=0)
         for run in runs:
             if len(run) > depth:
-                tail = 100 * np.array(run[depth - 1 :], dtype=float)
-                axis.plot(np.arange(depth, len(run) + 1), tail, color=palette[variant], lw=0.7, alpha=0.6)
+                axis.plot(np.arange(depth, len(run) + 1), run[depth - 1 :], color=palette[variant], lw=0.7, alpha=0.6)
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set(xlabel="epoch", ylabel="validation AUC, percent")
     axis.legend(loc="lower right", frameon=True)
@@ -253,37 +296,40 @@ def epochs_figure(suite: Suite, plan: Plan, rows: Sequence[dict[str, Any]]) -> F
 
 
 def is_stale(row: dict[str, Any]) -> bool:
-    """Whether the code that determines this row's numbers has changed since it was trained."""
-    return row["code"] != code_digest(RunConfig.from_dict({key: row[key] for key in row if key in CONFIG_FIELDS}))
+    """Whether the code that determines this row's numbers has changed since it was made."""
+    kind = RunConfig if "seed" in row else Measurement
+    names = {field.name for field in dataclasses.fields(kind)}
+    return row["code"] != code_digest(kind(**{name: row[name] for name in row if name in names}))
 
 
-def provenance_html(rows: Sequence[dict[str, Any]], command: str) -> HTML:
-    """The foot of a result page: where its rows come from, and the command that trains them again."""
+def provenance_html(study: Sequence[Panel], command: str) -> HTML:
+    """The foot of a result page: where its rows come from, and the command that makes them again."""
+    rows = [row for panel in study for row in panel.rows]
     if not rows:
-        return HTML(f'<div class="apg-foot">No run is in the store. To train: <code>{escape(command)}</code></div>')
+        return HTML(f'<div class="apg-foot">No row is in the store. To make them: <code>{escape(command)}</code></div>')
 
     def values(key: str) -> str:
-        return ", ".join(sorted({str(row[key]) for row in rows}))
+        return ", ".join(sorted({str(row[key]) for row in rows if key in row}))
 
-    stale = sum(is_stale(row) for row in rows if "code" in row)
+    stale = sum(is_stale(row) for row in rows)
+    first, last = min(row["finished"] for row in rows), max(row["finished"] for row in rows)
     hours = sum(row.get("seconds", 0) for row in rows) / 3600
     facts = {
-        "runs": f"{len(rows)}, finished {min(row['finished'] for row in rows)} to "
-        f"{max(row['finished'] for row in rows)} UTC, {hours:.1f} hours of training in all",
-        "device": f"{values('device')}; threads a run: {values('threads')}",
+        "rows": f"{len(rows)}, finished {first} to {last} UTC" + (f", {hours:.1f} hours of training" if hours else ""),
+        "seeds": values("seed"),
+        "device": f"{values('device')}; threads a run: {values('threads')}" if values("device") else "",
         "software": f"torch {values('torch')}, Python {values('python')}",
         "commit": values("commit") + (" (with uncommitted changes)" if any(row["dirty"] for row in rows) else ""),
         "data": f"sha256 of the source begins with {values('data')}",
-        "code": "as in this checkout"
-        if not stale
-        else f"{stale} of {len(rows)} runs were trained before the code that determines them last changed",
-        "seeds": values("seed"),
+        "code": f"{stale} of {len(rows)} rows were made before the code that determines them last changed"
+        if stale
+        else "as in this checkout",
     }
-    lines = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    lines = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value)
     return HTML(
         f'<div class="apg-foot"><b>Where these numbers come from</b><dl>{lines}</dl>'
-        f"To train what is missing: <code>{escape(command)}</code>. "
-        "To train all of it again, delete the file of rows first.</div>"
+        f"To make what is missing: <code>{escape(command)}</code>. "
+        "To make all of it again, delete the file of rows first.</div>"
     )
 
 
@@ -307,11 +353,11 @@ def home(store: Store) -> str:
     """The home page's verdicts, in Markdown: committed rows of the full profile only."""
     lines = ["| | data | protocol | version | paper Δ | our Δ | n | verdict |", "|---|---|---|---|---|---|---|---|"]
     for suite in SUITES.values():
-        for dataset in suite.datasets:
-            rows = store.rows("full", suite.name, dataset)
+        for dataset in suite.datasets if suite.variants else ():
             plan = Plan(profile="full", dataset=dataset, seeds=SEEDS["full"])
-            for protocol in PROTOCOLS if rows else ():
-                for line in shown(comparison(suite, plan, rows, protocol)).to_dict("records"):
+            panel = Panel(suite=suite, plan=plan, rows=store.rows("full", suite.name, dataset))
+            for protocol in PROTOCOLS if panel.rows else ():
+                for line in shown(comparison(panel, protocol)).to_dict("records"):
                     if line["Version"] != "base":
                         name, data, how = suite.title, DATASET_TITLES[dataset], PROTOCOL_TITLES[protocol]
                         lines.append(
@@ -319,16 +365,3 @@ def home(store: Store) -> str:
                             f"| {line['Paper Δ']} | {line['Our Δ']} | {line['n']} | **{line['Verdict']}** |"
                         )
     return "\n".join(lines) + "\n"
-
-
-def main() -> None:
-    """Writes the home page's verdicts to a file."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--verdict", type=Path, required=True, help="the Markdown file to write")
-    target = parser.parse_args().verdict
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(home(Store()))
-
-
-if __name__ == "__main__":
-    main()

@@ -14,14 +14,15 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import cache
 from queue import Empty
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from tqdm import tqdm
 
 from apg_repro import provenance
-from apg_repro.config import RunConfig, UserError
+from apg_repro.config import Measurement, RunConfig, UserError
 from apg_repro.data import Dataset, load
+from apg_repro.measure import measure
 from apg_repro.store import Store
 from apg_repro.suites import PROTOCOLS, Plan, Suite
 from apg_repro.train import Result, train
@@ -53,10 +54,15 @@ def run_suite(
         todo = missing(configs(rows), rows)
         if todo:
             train_all(todo, device, min(jobs, len(todo)), store, f"{suite.name} {plan.dataset} {stage}")
+    for measurement in missing(suite.measurements(plan), store.rows(plan.profile, suite.name, plan.dataset)):
+        store.append(origin(measurement, measure(measurement)))
 
 
-def missing(configs: Sequence[RunConfig], rows: Sequence[dict[str, Any]]) -> list[RunConfig]:
-    """The runs that no row answers, each once."""
+Task = TypeVar("Task", RunConfig, Measurement)
+
+
+def missing(configs: Sequence[Task], rows: Sequence[dict[str, Any]]) -> list[Task]:
+    """The runs or measurements that no row answers, each once."""
     done = {row["id"] for row in rows}
     return list({config.id: config for config in configs if config.id not in done}.values())
 
@@ -142,16 +148,19 @@ def make_row(config: RunConfig, device: str, on_progress: Callable[[dict[str, An
     """Trains one run; its row: configuration, metrics, history, cost, provenance."""
     data = cached(config.dataset, config.features, config.rows, device)
     result = train(config, data, torch.device(device), on_progress)
-    commit, dirty = provenance.commit(config)
+    return origin(config, measured(result) | {"data": data.checksum[:12], "device": device_name(device)})
+
+
+def origin(task: RunConfig | Measurement, values: dict[str, Any]) -> dict[str, Any]:
+    """The row of a task: what it is, what came out, and where it comes from."""
+    commit, dirty = provenance.commit(task)
     return {
-        "id": config.id,
-        **config.as_dict(),
-        **measured(result),
+        "id": task.id,
+        **task.as_dict(),
+        **values,
         "commit": commit,
         "dirty": dirty,
-        "code": provenance.code_digest(config),
-        "data": data.checksum[:12],
-        "device": device_name(device),
+        "code": provenance.code_digest(task),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),

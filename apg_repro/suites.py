@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from apg_repro.config import Profile, RunConfig, UserError
+from apg_repro.config import Measurement, Profile, RunConfig, UserError
 
 Protocol = Literal["one_epoch", "early_stopping"]
 Verdict = Literal["reproduced", "direction only", "not reproduced", "not run"]
@@ -45,15 +45,19 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """A table or figure: its data sets, the paper's rows, its runs, and its page in the book."""
+    """A table or figure: its page in the book, its data sets, the paper's rows, and what answers them.
+
+    Either training runs (``search``, ``runs`` and the ``variants`` that they answer) or ``measurements``.
+    """
 
     name: str
     title: str
     page: str
     datasets: tuple[str, ...]
-    variants: tuple[str, ...]
-    search: Callable[[Plan], list[RunConfig]]
-    runs: Callable[[Plan, Sequence[dict[str, Any]]], list[RunConfig]]
+    variants: tuple[str, ...] = ()
+    search: Callable[[Plan], list[RunConfig]] = lambda plan: []
+    runs: Callable[[Plan, Sequence[dict[str, Any]]], list[RunConfig]] = lambda plan, rows: []
+    measurements: Callable[[Plan], list[Measurement]] = lambda plan: []
 
 
 def choose(rows: Sequence[dict[str, Any]], variant: str, protocol: Protocol) -> dict[str, Any] | None:
@@ -123,6 +127,11 @@ def table4_runs(plan: Plan, search: Sequence[dict[str, Any]]) -> list[RunConfig]
     return configs + [_table4(plan, "v1", seed, version="v1", max_epochs=1) for seed in plan.seeds[:V1_SEEDS]]
 
 
+def table7_measurements(plan: Plan) -> list[Measurement]:
+    """The counts of a data set: all of its rows in either profile."""
+    return [Measurement(suite="table7", dataset=plan.dataset, profile=plan.profile)]
+
+
 SUITES = {
     suite.name: suite
     for suite in [
@@ -130,7 +139,11 @@ SUITES = {
             name="table4", title="Table 4: the versions of APG", page="executed/table4_versions.ipynb",
             variants=("base", "v1", "v2", "v4", "v5"), datasets=("movielens", "synthetic"),
             search=table4_search, runs=table4_runs,
-        )
+        ),
+        Suite(
+            name="table7", title="Table 7: the data sets", page="executed/table7_datasets.ipynb",
+            datasets=("movielens", "synthetic"), measurements=table7_measurements,
+        ),
     ]
 }  # fmt: skip
 

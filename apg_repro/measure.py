@@ -1,0 +1,38 @@
+"""What is measured without training: counts of the data sets (Table 7)."""
+
+from typing import Any
+
+import pandas as pd
+
+from apg_repro.config import Measurement
+from apg_repro.data import load_manifest
+from apg_repro.paths import DATA
+
+ITEM_FIELD = {"movielens": "movie", "synthetic": "item"}
+
+
+def measure(measurement: Measurement) -> dict[str, Any]:
+    """The values of a measurement, ready for its row.
+
+    Raises:
+        UserError: the data set is not prepared.
+    """
+    return MEASURES[measurement.suite](measurement)
+
+
+def count_dataset(measurement: Measurement) -> dict[str, Any]:
+    """Rows, distinct users and items, and the share of positive labels of a prepared data set."""
+    name = measurement.dataset
+    manifest = load_manifest(name)
+    item = ITEM_FIELD[name]
+    table = pd.read_parquet(DATA / name / "rows.parquet", columns=["user", item, "label"])
+    return {
+        "rows": len(table),
+        "users": int(table["user"].nunique()),
+        "items": int(table[item].nunique()),
+        "positive_rate": round(float(table["label"].mean()), 6),
+        "data": manifest["source"]["sha256"][:12],
+    }
+
+
+MEASURES = {"table7": count_dataset}
