@@ -11,57 +11,83 @@ from apg_repro.suites import SEEDS, SUITES, Plan, get_suite
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a subcommand; a user's mistake prints one line and returns 1."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments and arguments[0] == "notebooks":
-        from apg_repro import notebooks
-
-        return notebooks.main(arguments[1:])
     args = parser().parse_args(arguments)
     try:
-        return run(args) if args.command == "run" else status()
+        args.command(args)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped; what was trained is in the store, and the same command goes on from there", file=sys.stderr)
         return 130
+    return 0
 
 
 def parser() -> argparse.ArgumentParser:
     """The subcommands and their options."""
     whole = argparse.ArgumentParser(prog="python -m apg_repro", description=__doc__)
-    commands = whole.add_subparsers(dest="command", required=True)
+    commands = whole.add_subparsers(required=True)
+
     train = commands.add_parser("run", help="train the runs of a table or figure that the store lacks")
+    train.set_defaults(command=run)
     train.add_argument("suite", help=", ".join(SUITES))
-    train.add_argument("--profile", choices=["quick", "full"], default="quick")
     train.add_argument("--datasets", default="movielens", help="names joined by commas")
-    train.add_argument("--seeds", help="numbers joined by commas; default: the profile's")
-    train.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1")
     train.add_argument("--jobs", type=int, help="processes side by side; default: one a core, or one on a GPU")
-    commands.add_parser("status", help="what each suite has and lacks")
-    commands.add_parser("notebooks", help="execute the notebooks for the book (see `notebooks --help`)")
+
+    commands.add_parser("status", help="what each suite has and lacks").set_defaults(command=status)
+
+    book = commands.add_parser("notebooks", help="execute the notebooks for the book")
+    book.set_defaults(command=notebooks)
+    book.add_argument("names", nargs="*", help="such as table4_versions; default: all")
+    book.add_argument("--datasets", default="", help="names joined by commas; default: what is at hand")
+    book.add_argument("--run", choices=["missing", "none"], default="missing", help="train what is missing, or not")
+
+    for command in (train, book):
+        command.add_argument("--profile", choices=["quick", "full"], default="quick")
+        command.add_argument("--seeds", default="", help="numbers joined by commas; default: the profile's")
+        command.add_argument("--device", default="cpu", help="where to train: cpu, cuda, cuda:1")
     return whole
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Trains what is missing, then prints the summary."""
     from apg_repro.report import Panel, summary
     from apg_repro.run import run_suite
 
-    suite = get_suite(args.suite)
-    try:
-        seeds = tuple(int(seed) for seed in args.seeds.split(",")) if args.seeds else SEEDS[args.profile]
-    except ValueError as error:
-        raise UserError(f"--seeds must be numbers joined by commas, not {args.seeds!r}") from error
+    suite, store = get_suite(args.suite), Store()
+    seeds = parse_seeds(args.seeds) or SEEDS[args.profile]
     for dataset in args.datasets.split(","):
+        if dataset not in suite.datasets:
+            raise UserError(f"{suite.title} has no data set {dataset!r}; choose from {', '.join(suite.datasets)}")
         plan = Plan(profile=args.profile, dataset=dataset, seeds=seeds)
-        run_suite(suite, plan, device=args.device, jobs=args.jobs)
+        run_suite(suite, plan, device=args.device, jobs=args.jobs, store=store)
         print(f"\n{suite.title}, {dataset}, profile {args.profile}")
-        print(summary(Panel(suite=suite, plan=plan, rows=Store().rows(plan.profile, suite.name, dataset))))
-    return 0
+        print(summary(Panel(suite=suite, plan=plan, rows=store.rows(plan.profile, suite.name, dataset))))
 
 
-def status() -> int:
+def notebooks(args: argparse.Namespace) -> None:
+    """Executes notebooks into ``book/executed/``."""
+    from apg_repro.notebooks import execute_for_book
+
+    parameters = {
+        "profile": args.profile,
+        "datasets": [name for name in args.datasets.split(",") if name],
+        "seeds": list(parse_seeds(args.seeds)),
+        "device": args.device,
+        "run": args.run,
+    }
+    execute_for_book(args.names, parameters)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Numbers joined by commas."""
+    try:
+        return tuple(int(seed) for seed in text.split(",") if seed)
+    except ValueError as error:
+        raise UserError(f"--seeds must be numbers joined by commas, not {text!r}") from error
+
+
+def status(args: argparse.Namespace) -> None:
     """Prints how many runs each suite has and lacks, per data set."""
     store = Store()
     for suite in SUITES.values():
@@ -78,7 +104,6 @@ def status() -> int:
                     f" rows {sum(task.id in done for task in wanted)} of {len(wanted)}"
                     + (" (more once the search has chosen K and P)" if later else "")
                 )
-    return 0
 
 
 if __name__ == "__main__":

@@ -61,8 +61,10 @@ class RunConfig:
             raise UserError(f"version {self.version} needs a rank K")
         if self.version == "v5" and self.over is None:
             raise UserError("version v5 needs a width P (over)")
-        if self.max_epochs < 1 or self.patience < 1 or self.batch_size < 1:
-            raise UserError("max_epochs, patience and batch_size must be at least 1")
+        for name in ("rank", "over", "generator_layers", "max_epochs", "patience", "batch_size", "d_embedding"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} must be at least 1, not {value}")
 
     def as_dict(self) -> dict[str, Any]:
         """The configuration as JSON-ready values, in declaration order."""

@@ -1,5 +1,6 @@
 """The numbers that the paper prints, from ``paper_numbers.csv``."""
 
+import math
 from functools import cache
 from pathlib import Path
 
@@ -12,11 +13,11 @@ def numbers() -> pd.DataFrame:
     return pd.read_csv(Path(__file__).parent / "paper_numbers.csv", keep_default_na=False, dtype={"value": float})
 
 
-def value(table: str, dataset: str, backbone: str, variant: str, metric: str = "auc") -> float | None:
-    """The number in one cell of the paper; None where it prints none."""
+def value(table: str, dataset: str, backbone: str, variant: str, metric: str = "auc") -> float:
+    """The number in one cell of the paper; NaN where it prints none."""
     rows = numbers()
     found = rows[
         (rows["table"] == table) & (rows["dataset"] == dataset) & (rows["backbone"] == backbone)
         & (rows["variant"] == variant) & (rows["metric"] == metric)
     ]  # fmt: skip
-    return float(found["value"].iloc[0]) if len(found) else None
+    return float(found["value"].iloc[0]) if len(found) else math.nan

@@ -16,6 +16,7 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import HTML
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from apg_repro import paper
@@ -94,7 +95,7 @@ class Estimate:
     @property
     def signed(self) -> str:
         """As text, the sign always shown."""
-        return f"+{self}" if self.mean >= 0 else str(self).replace("-", "−")
+        return f"+{self}" if self.mean >= 0 else signed(str(self))
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -106,35 +107,52 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean=float(np.mean(values)), half=half, n=n)
 
 
-def comparison(panel: Panel, protocol: Protocol) -> pd.DataFrame:
-    """The paper's cells and ours, one line a variant: numbers, not text (see ``shown``).
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Line:
+    """One cell of the paper beside ours: numbers, not text (see ``shown``). AUC in percent, NaN where there is none.
 
-    Columns: variant, paper, paper_difference, ours and difference (``Estimate``), n, diverged (runs), k, p,
-    verdict.
+    Attributes:
+        paper_difference: against the paper's base.
+        n: our runs. diverged: how many of them diverged.
+        k, p: as chosen on validation rows.
     """
+
+    variant: str
+    paper: float
+    paper_difference: float
+    ours: Estimate
+    difference: Estimate
+    n: int
+    diverged: int
+    k: int | None
+    p: int | None
+    verdict: str
+
+
+def comparison(panel: Panel, protocol: Protocol) -> dict[str, Line]:
+    """Every variant's line."""
     suite, dataset = panel.suite.name, panel.plan.dataset
     printed_base = paper.value(suite, dataset, "WDL", "base")
-    lines = []
+    lines = {}
     for variant in panel.suite.variants:
         found = panel.cells(variant, protocol)
-        difference = estimate([] if variant == "base" else panel.differences(variant, protocol))
         printed = paper.value(suite, dataset, "WDL", variant)
-        expected = printed - printed_base if printed is not None and printed_base is not None else math.nan
-        lines.append(
-            {
-                "variant": variant,
-                "paper": printed,
-                "paper_difference": math.nan if variant == "base" else expected,
-                "ours": estimate(list(panel.by_seed(variant, protocol).values())),
-                "difference": difference,
-                "n": len(found),
-                "diverged": sum(row["status"] == "diverged" for row in found),
-                "k": found[0]["rank"] if found else None,
-                "p": found[0]["over"] if found else None,
-                "verdict": "" if variant == "base" else judge(difference, expected),
-            }
+        is_base = variant == "base"
+        expected = math.nan if is_base else printed - printed_base
+        difference = estimate([] if is_base else panel.differences(variant, protocol))
+        lines[variant] = Line(
+            variant=variant,
+            paper=printed,
+            paper_difference=expected,
+            ours=estimate(list(panel.by_seed(variant, protocol).values())),
+            difference=difference,
+            n=len(found),
+            diverged=sum(row["status"] == "diverged" for row in found),
+            k=found[0]["rank"] if found else None,
+            p=found[0]["over"] if found else None,
+            verdict="" if is_base else judge(difference, expected),
         )
-    return pd.DataFrame(lines)
+    return lines
 
 
 def judge(difference: Estimate, expected: float) -> str:
@@ -147,44 +165,38 @@ def judge(difference: Estimate, expected: float) -> str:
     return verdict(near, difference.mean, expected)
 
 
-def shown(table: pd.DataFrame) -> pd.DataFrame:
+def shown(lines: dict[str, Line]) -> pd.DataFrame:
     """A comparison as text, as it stands on a page."""
-
-    def difference(value: float) -> str:
-        return "" if math.isnan(value) else f"{value:+.2f}".replace("-", "−")
-
-    options = [
-        ", ".join(f"{name} = {value:.0f}" for name, value in (("K", k), ("P", p)) if value and not math.isnan(value))
-        for k, p in zip(table["k"].astype(float), table["p"].astype(float), strict=True)
-    ]
-    runs = [
-        f"{n}" + (f" ({diverged} diverged)" if diverged else "")
-        for n, diverged in zip(table["n"], table["diverged"], strict=True)
-    ]
     return pd.DataFrame(
         {
-            "Version": table["variant"],
-            "Paper AUC": [
-                MISSING if value is None or math.isnan(value) else f"{value:.2f}" for value in table["paper"]
-            ],
-            "Paper Δ": [difference(value) for value in table["paper_difference"]],
-            "Our AUC": [str(value) for value in table["ours"]],
-            "Our Δ": ["" if value.n == 0 else value.signed for value in table["difference"]],
-            "Chosen": options,
-            "n": runs,
-            "Verdict": table["verdict"],
+            "Version": line.variant,
+            "Paper Δ": "" if math.isnan(line.paper_difference) else signed(f"{line.paper_difference:+.2f}"),
+            "Our Δ": line.difference.signed if line.difference.n else "",
+            "Verdict": line.verdict,
+            "n": f"{line.n}" + (f" ({line.diverged} diverged)" if line.diverged else ""),
+            "Paper AUC": MISSING if math.isnan(line.paper) else f"{line.paper:.2f}",
+            "Our AUC": str(line.ours),
+            "Chosen": ", ".join(f"{name} = {value}" for name, value in (("K", line.k), ("P", line.p)) if value),
         }
+        for line in lines.values()
     )
+
+
+def signed(number: str) -> str:
+    """A number with a true minus sign."""
+    return number.replace("-", "−")
 
 
 def summary(panel: Panel) -> str:
-    """The comparisons as plain text, for the command line."""
-    if not panel.suite.variants:
-        return counts([panel]).to_string(index=False)
-    return "\n\n".join(
-        f"{PROTOCOL_TITLES[protocol]}\n{shown(comparison(panel, protocol)).to_string(index=False)}"
-        for protocol in PROTOCOLS
-    )
+    """The tables of a suite as plain text, for the command line."""
+    match panel.suite.name:
+        case "table7":
+            tables = {"": counts([panel])}
+        case "encodings":
+            tables = {"": encodings(panel)}
+        case _:
+            tables = {PROTOCOL_TITLES[protocol]: shown(comparison(panel, protocol)) for protocol in PROTOCOLS}
+    return "\n\n".join(f"{title}\n{table.to_string(index=False)}".strip() for title, table in tables.items())
 
 
 def auc_table(panel: Panel, protocol: Protocol) -> HTML:
@@ -206,12 +218,29 @@ def counts(panels: Sequence[Panel]) -> pd.DataFrame:
                 {
                     "Data set": DATASET_TITLES[dataset],
                     "Count": count,
-                    "Paper": MISSING if theirs is None else f"{theirs:,.0f}",
+                    "Paper": MISSING if math.isnan(theirs) else f"{theirs:,.0f}",
                     "Ours": NO_DATA[dataset] if found is None else f"{found:,}",
-                    "Verdict": "" if theirs is None
+                    "Verdict": "" if math.isnan(theirs)
                     else "not run" if found is None else "reproduced" if theirs == found else "not reproduced",
                 }
             )  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def encodings(panel: Panel) -> pd.DataFrame:
+    """Base after one epoch on every encoding of MovieLens: weights of the hidden layers, and AUC."""
+    lines = []
+    for features in panel.suite.variants:
+        found = panel.cells(features, "one_epoch")
+        lines.append(
+            {
+                "Encoding": features,
+                "Weights of the hidden layers": f"{found[0]['n_hidden']:,}" if found else MISSING,
+                "Paper AUC": f"{paper.value('table2', panel.plan.dataset, 'WDL', 'base'):.2f}",
+                "Our AUC": str(estimate(list(panel.by_seed(features, "one_epoch").values()))),
+                "n": len(found),
+            }
+        )
     return pd.DataFrame(lines)
 
 
@@ -223,7 +252,7 @@ def as_html(table: pd.DataFrame, caption: str) -> HTML:
         for row in table.to_dict("records")
     )
     return HTML(
-        f'<div class="apg-table"><table class="table"><caption>{escape(caption)}</caption>'
+        f'<p class="apg-caption">{escape(caption)}</p><div class="apg-table"><table class="table">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -254,9 +283,9 @@ def differences_figure(panel: Panel) -> Figure:
     variants = [variant for variant in panel.suite.variants if variant != "base"]
     palette = colours(panel.suite)
     for axis, protocol in zip(axes, PROTOCOLS, strict=True):
-        table = comparison(panel, protocol).set_index("variant")
+        lines = comparison(panel, protocol)
         for place, variant in enumerate(variants):
-            ours, printed = table.loc[variant, "difference"], table.loc[variant, "paper_difference"]
+            ours, printed = lines[variant].difference, lines[variant].paper_difference
             axis.plot(printed, place, "D", color="black", ms=6, label="paper" if place == 0 else None)  # NaN: none
             paired = panel.differences(variant, protocol)
             axis.plot(paired, [place + 0.18] * len(paired), ".", color=palette[variant], alpha=0.5, ms=5)
@@ -268,6 +297,7 @@ def differences_figure(panel: Panel) -> Figure:
         axis.set_yticks(range(len(variants)), variants)
     axes[0].invert_yaxis()
     axes[0].legend(loc="best", frameon=True)
+    plt.close(figure)  # the notebook displays it, once
     return figure
 
 
@@ -289,9 +319,10 @@ def epochs_figure(panel: Panel) -> Figure:
         for run in runs:
             if len(run) > depth:
                 axis.plot(np.arange(depth, len(run) + 1), run[depth - 1 :], color=palette[variant], lw=0.7, alpha=0.6)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(xlabel="epoch", ylabel="validation AUC, percent")
     axis.legend(loc="lower right", frameon=True)
+    plt.close(figure)
     return figure
 
 
@@ -302,9 +333,9 @@ def is_stale(row: dict[str, Any]) -> bool:
     return row["code"] != code_digest(kind(**{name: row[name] for name in row if name in names}))
 
 
-def provenance_html(study: Sequence[Panel], command: str) -> HTML:
+def provenance(panels: Sequence[Panel], command: str) -> HTML:
     """The foot of a result page: where its rows come from, and the command that makes them again."""
-    rows = [row for panel in study for row in panel.rows]
+    rows = [row for panel in panels for row in panel.rows]
     if not rows:
         return HTML(f'<div class="apg-foot">No row is in the store. To make them: <code>{escape(command)}</code></div>')
 
@@ -333,15 +364,15 @@ def provenance_html(study: Sequence[Panel], command: str) -> HTML:
     )
 
 
-def banner_html(profile: str, datasets: Sequence[str]) -> HTML:
+def banner(panels: Sequence[Panel]) -> HTML:
     """What a reader must know first: quick numbers are no results, synthetic data are no real data."""
     notes = []
-    if profile == "quick":
+    if any(panel.plan.profile == "quick" for panel in panels):
         notes.append(
             "<b>Quick profile.</b> A sample of the rows, a small model, two seeds: this page shows that everything "
-            "works. Its numbers are not the results; those come from <code>make book</code>."
+            "works. Its numbers are not the results; <code>make book</code> shows those."
         )
-    if "synthetic" in datasets:
+    if all(panel.plan.dataset == "synthetic" for panel in panels):
         notes.append(
             "<b>No real data were found</b>, so this page was made from the synthetic set. "
             "<code>python data_scripts/movielens.py --archive ml-1m.zip</code> prepares MovieLens-1M."
@@ -353,7 +384,7 @@ def home(store: Store) -> str:
     """The home page's verdicts, in Markdown: committed rows of the full profile only."""
     lines = ["| | data | protocol | version | paper Δ | our Δ | n | verdict |", "|---|---|---|---|---|---|---|---|"]
     for suite in SUITES.values():
-        for dataset in suite.datasets if suite.variants else ():
+        for dataset in suite.datasets if "base" in suite.variants else ():
             plan = Plan(profile="full", dataset=dataset, seeds=SEEDS["full"])
             panel = Panel(suite=suite, plan=plan, rows=store.rows("full", suite.name, dataset))
             for protocol in PROTOCOLS if panel.rows else ():

@@ -172,7 +172,7 @@ def measured(result: Result) -> dict[str, Any]:
     """A result as flat columns: AUC from 0 to 1, logloss in nats, time in seconds."""
     row: dict[str, Any] = {"status": result.status}
     for protocol in PROTOCOLS:
-        test = result.test.get(protocol, {})
+        test: dict[str, Any] = result.test.get(protocol, {})
         epoch = test.get("epoch")
         row[f"{protocol}_epoch"] = epoch
         row[f"{protocol}_valid_auc"] = round(result.history[epoch - 1]["valid_auc"], 6) if epoch else None

@@ -66,7 +66,7 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
     model = build(config, data.schema).to(device)
     optimizer = torch.optim.Adam(parameter_groups(model, config), fused=True)
     shuffle = generator(config.seed, "batches")
-    result = Result(n_parameters=count(model), n_hidden=count(model.deep), train_rows=len(train_rows))
+    result = Result(n_parameters=count(model), n_hidden=count(model.deep), train_rows=len(train_rows))  # pyright: ignore[reportArgumentType]
     best_auc, best_epoch, best_state = 0.0, 0, model.state_dict()
     for epoch in range(1, config.max_epochs + 1):
         epoch_start = time.perf_counter()
@@ -103,7 +103,7 @@ def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]
     if config.damping:
         for module in model.modules():
             if hasattr(module, "damped_parameters"):
-                terms |= module.damped_parameters()
+                terms |= module.damped_parameters()  # pyright: ignore[reportCallIssue]
     groups: dict[int, list[nn.Parameter]] = {}
     for parameter in model.parameters():
         groups.setdefault(terms.get(parameter, 1), []).append(parameter)

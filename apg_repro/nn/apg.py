@@ -101,11 +101,11 @@ class ApgLayer(nn.Module, ABC):
     def reset_parameters(self) -> None:
         nn.init.zeros_(self.bias)
         with torch.no_grad():
-            self.generator.start(self.init, self.start())
+            self.generator.start(self.init, self.start())  # pyright: ignore[reportArgumentType]
 
     def damped_parameters(self) -> dict[nn.Parameter, int]:
         """The weights that make weights, and over how many terms n each is summed to do so."""
-        return {self.generator.last.weight: self.generator.last.in_features}
+        return {self.generator.last.weight: self.generator.last.in_features}  # pyright: ignore[reportReturnType]
 
     @abstractmethod
     def start(self) -> Float[torch.Tensor, " n"]:
@@ -186,7 +186,7 @@ class ApgV4(ApgLayer):
 
     def start(self) -> Float[torch.Tensor, " n"]:
         for factor in (self.u, self.v):
-            start_factor(factor, self.init)
+            start_factor(factor, self.init)  # pyright: ignore[reportArgumentType]
         return torch.eye(self.rank).flatten()
 
     def forward(self, x: Input, z: Condition) -> Output:
@@ -213,7 +213,7 @@ class ApgV5(ApgLayer):
 
     def start(self) -> Float[torch.Tensor, " n"]:
         for factor in (self.u_left, self.u_right, self.v_left, self.v_right):
-            start_factor(factor, self.init)
+            start_factor(factor, self.init)  # pyright: ignore[reportArgumentType]
         return torch.eye(self.rank).flatten()
 
     def damped_parameters(self) -> dict[nn.Parameter, int]:
@@ -229,7 +229,12 @@ class ApgV5(ApgLayer):
     def fold(self) -> ApgV4:
         """The v4 layer that computes the same function, U and V multiplied out ("no additional inference cost")."""
         folded = ApgV4(
-            self.d_in, self.d_out, rank=self.rank, d_condition=self.d_condition, layers=self.layers, init=self.init
+            self.d_in,
+            self.d_out,
+            rank=self.rank,
+            d_condition=self.d_condition,
+            layers=self.layers,
+            init=self.init,  # pyright: ignore[reportArgumentType]
         ).to(self.bias)
         folded.u.copy_(self.u_left @ self.u_right)
         folded.v.copy_(self.v_left @ self.v_right)

@@ -68,4 +68,4 @@ def initialise(model: nn.Module, seed_of: Callable[[str], int]) -> None:
         if hasattr(module, "reset_parameters"):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed_of(name))
-                module.reset_parameters()
+                module.reset_parameters()  # pyright: ignore[reportCallIssue]

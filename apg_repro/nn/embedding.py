@@ -34,7 +34,7 @@ class FieldEmbedding(nn.Module):
     def forward(self, fields: Int[torch.Tensor, "B F"], columns: Sequence[int]) -> Float[torch.Tensor, "B J E"]:
         """The embeddings of these columns, in this order."""
         columns = list(columns)
-        return F.embedding(fields[:, columns] + self.offsets[columns], self.weight)
+        return F.embedding(fields[:, columns] + self.offsets[columns], self.weight)  # pyright: ignore[reportIndexIssue]
 
 
 class Features(nn.Module):

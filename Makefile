@@ -1,0 +1,57 @@
+# A checkout, Python 3.11 or later, and this file are all it takes: every target installs what it needs into .venv.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell command -v $(name))))
+BIN := .venv/bin
+BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output . -W -n --keep-going --quiet
+
+.PHONY: help reproduce book test lab clean
+
+help:  ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1	\2/' | expand -t 18
+
+reproduce: .venv/book data/movielens/manifest.json data/synthetic/manifest.json  ## data, every notebook (profile quick), the book: _build/html/index.html
+	$(BIN)/python -m apg_repro notebooks --profile quick
+	$(BUILD)
+	@echo "The book: _build/html/index.html"
+
+book: .venv/book  ## the book from the committed results, without training
+	$(BIN)/python -m apg_repro notebooks --profile full --run none
+	$(BUILD)
+	@echo "The book: _build/html/index.html"
+
+test: .venv/test data/movielens/manifest.json data/synthetic/manifest.json  ## every check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pyright
+	$(BIN)/python -m pytest
+	$(BIN)/python -m apg_repro notebooks --profile full --run none
+	$(BUILD)
+	$(BIN)/python tests/check_html.py _build/html
+
+lab: .venv/book  ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+clean:  ## removes what was built; data, results and .venv stay
+	rm -rf _build book/executed .pytest_cache .ruff_cache
+
+# Without archive and network this prints why and how, and the synthetic set stands in.
+data/movielens/manifest.json: data_scripts/movielens.py | .venv/book
+	$(BIN)/python data_scripts/movielens.py --if-possible
+
+data/synthetic/manifest.json: data_scripts/synthetic.py | .venv/book
+	$(BIN)/python data_scripts/synthetic.py
+
+.venv/book: pyproject.toml constraints.txt
+	$(MAKE) .venv/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .[book]
+	@touch $@
+
+.venv/test: .venv/book
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .[book,test]
+	@touch $@
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "No python3 found: install Python 3.11 or later, or run make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv .venv

@@ -1,0 +1,1 @@
+"""Literal references: the papers' equations over explicit weights, an instance at a time, loops and all."""

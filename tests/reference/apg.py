@@ -1,0 +1,62 @@
+"""Equations 1 to 7 of the paper for one instance: plain functions over explicit weights.
+
+M inputs, N outputs, D size of the condition, K rank, P width of the over-parameterisation. ``layers`` of G are
+(weight, bias) pairs with ReLU between them. A bias is added to every output, which the paper does not mention.
+"""
+
+import torch
+from torch import Tensor
+
+Mlp = list[tuple[Tensor, Tensor]]
+
+
+def generate(z: Tensor, layers: Mlp) -> Tensor:
+    """MLP(z), Eq. 1."""
+    for number, (weight, bias) in enumerate(layers):
+        z = weight @ z + bias
+        if number < len(layers) - 1:
+            z = torch.clamp(z, min=0)
+    return z
+
+
+def matrix(values: Tensor, rows: int, columns: int) -> Tensor:
+    """reshape, row by row."""
+    return torch.stack([values[row * columns : (row + 1) * columns] for row in range(rows)])
+
+
+def v1(x: Tensor, z: Tensor, layers: Mlp, bias: Tensor) -> Tensor:
+    """y = W_i x, W_i = reshape(MLP(z_i)); Eq. 1 and 2."""
+    w = matrix(generate(z, layers), len(bias), len(x))
+    return w @ x + bias
+
+
+def factors(x: Tensor, z: Tensor, layers: Mlp, n: int, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """U_i, S_i, V_i = reshape(MLP(z_i)); Eq. 3."""
+    m = len(x)
+    values = generate(z, layers)
+    u, s, v = values[: n * k], values[n * k : n * k + k * k], values[n * k + k * k :]
+    return matrix(u, n, k), matrix(s, k, k), matrix(v, k, m)
+
+
+def v2(x: Tensor, z: Tensor, layers: Mlp, bias: Tensor, k: int) -> Tensor:
+    """y = (U_i S_i V_i) x; Eq. 3."""
+    u, s, v = factors(x, z, layers, len(bias), k)
+    return ((u @ s) @ v) @ x + bias
+
+
+def v3(x: Tensor, z: Tensor, layers: Mlp, bias: Tensor, k: int) -> Tensor:
+    """y = U_i (S_i (V_i x)); Eq. 4."""
+    u, s, v = factors(x, z, layers, len(bias), k)
+    return u @ (s @ (v @ x)) + bias
+
+
+def v4(x: Tensor, z: Tensor, layers: Mlp, bias: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """y = U (S_i (V x)), S_i = reshape(MLP(z_i)); Eq. 5 and 6."""
+    k = u.shape[1]
+    s = matrix(generate(z, layers), k, k)
+    return u @ (s @ (v @ x)) + bias
+
+
+def v5(x: Tensor, z: Tensor, layers: Mlp, bias: Tensor, ul: Tensor, ur: Tensor, vl: Tensor, vr: Tensor) -> Tensor:
+    """As v4 with U = U^l U^r and V = V^l V^r; Eq. 7."""
+    return v4(x, z, layers, bias, ul @ ur, vl @ vr)

@@ -1,0 +1,38 @@
+"""The command line: a user's mistake is one line and exit status 1."""
+
+import pytest
+
+from apg_repro.__main__ import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "table3"], "suite 'table3' is unknown"),
+        (["run", "table4", "--datasets", "amazn"], "no data set 'amazn'"),
+        (["run", "table4", "--seeds", "a"], "--seeds must be numbers joined by commas"),
+        (["run", "table4", "--seeds", "0,1"], "which chooses K and P"),
+        (["run", "table4", "--datasets", "synthetic", "--device", "gpu"], "device 'gpu' cannot be used"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(arguments, message, capsys):
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_status_counts_what_each_suite_has_and_lacks(capsys):
+    assert main(["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (table7,) = [line for line in lines if line.startswith("table7       full   movielens")]
+    assert table7.endswith("rows 1 of 1")
+
+
+def test_an_interruption_says_that_nothing_is_lost(monkeypatch, capsys):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("apg_repro.__main__.get_suite", interrupted)
+    assert main(["run", "table4"]) == 130
+    assert "the same command goes on from there" in capsys.readouterr().err

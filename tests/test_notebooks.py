@@ -1,0 +1,64 @@
+"""The notebooks: their form, and what their execution leaves behind."""
+
+import nbformat
+import papermill
+import pytest
+
+from apg_repro import notebooks
+from apg_repro.__main__ import main
+from apg_repro.config import UserError
+from apg_repro.paths import NOTEBOOKS
+from apg_repro.study import PARAMETERS
+from apg_repro.suites import SUITES
+
+FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
+NONE = {"profile": "full", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_notebook_has_the_rhythm_of_the_house(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.cells[0].source.startswith("# ")
+    assert "> " in notebook.cells[0].source, "the paper's claim"
+    assert set(papermill.inspect_notebook(str(path))) == set(PARAMETERS)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any("def " in source or "lambda" in source for source in code)
+    assert max(len(source.splitlines()) for source in code) <= 8
+    assert "Deviations" in "".join(cell.source for cell in notebook.cells[-2:])
+    assert "provenance" in code[-1]
+
+
+def test_every_suite_has_its_notebook_and_page():
+    pages = {suite.page for suite in SUITES.values()}
+    assert {f"executed/{path.name}" for path in FILES} == pages
+    toc = (NOTEBOOKS.parent / "book" / "_toc.yml").read_text()
+    assert all(page.removesuffix(".ipynb") in toc for page in pages)
+
+
+def test_a_notebook_runs_from_another_folder_with_other_parameters(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = NOTEBOOKS / "table4_versions.ipynb"
+    parameters = NONE | {"seeds": "[1, 2]"}
+    papermill.execute_notebook(str(path), "out.ipynb", parameters, kernel_name="python3", progress_bar=False)
+    page = (tmp_path / "out.ipynb").read_text()
+    assert "--seeds 1,2" in page
+    assert "image/png" in page
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"profile": "fast"}, "table7_datasets: profile must be quick or full"),
+        ({"sedes": [1]}, "table7_datasets: unknown parameter sedes"),
+        ({"device": "cuda:9", "run": "missing", "profile": "quick"}, "device 'cuda:9' cannot be used here"),
+    ],
+)
+def test_a_notebook_that_fails_says_why_and_leaves_no_page(tmp_path, parameters, message):
+    with pytest.raises(UserError, match=message):
+        notebooks.execute([NOTEBOOKS / "table7_datasets.ipynb"], tmp_path, NONE | parameters)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_notebook_is_told(capsys):
+    assert main(["notebooks", "table3"]) == 1
+    assert "error: no notebook table3; there are" in capsys.readouterr().err

@@ -1,0 +1,161 @@
+"""Numbers on pages: recomputed here by hand from rows."""
+
+import math
+
+import pytest
+
+from apg_repro import paper, report
+from apg_repro.config import RunConfig
+from apg_repro.report import Panel, estimate
+from apg_repro.store import Store
+from apg_repro.suites import Plan, get_suite
+
+PLAN = Plan(profile="full", dataset="movielens", seeds=(1, 2, 3))
+BASE = {1: 0.7900, 2: 0.7920, 3: 0.7940}
+V4 = {1: 0.7930, 2: 0.7960, 3: 0.7970}
+
+
+def make(template, variant, seed, auc, version=None, rank=None, status="ok"):
+    config = RunConfig(
+        suite="table4", dataset="movielens", variant=variant, seed=seed, version=version or variant, rank=rank
+    )
+    scores = {
+        f"{protocol}_{part}_auc": auc for protocol in ("one_epoch", "early_stopping") for part in ("valid", "test")
+    }
+    return template | config.as_dict() | scores | {"id": config.id, "status": status}
+
+
+@pytest.fixture
+def panel(row):
+    rows = [make(row, "v4", 0, 0.8, rank=4), make(row, "v4", 0, 0.7, rank=2)]
+    rows += [make(row, "base", seed, auc) for seed, auc in BASE.items()]
+    rows += [make(row, "v4", seed, auc, rank=4) for seed, auc in V4.items()]
+    rows += [make(row, "v4", 1, 0.99, rank=2), make(row, "v4", 9, 0.99, rank=4), make(row, "base", 9, 0.1)]
+    return Panel(suite=get_suite("table4"), plan=PLAN, rows=rows)
+
+
+def line(panel, variant, protocol="one_epoch"):
+    return report.comparison(panel, protocol)[variant]
+
+
+def test_estimate_is_mean_and_students_interval():
+    found = estimate([1.0, 2.0, 4.0])
+    assert found.mean == pytest.approx(7 / 3)
+    assert found.half == pytest.approx(4.302653 * math.sqrt(7 / 3) / math.sqrt(3), rel=1e-5)
+    assert math.isnan(estimate([1.0]).half)
+    assert str(estimate([])) == "–"
+    assert str(estimate([1.0, math.nan])) == "diverged"
+
+
+def test_differences_are_taken_seed_by_seed_for_the_chosen_rank_and_the_plans_seeds(panel):
+    """0.3, 0.4 and 0.3 points; other ranks and other seeds are not counted."""
+    found = line(panel, "v4")
+    assert found.n == 3
+    assert found.k == 4
+    assert found.difference.mean == pytest.approx(1 / 3)
+    assert found.ours.mean == pytest.approx((79.30 + 79.60 + 79.70) / 3)
+    assert found.verdict == "reproduced"
+
+
+def test_the_papers_numbers_stand_beside_ours(panel):
+    found = line(panel, "v4")
+    assert found.paper == 79.61
+    assert found.paper_difference == pytest.approx(79.61 - 79.21)
+
+
+def test_a_seed_without_its_base_has_no_difference(panel):
+    rows = [row for row in panel.rows if not (row["variant"] == "base" and row["seed"] == 2)]
+    assert line(Panel(suite=panel.suite, plan=PLAN, rows=rows), "v4").difference.n == 2
+
+
+def test_what_was_not_run_says_so(panel):
+    assert line(panel, "v5").verdict == "not run"
+    assert report.shown(report.comparison(panel, "one_epoch")).set_index("Version").loc["v5", "Our AUC"] == "–"
+
+
+def test_a_diverged_run_is_counted_and_one_without_auc_leaves_no_verdict(panel, row):
+    rows = [r for r in panel.rows if (r["variant"], r["seed"], r["rank"]) != ("v4", 3, 4)]
+    late = Panel(suite=panel.suite, plan=PLAN, rows=[*rows, make(row, "v4", 3, 0.797, rank=4, status="diverged")])
+    assert report.shown(report.comparison(late, "one_epoch")).set_index("Version").loc["v4", "n"] == "3 (1 diverged)"
+    lost = Panel(suite=panel.suite, plan=PLAN, rows=[*rows, make(row, "v4", 3, None, rank=4, status="diverged")])
+    assert line(lost, "v4").verdict == "not reproduced"
+    assert str(line(lost, "v4").difference) == "diverged"
+
+
+def test_one_seed_has_no_interval_and_reproduces_nothing(panel):
+    rows = [row for row in panel.rows if row["seed"] in (0, 1)]
+    found = line(Panel(suite=panel.suite, plan=PLAN, rows=rows), "v4")
+    assert math.isnan(found.difference.half)
+    assert found.verdict == "not reproduced"
+
+
+def test_a_table_for_a_page_escapes_and_colours(panel):
+    html = report.auc_table(panel, "one_epoch").data
+    assert '<span class="apg-verdict apg-reproduced">reproduced</span>' in html
+    assert "MovieLens-1M, one epoch" in html
+
+
+def test_figures_show_every_variant_that_has_rows(panel):
+    assert [text.get_text() for text in report.epochs_figure(panel).axes[0].get_legend().get_texts()] == [
+        "base (n = 3)",
+        "v4 (n = 3)",
+    ]
+    axes = report.differences_figure(panel).axes
+    assert [axis.get_title() for axis in axes] == ["one epoch", "early stopping"]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["v1", "v2", "v4", "v5"]
+
+
+def test_table_7_joins_counts_and_says_what_is_not_at_hand():
+    rows = [{"dataset": "movielens", "rows": 1_000_209, "users": 6_040, "items": 3_705}]
+    panel = Panel(suite=get_suite("table7"), plan=PLAN, rows=rows)
+    table = report.counts([panel]).set_index(["Data set", "Count"])
+    assert table.loc[("MovieLens-1M", "rows"), "Verdict"] == "reproduced"
+    assert table.loc[("MovieLens-1M", "items"), "Verdict"] == "not reproduced"
+    assert table.loc[("IAAC", "rows"), "Ours"] == "not run here: data not available"
+
+
+def test_a_row_is_stale_when_its_digest_is_not_todays(row):
+    assert not report.is_stale(row)
+    assert report.is_stale(row | {"code": "00000000"})
+
+
+def test_the_foot_of_a_page_tells_where_its_rows_come_from(row, panel):
+    old = Panel(suite=panel.suite, plan=PLAN, rows=[row, row | {"code": "00000000", "dirty": True}])
+    html = report.provenance([old], "python -m apg_repro run table4").data
+    for part in ("1 of 2 rows were made before", "with uncommitted changes", "a CPU", "python -m apg_repro run table4"):
+        assert part in html
+    empty = Panel(suite=panel.suite, plan=PLAN, rows=[])
+    assert "No row is in the store" in report.provenance([empty], "make").data
+
+
+def test_banners_warn_of_quick_profiles_and_of_synthetic_data(panel):
+    assert report.banner([panel]).data == ""
+    quick = Plan(profile="quick", dataset="synthetic", seeds=(1,))
+    html = report.banner([Panel(suite=panel.suite, plan=quick, rows=[])]).data
+    assert "Quick profile" in html
+    assert "No real data were found" in html
+
+
+def test_the_home_page_counts_committed_full_rows_only(panel, tmp_path):
+    store = Store(tmp_path)
+    assert report.home(store).count("\n") == 2
+    for row in panel.rows:
+        store.append(row)
+    lines = report.home(store).splitlines()
+    assert len(lines) == 2 + 2 * 4
+    assert any("one epoch | v4 | +0.40 |" in text and "**reproduced**" in text for text in lines)
+
+
+def test_every_number_of_the_paper_is_named_once():
+    numbers = paper.numbers()
+    keys = ["table", "dataset", "backbone", "variant", "metric", "where"]
+    assert len(numbers) == 213
+    assert not numbers.duplicated(keys).any()
+    assert paper.value("table2", "movielens", "WDL", "apg") == 79.73
+    assert math.isnan(paper.value("table4", "movielens", "WDL", "v9"))
+
+
+def test_the_command_lines_summary_has_both_protocols(panel):
+    text = report.summary(panel)
+    assert text.index("one epoch") < text.index("early stopping")
+    assert "+0.33" in text

@@ -1,0 +1,133 @@
+"""From a suite to rows: nothing is trained twice, nothing done is lost, what cannot be run is told."""
+
+import dataclasses
+import json
+
+import pytest
+
+from apg_repro import run
+from apg_repro.config import Measurement, RunConfig, UserError
+from apg_repro.store import Store
+from apg_repro.suites import Plan, Suite
+
+PLAN = Plan(profile="quick", dataset="small", seeds=(1, 2))
+SIZE = {"d_embedding": 4, "hidden": (8,), "max_epochs": 2}
+
+
+def config(variant: str, seed: int, **options) -> RunConfig:
+    return RunConfig(suite="s", dataset="small", variant=variant, seed=seed, profile="quick", **(SIZE | options))
+
+
+SUITE = Suite(
+    name="s", title="S", page="", datasets=("small",), variants=("base", "v4"),
+    search=lambda plan: [config("v4", 0, version="v4", rank=rank) for rank in (1, 2)],
+    runs=lambda plan, rows: [config("base", s) for s in plan.seeds]
+    + [config("v4", s, version="v4", rank=max(row["rank"] or 0 for row in rows)) for s in plan.seeds if rows],
+)  # fmt: skip
+
+
+@pytest.fixture
+def store(tmp_path, small, monkeypatch):
+    monkeypatch.setattr(run, "cached", lambda *which: small)
+    return Store(tmp_path)
+
+
+def rows(store):
+    return store.rows("quick", "s", "small")
+
+
+def test_search_comes_first_and_decides_the_runs(store):
+    run.run_suite(SUITE, PLAN, jobs=1, store=store)
+    assert [(row["variant"], row["seed"], row["rank"]) for row in rows(store)] == [
+        ("v4", 0, 1), ("v4", 0, 2), ("base", 1, None), ("base", 2, None), ("v4", 1, 2), ("v4", 2, 2),
+    ]  # fmt: skip
+
+
+def test_a_row_says_what_was_run_what_came_out_and_where_it_comes_from(store):
+    run.run_suite(SUITE, PLAN, jobs=1, store=store)
+    row = rows(store)[-1]
+    fields = {field.name for field in dataclasses.fields(RunConfig)}
+    again = RunConfig.from_dict({name: row[name] for name in fields})
+    assert row["id"] == again.id
+    assert row["status"] == "ok"
+    assert 0.5 < row["one_epoch_test_auc"] < 1
+    assert row["early_stopping_valid_auc"] == max(entry["valid_auc"] for entry in row["history"])
+    for key in ("commit", "dirty", "code", "data", "device", "threads", "torch", "python", "finished", "seconds"):
+        assert row[key] is not None, key
+
+
+def test_a_run_killed_half_way_goes_on_where_it_stopped(store, monkeypatch):
+    trained = []
+    whole = run.train
+
+    def killed_at_the_fourth(config, *args):
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        trained.append(config.id)
+        return whole(config, *args)
+
+    monkeypatch.setattr(run, "train", killed_at_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        run.run_suite(SUITE, PLAN, jobs=1, store=store)
+    before = rows(store)
+    assert [row["id"] for row in before] == trained
+    monkeypatch.setattr(run, "train", lambda config, *args: trained.append(config.id) or whole(config, *args))
+    run.run_suite(SUITE, PLAN, jobs=1, store=store)
+    assert rows(store)[:3] == before
+    assert len(trained) == len(set(trained)) == 6
+    run.run_suite(SUITE, PLAN, jobs=1, store=store)
+    assert len(trained) == 6
+
+
+def test_measurements_are_made_once(store, monkeypatch):
+    made = []
+    monkeypatch.setattr(run, "measure", lambda task: made.append(task) or {"rows": 3})
+    suite = Suite(
+        name="m", title="M", page="", datasets=("small",),
+        measurements=lambda plan: [Measurement(suite="m", dataset=plan.dataset, profile=plan.profile)],
+    )  # fmt: skip
+    for _ in range(2):
+        run.run_suite(suite, PLAN, jobs=1, store=store)
+    (row,) = store.rows("quick", "m", "small")
+    assert row["rows"] == 3
+    assert row["code"]
+    assert len(made) == 1
+
+
+def test_a_diverged_run_has_a_row(store):
+    bad = dataclasses.replace(
+        SUITE, search=lambda plan: [config("v4", 0, version="v4", rank=1, learning_rate=1e5, clip_norm=None)]
+    )
+    run.run_suite(bad, PLAN, jobs=1, store=store)
+    assert rows(store)[0]["status"] == "diverged"
+    assert json.dumps(rows(store)[0], allow_nan=False)
+
+
+def test_a_device_that_is_not_there_is_told(store):
+    with pytest.raises(UserError, match="device 'cuda:7' cannot be used here"):
+        run.run_suite(SUITE, PLAN, device="cuda:7", jobs=1, store=store)
+    with pytest.raises(UserError, match="device 'gpu' cannot be used here"):
+        run.run_suite(SUITE, PLAN, device="gpu", jobs=1, store=store)
+
+
+def test_runs_side_by_side_give_the_rows_of_runs_one_by_one(tmp_path):
+    """In worker processes, on the prepared synthetic set."""
+    from apg_repro.data import load
+
+    try:
+        load("synthetic")
+    except UserError as error:
+        pytest.skip(str(error))
+    size = {"rows": 2000, "d_embedding": 4, "hidden": (8,), "max_epochs": 1}
+    configs = [
+        RunConfig(suite="s", dataset="synthetic", variant="base", seed=s, profile="quick", **size) for s in (1, 2)
+    ]
+    suite = Suite(name="s", title="S", page="", datasets=("synthetic",), runs=lambda plan, rows: configs)
+    plan = Plan(profile="quick", dataset="synthetic", seeds=(1, 2))
+    found = {}
+    for jobs in (1, 2):
+        run.run_suite(suite, plan, jobs=jobs, store=Store(tmp_path / str(jobs)))
+        rows = Store(tmp_path / str(jobs)).rows("quick", "s", "synthetic")
+        found[jobs] = {row["id"]: row["one_epoch_test_auc"] for row in rows}
+    assert found[1] == pytest.approx(found[2], abs=1e-5)
+    assert len(found[1]) == 2

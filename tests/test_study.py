@@ -1,0 +1,78 @@
+"""A notebook's parameters: what is accepted, and what is told."""
+
+import pytest
+
+from apg_repro import study
+from apg_repro.config import UserError
+
+GIVEN = {"profile": "quick", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("[1, 2]", [1, 2]), ("1", [1]), (3, [3]), ("1,2", [1, 2]), ([4], [4]), ("[]", [])],
+)
+def test_seeds_may_be_text_as_papermill_passes_it(text, value):
+    assert study.parameters(GIVEN | {"seeds": text})["seeds"] == value
+
+
+@pytest.mark.parametrize("text", ["movielens", '["movielens"]', ["movielens"]])
+def test_data_sets_may_be_text(text):
+    assert study.parameters(GIVEN | {"datasets": text})["datasets"] == ["movielens"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeds": ["a"]}, "seeds must be whole numbers"),
+        ({"seeds": "[1, "}, "parameter seeds must be a list such as"),
+        ({"seeds": 1.5}, "parameter seeds must be a list"),
+        ({"profile": 3}, "parameter profile must be a str, not 3"),
+        ({"datasets": [1]}, "datasets must be names"),
+        (
+            {"In": ["", "# Parameters\nprofil = 'full'\nrun = 'none'\n"]},
+            "unknown parameter profil; this notebook takes",
+        ),
+    ],
+)
+def test_bad_parameters_are_told(change, message):
+    with pytest.raises(UserError, match=message):
+        study.parameters(GIVEN | change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"profile": "fast"}, "profile must be quick or full, not 'fast'"),
+        ({"run": "all"}, "run must be"),
+        ({"datasets": ["amazn"]}, "has no data set 'amazn'; choose from movielens, synthetic"),
+        ({"seeds": [0]}, "which chooses K and P"),
+    ],
+)
+def test_bad_values_are_told(change, message):
+    with pytest.raises(UserError, match=message):
+        study.open("table4", GIVEN | change)
+
+
+def test_a_lacking_parameter_is_told():
+    with pytest.raises(UserError, match="the parameters cell lacks device"):
+        study.parameters({name: value for name, value in GIVEN.items() if name != "device"})
+
+
+def test_only_reading_opens_the_committed_rows_without_torch():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\nfrom apg_repro import report, study\n"
+        f"opened = study.open('table4', {GIVEN | {'profile': 'full'}!r})\n"
+        "report.auc_table(opened.panels[0], 'one_epoch')\n"
+        "assert opened.panels[0].plan.dataset == 'movielens' and len(opened.panels[0].rows) > 40\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_command_trains_what_the_page_shows():
+    opened = study.open("table4", GIVEN | {"profile": "full", "seeds": [1, 2]})
+    assert opened.command == "python -m apg_repro run table4 --profile full --datasets movielens --seeds 1,2"

@@ -1,0 +1,115 @@
+"""One run: protocols, seeds, pairing, divergence, the safeguard."""
+
+import math
+
+import pytest
+import torch
+
+from apg_repro.build import build
+from apg_repro.config import RunConfig
+from apg_repro.data import split
+from apg_repro.metrics import auc
+from apg_repro.train import batches, generator, parameter_groups, predict, train
+
+CPU = torch.device("cpu")
+VERSIONS = {"base": {}, "v1": {}, "v3": {"rank": 4}, "v4": {"rank": 4}, "v5": {"rank": 4, "over": 8}}
+
+
+def config(version="base", seed=1, **options) -> RunConfig:
+    sizes = {"d_embedding": 8, "hidden": (32, 16), "batch_size": 64, "max_epochs": 4, "learning_rate": 0.01}
+    return RunConfig(
+        suite="test",
+        dataset="small",
+        variant=version,
+        version=version,
+        seed=seed,
+        **(sizes | VERSIONS[version] | options),
+    )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_model_learns_what_is_there(version, small):
+    result = train(config(version, max_epochs=12, patience=6), small, CPU)
+    assert result.status == "ok"
+    assert result.test["early_stopping"]["auc"] > 0.85
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_overfits_256_rows(version, small):
+    rows = small.take(torch.arange(256))
+    model = build(config(version, d_embedding=16), rows.schema)
+    optimizer = torch.optim.Adam(parameter_groups(model, config(version)))
+    for _ in range(300):
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(model(rows.fields, rows.numbers), rows.labels)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    assert auc(predict(model, rows), rows.labels) > 0.99
+
+
+def test_the_same_seed_gives_the_same_run(small):
+    one, other = train(config("v4"), small, CPU), train(config("v4"), small, CPU)
+    without_time = [{k: v for k, v in e.items() if k != "seconds"} for e in one.history]
+    assert without_time == [{k: v for k, v in e.items() if k != "seconds"} for e in other.history]
+    assert one.test == other.test
+    assert train(config("v4", seed=2), small, CPU).test != one.test
+
+
+def test_one_epoch_is_the_first_epoch_of_the_longer_training(small):
+    short = train(config("v4", max_epochs=1), small, CPU)
+    long = train(config("v4"), small, CPU)
+    assert long.test["one_epoch"] == short.test["one_epoch"]
+    assert short.test["early_stopping"] == short.test["one_epoch"]
+
+
+def test_early_stopping_keeps_the_best_epoch_and_stops_when_the_next_is_no_better(small):
+    result = train(config(max_epochs=30, learning_rate=0.05), small, CPU)
+    scores = [entry["valid_auc"] for entry in result.history]
+    best = scores.index(max(scores)) + 1
+    assert result.test["early_stopping"]["epoch"] == best
+    assert len(scores) == best + 1 < 30, "patience 1"
+
+
+def test_base_and_apg_see_the_same_batches(small):
+    rows = split(small, 1)[0]
+    one = [batch.fields for batch in batches(rows, 64, generator(1, "batches"))]
+    other = [batch.fields for batch in batches(rows, 64, generator(1, "batches"))]
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert sum(map(len, one)) == len(rows)
+
+
+def test_a_diverged_run_is_recorded_not_dropped(small):
+    result = train(config(learning_rate=1e4, clip_norm=None), small, CPU)
+    assert result.status == "diverged"
+    assert result.history[0]["worst_batch_loss"] > 10 or math.isnan(result.history[0]["worst_batch_loss"])
+
+
+def test_a_run_whose_loss_is_not_finite_ends_with_the_auc_that_there_is(small):
+    result = train(config("v3", learning_rate=1e12, clip_norm=None, damping=False), small, CPU)
+    assert result.status == "diverged"
+    assert math.isnan(result.history[-1]["worst_batch_loss"]) or result.history[-1]["worst_batch_loss"] > 1e6
+
+
+def test_damping_divides_the_learning_rate_by_the_root_of_the_terms(small):
+    model = build(config("v5"), small.schema)
+    rate_of = {p: g["lr"] for g in parameter_groups(model, config("v5")) for p in g["params"]}
+    layer = model.deep.layers[0]
+    assert rate_of[layer.generator.last.weight] == pytest.approx(0.01 / 16**0.5)
+    assert rate_of[layer.u_left] == pytest.approx(0.01 / 8**0.5)
+    assert rate_of[layer.generator.last.bias] == rate_of[model.output.weight] == 0.01
+    assert set(rate_of) == set(model.parameters())
+
+
+def test_damping_can_be_switched_off_and_does_not_touch_base(small):
+    for chosen in (config("v5", damping=False), config("base")):
+        groups = parameter_groups(build(chosen, small.schema), chosen)
+        assert [group["lr"] for group in groups] == [0.01]
+
+
+def test_progress_reports_rows_a_second_and_the_validation_auc(small):
+    entries = []
+    train(config(max_epochs=2), small, CPU, entries.append)
+    done = [entry for entry in entries if "valid_auc" in entry]
+    assert [entry["epoch"] for entry in done] == [1, 2]
+    assert all(entry["rows_per_second"] > 0 for entry in entries)
