@@ -95,7 +95,8 @@ class Estimate:
     @property
     def signed(self) -> str:
         """As text, the sign always shown."""
-        return f"+{self}" if self.mean >= 0 else signed(str(self))
+        text = signed(str(self))
+        return f"+{text}" if self.n and self.mean >= 0 else text
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -150,7 +151,8 @@ def comparison(panel: Panel, protocol: Protocol) -> dict[str, Line]:
             diverged=sum(row["status"] == "diverged" for row in found),
             k=found[0]["rank"] if found else None,
             p=found[0]["over"] if found else None,
-            verdict="" if is_base else judge(difference, expected),
+            # A quick number is no result: it gets no verdict.
+            verdict="" if is_base or panel.plan.profile == "quick" else judge(difference, expected),
         )
     return lines
 
@@ -176,7 +178,7 @@ def shown(lines: dict[str, Line]) -> pd.DataFrame:
             "n": f"{line.n}" + (f" ({line.diverged} diverged)" if line.diverged else ""),
             "Paper AUC": MISSING if math.isnan(line.paper) else f"{line.paper:.2f}",
             "Our AUC": str(line.ours),
-            "Chosen": ", ".join(f"{name} = {value}" for name, value in (("K", line.k), ("P", line.p)) if value),
+            "K, P": ", ".join(str(value) for value in (line.k, line.p) if value),
         }
         for line in lines.values()
     )
@@ -245,22 +247,26 @@ def encodings(panel: Panel) -> pd.DataFrame:
 
 
 def as_html(table: pd.DataFrame, caption: str) -> HTML:
-    """A table for a page: scrolls sideways on a narrow screen, verdicts in colour."""
+    """A table for a page, under its caption."""
+    return HTML(f'<p class="apg-caption">{escape(caption)}</p>{table_html(table)}')
+
+
+def table_html(table: pd.DataFrame) -> str:
+    """A table that scrolls sideways on a narrow screen, verdicts in colour."""
     head = "".join(f"<th>{escape(str(name))}</th>" for name in table.columns)
     body = "".join(
         "<tr>" + "".join(cell_html(name, value) for name, value in row.items()) + "</tr>"
         for row in table.to_dict("records")
     )
-    return HTML(
-        f'<p class="apg-caption">{escape(caption)}</p><div class="apg-table"><table class="table">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    return (
+        f'<div class="apg-table"><table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 
 def cell_html(column: Any, value: Any) -> str:
     """One cell; a verdict gets a class of its own."""
     text = escape(str(value))
-    if column == "Verdict" and text:
+    if str(column).lower().endswith("verdict") and text:
         text = f'<span class="apg-verdict apg-{text.replace(" ", "-")}">{text}</span>'
     return f"<td>{text}</td>"
 
@@ -381,18 +387,23 @@ def banner(panels: Sequence[Panel]) -> HTML:
 
 
 def home(store: Store) -> str:
-    """The home page's verdicts, in Markdown: committed rows of the full profile only."""
-    lines = ["| | data | protocol | version | paper Δ | our Δ | n | verdict |", "|---|---|---|---|---|---|---|---|"]
+    """The home page's verdicts, as HTML: committed rows of the full profile only, a line a cell of the paper."""
+    lines = []
     for suite in SUITES.values():
         for dataset in suite.datasets if "base" in suite.variants else ():
             plan = Plan(profile="full", dataset=dataset, seeds=SEEDS["full"])
             panel = Panel(suite=suite, plan=plan, rows=store.rows("full", suite.name, dataset))
-            for protocol in PROTOCOLS if panel.rows else ():
-                for line in shown(comparison(panel, protocol)).to_dict("records"):
-                    if line["Version"] != "base":
-                        name, data, how = suite.title, DATASET_TITLES[dataset], PROTOCOL_TITLES[protocol]
-                        lines.append(
-                            f"| [{name.partition(':')[0]}]({suite.page}) | {data} | {how} | {line['Version']} "
-                            f"| {line['Paper Δ']} | {line['Our Δ']} | {line['n']} | **{line['Verdict']}** |"
-                        )
-    return "\n".join(lines) + "\n"
+            tables = {protocol: comparison(panel, protocol) for protocol in PROTOCOLS if panel.rows}
+            for variant in suite.variants if tables else ():
+                if variant != "base":
+                    ours = {how: table[variant] for how, table in tables.items()}
+                    lines.append(
+                        {"Where": f"{suite.title.partition(':')[0]}, {DATASET_TITLES[dataset]}", "Version": variant}
+                        | {"Paper Δ": signed(f"{ours['one_epoch'].paper_difference:+.2f}")}
+                        | {
+                            f"{PROTOCOL_TITLES[how]}{part}": text
+                            for how, line in ours.items()
+                            for part, text in ((": our Δ", line.difference.signed), (": verdict", line.verdict))
+                        }
+                    )
+    return table_html(pd.DataFrame(lines)) if lines else "No full run is in the store.\n"
