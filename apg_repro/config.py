@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -37,10 +38,12 @@ class RunConfig:
     rows: int | None = None  # a random sample of so many rows; None: all
     backbone: str = "WDL"
     version: Version = "base"
-    condition: str = "self"  # "self" or the name of a field (group-wise)
+    condition: str = "self"  # "self", a field (group-wise), or a mix: "input_attention(user,movie)", see parse_mix
     rank: int | None = None  # K
     over: int | None = None  # P, v5 only
     generator_layers: int = 1
+    domain: str | None = None  # MMoE and Star: a field, or fields joined by "+"
+    projections: bool = False  # generate the attention's projections too (DIFM, AutoInt)
     init: Init = "static_start"
     d_embedding: int = 32
     hidden: tuple[int, ...] = (256, 128, 64)
@@ -90,6 +93,33 @@ class RunConfig:
         if unknown:
             raise UserError(f"unknown configuration keys: {', '.join(unknown)}")
         return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """A mix-wise condition (Section 3.1.1): which fields, joined before G or after it, and how."""
+
+    where: Literal["input", "output"]
+    how: Literal["mean", "concat", "attention"]
+    fields: tuple[str, ...]
+
+
+def parse_mix(name: str) -> Mix | None:
+    """A mix-wise condition from its name, such as "output_concat(user,movie,genres)"; None if it is not one.
+
+    Raises:
+        UserError: it looks like one, but names no known aggregation or fewer than two fields.
+    """
+    if "(" not in name:
+        return None
+    found = re.fullmatch(r"(input|output)_(mean|concat|attention)\(([^()]+)\)", name)
+    fields = tuple(field.strip() for field in found[3].split(",")) if found else ()
+    if not found or len(fields) < 2:
+        raise UserError(
+            f"condition {name!r} is no mix: write input or output, _mean, _concat or _attention, and two or more "
+            'fields, as in "input_attention(user,movie)"'
+        )
+    return Mix(where=found[1], how=found[2], fields=fields)  # pyright: ignore[reportArgumentType]
 
 
 @dataclass(frozen=True, kw_only=True)

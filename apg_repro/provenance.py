@@ -28,12 +28,26 @@ def number_modules(config: RunConfig | Measurement) -> list[str]:
     """The modules that determine the numbers of a run, as paths without suffix."""
     if isinstance(config, Measurement):
         return ["measure"]
-    modules = [*COMMON, f"models/{config.backbone.lower()}"]
+    modules = [*COMMON, *imported(f"models/{config.backbone.lower()}")]
     if config.version != "base":
         modules.append("nn/apg")
         if config.condition != "self":
             modules.append("nn/conditions")
-    return modules
+            modules += ["nn/mix"] if config.condition.startswith("output_") else []
+    return list(dict.fromkeys(modules))
+
+
+def imported(module: str) -> list[str]:
+    """A model's module and, before it, those of ``nn`` and ``models`` that it imports, whether directly or not."""
+    found = []
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.module
+            and node.module.startswith(("apg_repro.nn.", "apg_repro.models."))
+        ):
+            found += imported(node.module.removeprefix("apg_repro.").replace(".", "/"))
+    return [*found, module]
 
 
 def code_digest(config: RunConfig | Measurement) -> str:
@@ -50,8 +64,16 @@ def digest_of(modules: tuple[str, ...], versions: tuple[str, ...] = ()) -> str:
         tree = without_docstrings(ast.parse((PACKAGE / f"{name}.py").read_text()))
         if name == "nn/apg":
             tree.body = [node for node in tree.body if getattr(node, "name", "") not in VERSION_CLASSES - set(versions)]
+            drop_folding(tree)
         total.update(ast.dump(tree).encode())
     return total.hexdigest()[:8]
+
+
+def drop_folding(tree: ast.Module) -> None:
+    """Removes what only serving uses, in place."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef):
+            node.body = [part for part in node.body if getattr(part, "name", "") != "fold"]
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:

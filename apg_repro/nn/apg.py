@@ -228,6 +228,8 @@ class ApgV5(ApgLayer):
     @torch.no_grad()
     def fold(self) -> ApgV4:
         """The v4 layer that computes the same function, U and V multiplied out ("no additional inference cost")."""
+        from copy import deepcopy
+
         folded = ApgV4(
             self.d_in,
             self.d_out,
@@ -239,7 +241,7 @@ class ApgV5(ApgLayer):
         folded.u.copy_(self.u_left @ self.u_right)
         folded.v.copy_(self.v_left @ self.v_right)
         folded.bias.copy_(self.bias)
-        folded.generator.load_state_dict(self.generator.state_dict())
+        folded.generator = deepcopy(self.generator)
         return folded
 
 
