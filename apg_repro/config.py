@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 Version = Literal["base", "v1", "v2", "v3", "v4", "v5"]
 Init = Literal["static_start", "glorot"]
 Profile = Literal["quick", "full"]
+How = Literal["mean", "concat", "attention"]  # k conditions are joined
 
 
 class UserError(Exception):
@@ -100,7 +101,7 @@ class Mix:
     """A mix-wise condition (Section 3.1.1): which fields, joined before G or after it, and how."""
 
     where: Literal["input", "output"]
-    how: Literal["mean", "concat", "attention"]
+    how: How
     fields: tuple[str, ...]
 
 

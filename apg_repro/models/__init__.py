@@ -1,4 +1,4 @@
-"""The backbones, by name. Each is one file and one class with the same call: ids and numbers → logits."""
+"""The backbones, by name. Each is one class, in the file of its name, with the same call: ids and numbers → logits."""
 
 from apg_repro.models.autoint import AutoInt
 from apg_repro.models.dcn import DCN
@@ -19,4 +19,4 @@ BACKBONES = {
     "DCN": DCN,
     "AutoInt": AutoInt,
 }
-DOMAIN_MODELS = {"MMoE": MMoE, "Star": Star}  # Table 6's baselines: weights a domain, given besides
+DOMAIN_MODELS = {"MMoE": MMoE, "Star": Star}  # Table 6's baselines, with weights a domain

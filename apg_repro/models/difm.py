@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
+from apg_repro.config import UserError
 from apg_repro.data import Schema
 from apg_repro.models.deepfm import pairs
 from apg_repro.nn.attention import FieldAttention
@@ -33,6 +34,9 @@ class DIFM(nn.Module):
         condition: makes z from the ids (see ``nn.conditions``).
         make_projection: makes the attention's projections (footnote 1 of the APG paper: "attention").
         n_heads: of the attention.
+
+    Raises:
+        UserError: d_embedding is no multiple of n_heads.
     """
 
     def __init__(
@@ -40,6 +44,8 @@ class DIFM(nn.Module):
         make_projection: MakeDense = StaticDense, n_heads: int = N_HEADS,
     ) -> None:  # fmt: skip
         super().__init__()
+        if d_embedding % n_heads:
+            raise UserError(f"DIFM has {n_heads} heads, which must divide the embedding size, {d_embedding}")
         self.features = Features(schema, d_embedding)
         self.weights = Features(schema, 1)  # w_i: a weight for every id and bag member
         self.numbers = nn.Parameter(torch.empty(self.features.n_plain))

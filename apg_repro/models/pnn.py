@@ -3,7 +3,7 @@
 Shapes: B batch, F categorical columns, C number columns, J embedded features, E embedding size.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
@@ -12,6 +12,8 @@ from torch import nn
 from apg_repro.data import Schema
 from apg_repro.nn.dense import DeepPart, MakeDense, StaticDense
 from apg_repro.nn.embedding import Features
+
+Product = Literal["inner", "outer"]
 
 
 class PNN(nn.Module):
@@ -36,9 +38,11 @@ class PNN(nn.Module):
 
     def __init__(
         self, schema: Schema, d_embedding: int, hidden: tuple[int, ...], make_dense: MakeDense, condition: nn.Module,
-        product: Literal["inner", "outer"] = "inner",
+        product: Product = "inner",
     ) -> None:  # fmt: skip
         super().__init__()
+        if product not in get_args(Product):
+            raise ValueError(f"product must be one of {', '.join(get_args(Product))}, not {product!r}")
         self.product = product
         self.features = Features(schema, d_embedding)
         self.condition = condition

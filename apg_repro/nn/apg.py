@@ -28,6 +28,7 @@ over-parameterisation.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from itertools import pairwise
 from math import sqrt
 
@@ -41,6 +42,7 @@ from apg_repro.config import Init
 Input = Float[torch.Tensor, "B I"]
 Output = Float[torch.Tensor, "B O"]
 Condition = Float[torch.Tensor, "B D"] | None
+MakeGenerator = Callable[[int, int, int], nn.Module]  # called with (D, generated parameters, layers), as Generator is
 
 
 class Generator(nn.Module):
@@ -65,6 +67,10 @@ class Generator(nn.Module):
             with torch.no_grad():
                 self.last.bias.copy_(start)
 
+    def terms(self) -> dict[nn.Parameter, int]:
+        """The weights that make the generated parameters, and over how many terms each is summed to do so."""
+        return {self.last.weight: self.last.in_features}  # pyright: ignore[reportReturnType]
+
     def forward(self, z: Float[torch.Tensor, "B D"]) -> Float[torch.Tensor, "B n"]:
         for linear in self.hidden:
             z = F.relu(linear(z))
@@ -80,14 +86,16 @@ class ApgLayer(nn.Module, ABC):
         d_condition: D, or None for a self-wise layer (then D = I).
         layers: layers of G.
         init: see the module's docstring.
+        make_generator: makes G; another than ``Generator`` joins the outputs of several (see ``nn.mix``).
     """
 
     def __init__(
-        self, d_in: int, d_out: int, n_generated: int, d_condition: int | None, layers: int, init: Init
-    ) -> None:
+        self, d_in: int, d_out: int, n_generated: int, d_condition: int | None, layers: int, init: Init,
+        make_generator: MakeGenerator,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.d_in, self.d_out, self.d_condition, self.init = d_in, d_out, d_condition, init
-        self.generator = Generator(d_in if d_condition is None else d_condition, n_generated, layers)
+        self.generator = make_generator(d_in if d_condition is None else d_condition, n_generated, layers)
         self.bias = nn.Parameter(torch.empty(d_out))
 
     def generated(self, x: Input, z: Condition) -> Float[torch.Tensor, "B n"]:
@@ -101,11 +109,11 @@ class ApgLayer(nn.Module, ABC):
     def reset_parameters(self) -> None:
         nn.init.zeros_(self.bias)
         with torch.no_grad():
-            self.generator.start(self.init, self.start())  # pyright: ignore[reportArgumentType]
+            self.generator.start(self.init, self.start())  # pyright: ignore[reportCallIssue]
 
     def damped_parameters(self) -> dict[nn.Parameter, int]:
         """The weights that make weights, and over how many terms n each is summed to do so."""
-        return {self.generator.last.weight: self.generator.last.in_features}  # pyright: ignore[reportReturnType]
+        return self.generator.terms()  # pyright: ignore[reportCallIssue]
 
     @abstractmethod
     def start(self) -> Float[torch.Tensor, " n"]:
@@ -119,9 +127,10 @@ class ApgV1(ApgLayer):
     """y = W_i x + b,  W_i = reshape(G(z_i))    (Eq. 1 and 2: the basic model)."""
 
     def __init__(
-        self, d_in: int, d_out: int, *, d_condition: int | None, layers: int = 1, init: Init = "static_start"
-    ) -> None:
-        super().__init__(d_in, d_out, d_out * d_in, d_condition, layers, init)
+        self, d_in: int, d_out: int, *, d_condition: int | None, layers: int = 1, init: Init = "static_start",
+        make_generator: MakeGenerator = Generator,
+    ) -> None:  # fmt: skip
+        super().__init__(d_in, d_out, d_out * d_in, d_condition, layers, init, make_generator)
 
     def start(self) -> Float[torch.Tensor, " n"]:
         return nn.init.xavier_uniform_(torch.empty(self.d_out, self.d_in)).flatten()
@@ -136,9 +145,11 @@ class ApgV2(ApgLayer):
 
     def __init__(
         self, d_in: int, d_out: int, *, rank: int, d_condition: int | None, layers: int = 1,
-        init: Init = "static_start",
+        init: Init = "static_start", make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
-        super().__init__(d_in, d_out, d_out * rank + rank * rank + rank * d_in, d_condition, layers, init)
+        super().__init__(
+            d_in, d_out, d_out * rank + rank * rank + rank * d_in, d_condition, layers, init, make_generator
+        )
         self.rank = rank
 
     def start(self) -> Float[torch.Tensor, " n"]:
@@ -177,9 +188,9 @@ class ApgV4(ApgLayer):
 
     def __init__(
         self, d_in: int, d_out: int, *, rank: int, d_condition: int | None, layers: int = 1,
-        init: Init = "static_start",
+        init: Init = "static_start", make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
-        super().__init__(d_in, d_out, rank * rank, d_condition, layers, init)
+        super().__init__(d_in, d_out, rank * rank, d_condition, layers, init, make_generator)
         self.rank = rank
         self.u = nn.Parameter(torch.empty(d_out, rank))
         self.v = nn.Parameter(torch.empty(rank, d_in))
@@ -202,9 +213,9 @@ class ApgV5(ApgLayer):
 
     def __init__(
         self, d_in: int, d_out: int, *, rank: int, over: int, d_condition: int | None, layers: int = 1,
-        init: Init = "static_start",
+        init: Init = "static_start", make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
-        super().__init__(d_in, d_out, rank * rank, d_condition, layers, init)
+        super().__init__(d_in, d_out, rank * rank, d_condition, layers, init, make_generator)
         self.rank, self.over, self.layers = rank, over, layers
         self.u_left = nn.Parameter(torch.empty(d_out, over))
         self.u_right = nn.Parameter(torch.empty(over, rank))

@@ -17,10 +17,10 @@ class FieldAttention(nn.Module):
     """e'_j = ReLU(W_res e_j + [head_1, …, head_H]),  head_h = Σ_k softmax_k(<W_Q e_j, W_K e_k>) W_V e_k
 
     (Song et al., CIKM 2019, Eq. 5 to 8). ``scaled`` divides the products by sqrt(A), as DIFM does (Lu et al.,
-    IJCAI 2020) and AutoInt does not. Each projection is a dense layer applied to every field, all heads at
-    once; made by ``make_projection``, it may be static or APG (and has
-    a bias, as every dense layer here). A generated projection takes each field for an
-    instance: self-wise its condition is that field's embedding, group-wise the instance's z.
+    IJCAI 2020) and AutoInt does not. Each projection is a dense layer from ``make_projection``, static or APG, applied
+    to every field, all heads at once. It has a bias, as every dense layer here, though the papers' have none; that of
+    the keys adds the same to all that one softmax compares, and so changes nothing. A generated projection takes each
+    field for an instance: self-wise its condition is that field's embedding, else the instance's z.
     """
 
     def __init__(self, d_in: int, n_heads: int, d_head: int, make_projection: MakeDense, scaled: bool = False) -> None:

@@ -1,15 +1,16 @@
 """Where the condition z comes from, if not from the layer's own input (Section 3.1.1, Appendix A).
 
-Shapes: B batch, F categorical columns, D size of the condition.
+Shapes: B batch, F categorical columns, D size of a condition, k conditions, n size of what is joined.
 """
 
+from collections.abc import Sequence
 from math import sqrt
 
 import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.config import parse_mix
+from apg_repro.config import How, parse_mix
 from apg_repro.data import Schema
 from apg_repro.nn.embedding import FieldEmbedding
 
@@ -36,49 +37,56 @@ class GroupWise(nn.Module):
         return embedding(fields, [self.column]).squeeze(1)
 
 
-class InputMix(nn.Module):
-    """Mix-wise, input aggregation: z is made of the embeddings of several fields before G (Section 3.1.1).
+class Join(nn.Module):
+    """Joins k vectors, one a condition, into one.
 
-    - "mean" of the k embeddings, or "concat", k times as long.
+    - "mean", or "concat": side by side.
     - "attention": their sum with the weights softmax_j(<q, z^j> / sqrt(D)), q learned and 0 at the start, so that it
-      starts as the mean. The paper names attention and gives no formula.
+      starts as the mean.
+
+    The paper names the three (Section 3.1.1) and gives no formulae.
+
+    Args:
+        how: "mean", "concat" or "attention".
+        d_condition: D.
     """
 
-    def __init__(self, schema: Schema, fields: tuple[str, ...], how: str, d_embedding: int) -> None:
+    def __init__(self, how: How, d_condition: int) -> None:
         super().__init__()
-        self.columns = [schema.column(field) for field in fields]
         self.how = how
-        self.query = nn.Parameter(torch.empty(d_embedding)) if how == "attention" else None
+        self.query = nn.Parameter(torch.empty(d_condition)) if how == "attention" else None
 
     def reset_parameters(self) -> None:
         if self.query is not None:
             nn.init.zeros_(self.query)
 
-    def forward(self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding) -> Float[torch.Tensor, "B D"]:
-        embedded = embedding(fields, self.columns)  # (B, k, E)
+    def forward(
+        self, parts: Sequence[Float[torch.Tensor, "B _"]], conditions: Float[torch.Tensor, "B k D"]
+    ) -> Float[torch.Tensor, "B n"]:
+        """Joins ``parts``, of which the j-th belongs to the j-th condition."""
         if self.how == "concat":
-            return embedded.flatten(1)
+            return torch.cat(list(parts), dim=1)
+        stacked = torch.stack(list(parts), dim=1)  # (B, k, n)
         if self.query is None:
-            return embedded.mean(1)
-        return (attention_weights(embedded, self.query).unsqueeze(2) * embedded).sum(1)
+            return stacked.mean(1)
+        weights = (conditions @ self.query / sqrt(len(self.query))).softmax(1)  # (B, k)
+        return torch.einsum("bk,bkn->bn", weights, stacked)
 
 
-class SideBySide(nn.Module):
-    """Mix-wise, output aggregation: the embeddings side by side; every generator takes its own (see ``nn.mix``)."""
+class InputMix(nn.Module):
+    """Mix-wise, input aggregation: z joins the embeddings of several fields before G (Section 3.1.1).
 
-    def __init__(self, schema: Schema, fields: tuple[str, ...]) -> None:
+    The embeddings are the model's own, as for ``GroupWise``.
+    """
+
+    def __init__(self, schema: Schema, fields: tuple[str, ...], how: How, d_embedding: int) -> None:
         super().__init__()
         self.columns = [schema.column(field) for field in fields]
+        self.join = Join(how, d_embedding)
 
     def forward(self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding) -> Float[torch.Tensor, "B D"]:
-        return embedding(fields, self.columns).flatten(1)
-
-
-def attention_weights(
-    values: Float[torch.Tensor, "B k D"], query: Float[torch.Tensor, " D"]
-) -> Float[torch.Tensor, "B k"]:
-    """softmax_j(<query, value_j> / sqrt(D))."""
-    return (values @ query / sqrt(len(query))).softmax(1)
+        embedded = embedding(fields, self.columns)  # (B, k, E)
+        return self.join(embedded.unbind(1), embedded)
 
 
 def make_condition(name: str, schema: Schema, d_embedding: int) -> tuple[nn.Module, int | None]:
@@ -97,7 +105,6 @@ def make_condition(name: str, schema: Schema, d_embedding: int) -> tuple[nn.Modu
     mix = parse_mix(name)
     if mix is None:
         return GroupWise(schema, name), d_embedding
-    if mix.where == "output":
-        return SideBySide(schema, mix.fields), len(mix.fields) * d_embedding
-    d_condition = len(mix.fields) * d_embedding if mix.how == "concat" else d_embedding
-    return InputMix(schema, mix.fields, mix.how, d_embedding), d_condition
+    how = "concat" if mix.where == "output" else mix.how  # side by side, of which every G takes its own: ``nn.mix``
+    d_condition = len(mix.fields) * d_embedding if how == "concat" else d_embedding
+    return InputMix(schema, mix.fields, how, d_embedding), d_condition

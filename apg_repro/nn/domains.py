@@ -1,9 +1,12 @@
 """Which domain an instance belongs to, and dense layers with weights a domain (Table 6's baselines).
 
-Shapes: B batch, F categorical columns, I inputs, O outputs, G domains in the batch, R rows of the largest of them.
+Only the weights of the domains in the batch are fetched, each with one look-up in a table that has a row a domain.
+So a step costs the same with ten domains as with thousands, the tables' own gradients aside.
+
+Shapes: B batch, F categorical columns, I inputs, O outputs, N domains, T tiles of R rows.
 """
 
-from math import prod
+from math import ceil, prod
 
 import torch
 import torch.nn.functional as F
@@ -39,30 +42,61 @@ class Domains(nn.Module):
         return domain
 
 
-class Groups:
-    """A batch put in order by domain, so that each domain's weights are fetched once, not once a row.
+class Tiles:
+    """A batch put in order by domain and cut into T tiles of R rows of one domain each, the last of a domain padded.
+
+    R is the mean number of rows of a domain in the batch, rounded up. However unequal the domains are, there are
+    then at most twice as many tiles as domains in the batch, and fewer than 2 B rows with the padding.
 
     Attributes:
-        present: the domains in the batch, ascending, (G).
+        domain: of each tile, (T).
+        n_rows: R.
     """
 
     def __init__(self, domain: Int[torch.Tensor, " B"]) -> None:
-        self.present, group, counts = domain.unique(return_inverse=True, return_counts=True)
-        order = group.argsort(stable=True)
-        starts = counts.cumsum(0) - counts
-        place = torch.empty_like(order)
-        place[order] = torch.arange(len(order), device=order.device) - starts[group[order]]
-        self.slot = group * int(counts.max()) + place  # (B), into the G x R table of rows
-        self.shape = (len(counts), int(counts.max()))
+        order = domain.argsort(stable=True)
+        present, group, counts = domain[order].unique_consecutive(return_inverse=True, return_counts=True)
+        self.n_rows = ceil(len(domain) / len(present))
+        n_tiles = (counts + self.n_rows - 1) // self.n_rows  # of each domain
+        first_row, first_tile = counts.cumsum(0) - counts, n_tiles.cumsum(0) - n_tiles
+        shift = first_tile * self.n_rows - first_row
+        self.slot = torch.empty_like(order)  # of each row in the T x R table, (B)
+        self.slot[order] = torch.arange(len(order), device=order.device) + shift[group]
+        self.domain = present.repeat_interleave(n_tiles)
 
-    def gather(self, x: Float[torch.Tensor, "B I"]) -> Float[torch.Tensor, "G R I"]:
-        """The rows domain by domain, zeros where a domain has fewer than R."""
-        table = x.new_zeros(self.shape[0] * self.shape[1], x.shape[1])
-        return table.index_copy(0, self.slot, x).view(*self.shape, -1)
+    def gather(self, x: Float[torch.Tensor, "B I"]) -> Float[torch.Tensor, "T R I"]:
+        """The rows tile by tile, zeros where a tile is not full."""
+        table = x.new_zeros(len(self.domain) * self.n_rows, x.shape[1])
+        return table.index_copy(0, self.slot, x).view(-1, self.n_rows, x.shape[1])
 
-    def scatter(self, y: Float[torch.Tensor, "G R O"]) -> Float[torch.Tensor, "B O"]:
+    def scatter(self, y: Float[torch.Tensor, "T R O"]) -> Float[torch.Tensor, "B O"]:
         """The inverse of ``gather``."""
         return y.flatten(0, 1)[self.slot]
+
+    def dense(
+        self, x: Float[torch.Tensor, "B I"], weight: Float[torch.Tensor, "T O I"], bias: Float[torch.Tensor, "T O"]
+    ) -> Float[torch.Tensor, "B O"]:
+        """W_p x + b_p, the weights given tile by tile."""
+        return self.scatter(torch.baddbmm(bias.unsqueeze(1), self.gather(x), weight.transpose(1, 2)))
+
+
+class DomainDense(nn.Module):
+    """y = W_p x + b_p for an instance of domain p. W_p starts Glorot-uniform and equal for all domains, b_p at 0."""
+
+    def __init__(self, d_in: int, d_out: int, n_domains: int) -> None:
+        super().__init__()
+        self.shape = (d_out, d_in)
+        self.weight = nn.Parameter(torch.empty(n_domains, d_out * d_in))
+        self.bias = nn.Parameter(torch.empty(n_domains, d_out))
+
+    def reset_parameters(self) -> None:
+        with torch.no_grad():
+            self.weight.copy_(nn.init.xavier_uniform_(torch.empty(self.shape)).flatten())
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Float[torch.Tensor, "B I"], tiles: Tiles) -> Float[torch.Tensor, "B O"]:
+        own = F.embedding(tiles.domain, self.weight).view(-1, *self.shape)  # (T, O, I)
+        return tiles.dense(x, own, F.embedding(tiles.domain, self.bias))
 
 
 class StarDense(nn.Module):
@@ -84,8 +118,6 @@ class StarDense(nn.Module):
         nn.init.ones_(self.domain_weight)
         nn.init.zeros_(self.domain_bias)
 
-    def forward(self, x: Float[torch.Tensor, "B I"], groups: Groups) -> Float[torch.Tensor, "B O"]:
-        own = F.embedding(groups.present, self.domain_weight).view(-1, *self.weight.shape)  # (G, O, I)
-        y = groups.gather(x) @ (own * self.weight).transpose(1, 2)  # (G, R, O)
-        y = y + F.embedding(groups.present, self.domain_bias).unsqueeze(1)
-        return groups.scatter(y) + self.bias
+    def forward(self, x: Float[torch.Tensor, "B I"], tiles: Tiles) -> Float[torch.Tensor, "B O"]:
+        own = F.embedding(tiles.domain, self.domain_weight).view(-1, *self.weight.shape)  # (T, O, I)
+        return tiles.dense(x, own * self.weight, F.embedding(tiles.domain, self.domain_bias) + self.bias)
