@@ -1,0 +1,45 @@
+"""Runs a program of this folder in the peers' own virtual environment, ``.venv-peers``, made when it is needed.
+
+    python benchmarks/peers.py crosscheck
+    python benchmarks/peers.py peer_speed --rows 100000 --threads 2
+
+Nothing of the peers is a requirement of this project.
+"""
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+VENV = ROOT / ".venv-peers"
+PROGRAMS = ("crosscheck", "peer_speed")
+REQUIREMENTS = [ROOT / "pyproject.toml", ROOT / "constraints.txt", HERE / "peers.txt"]
+
+
+def interpreter() -> Path:
+    """The environment's Python; the environment is made anew when the requirements have changed."""
+    python, installed = VENV / "bin" / "python", VENV / "installed.txt"
+    wanted = "".join(path.read_text() for path in REQUIREMENTS)
+    if not installed.exists() or installed.read_text() != wanted:
+        print(f"making {VENV.name}", file=sys.stderr)
+        venv.create(VENV, with_pip=True, clear=True)
+        install = [python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt"]
+        # A program's output is its own, so pip's goes with the messages.
+        subprocess.run(
+            [*install, "--requirement", HERE / "peers.txt", "--editable", ROOT], check=True, stdout=sys.stderr
+        )
+        installed.write_text(wanted)
+    return python
+
+
+def main() -> int:
+    if len(sys.argv) < 2 or sys.argv[1] not in PROGRAMS:
+        print(f"usage: python benchmarks/peers.py {'|'.join(PROGRAMS)} [options]", file=sys.stderr)
+        return 2
+    return subprocess.run([interpreter(), HERE / f"{sys.argv[1]}.py", *sys.argv[2:]], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
