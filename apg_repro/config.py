@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 Version = Literal["base", "v1", "v2", "v3", "v4", "v5"]
 Init = Literal["static_start", "glorot"]
+OptimizerName = Literal["adam", "row_adam"]
 Profile = Literal["quick", "full"]
 How = Literal["mean", "concat", "attention"]  # k conditions are joined
 
@@ -48,6 +49,7 @@ class RunConfig:
     init: Init = "static_start"
     d_embedding: int = 32
     hidden: tuple[int, ...] = (256, 128, 64)
+    optimizer: OptimizerName = "adam"  # see optimizer.py
     learning_rate: float = 0.005
     batch_size: int = 1024
     damping: bool = True  # smaller steps for weights that make weights: see nn.apg
@@ -61,6 +63,8 @@ class RunConfig:
             raise UserError(f"version {self.version!r} is unknown; choose one of {', '.join(get_args(Version))}")
         if self.init not in get_args(Init):
             raise UserError(f"init {self.init!r} is unknown; choose one of {', '.join(get_args(Init))}")
+        if self.optimizer not in get_args(OptimizerName):
+            raise UserError(f"optimizer {self.optimizer!r} is unknown; choose {' or '.join(get_args(OptimizerName))}")
         if self.version in ("v2", "v3", "v4", "v5") and self.rank is None:
             raise UserError(f"version {self.version} needs a rank K")
         if self.version == "v5" and self.over is None:

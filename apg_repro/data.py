@@ -72,7 +72,7 @@ class Dataset:
 
     def take(self, rows: Int[torch.Tensor, " n"]) -> "Dataset":
         """These rows, in this order."""
-        return self._map(lambda tensor: tensor[rows])
+        return self._map(lambda tensor: tensor.index_select(0, rows))
 
     def to(self, device: torch.device) -> "Dataset":
         """The same rows on another device."""

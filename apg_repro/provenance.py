@@ -11,7 +11,7 @@ from apg_repro.paths import ROOT
 
 PACKAGE = Path(__file__).resolve().parent
 # Modules that every run's numbers go through. ``build`` only hands the configuration on, and stands in no digest.
-COMMON = ("data", "metrics", "train", "nn/dense", "nn/embedding")
+COMMON = ("data", "metrics", "optimizer", "train", "nn/dense", "nn/embedding")
 # Of nn/apg, the classes that a version goes through.
 APG_CLASSES = {
     "base": (),

@@ -9,20 +9,21 @@ Shapes: R rows, F fields, C number columns.
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import sqrt
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import nn
 
 from apg_repro.build import build
 from apg_repro.config import RunConfig
 from apg_repro.data import Dataset, generator, split
+from apg_repro.graphs import Graphed, Step
 from apg_repro.metrics import auc, logloss
+from apg_repro.optimizer import Optimizer
 
 EXPLODED = 10.0  # nats; always predicting the base rate costs at most log 2 ≈ 0.69
 
@@ -64,7 +65,7 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
     start = time.perf_counter()
     train_rows, valid, test = split(data, config.seed)
     model = build(config, data.schema).to(device)
-    optimizer = torch.optim.Adam(parameter_groups(model, config), fused=True)
+    step = make_step(model, train_rows, config)
     shuffle = generator(config.seed, "batches")
     result = Result(n_parameters=count(model), n_hidden=count(model.deep), train_rows=len(train_rows))  # pyright: ignore[reportArgumentType]
     best_auc, best_epoch, best_state = 0.0, 0, model.state_dict()
@@ -72,9 +73,9 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
         epoch_start = time.perf_counter()
         losses = train_epoch(
             model,
-            optimizer,
+            step,
             train_rows,
-            config,
+            config.batch_size,
             shuffle,
             lambda entry, epoch=epoch: on_progress({"epoch": epoch} | entry),
         )
@@ -97,21 +98,25 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
     return result
 
 
-def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]]:
-    """All parameters for the optimiser, those that make other weights with a damped learning rate (see ``nn.apg``)."""
-    terms: dict[nn.Parameter, int] = {}
-    if config.damping:
-        for module in model.modules():
-            if hasattr(module, "damped_parameters"):
-                terms |= module.damped_parameters()  # pyright: ignore[reportCallIssue]
-    groups: dict[int, list[nn.Parameter]] = {}
-    for parameter in model.parameters():
-        groups.setdefault(terms.get(parameter, 1), []).append(parameter)
-    return [{"params": group, "lr": config.learning_rate / sqrt(n)} for n, group in groups.items()]
+def make_step(model: nn.Module, rows: Dataset, config: RunConfig) -> Step:
+    """What trains on one batch: numbers of rows, (n,) → their loss before the step, in nats."""
+    # Domains are told apart, and sparse gradients put together, in shapes that the data decide: no graph holds those.
+    as_graph = rows.labels.is_cuda and config.optimizer == "adam" and config.domain is None
+    optimizer = Optimizer(model, config, capturable=as_graph)
+
+    def step(chosen: Int[torch.Tensor, " n"]) -> Float[torch.Tensor, ""]:
+        batch = rows.take(chosen)
+        loss = F.binary_cross_entropy_with_logits(model(batch.fields, batch.numbers), batch.labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return Graphed(step, config.batch_size) if as_graph else step
 
 
 def train_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, rows: Dataset, config: RunConfig, shuffle: torch.Generator,
+    model: nn.Module, step: Step, rows: Dataset, batch_size: int, shuffle: torch.Generator,
     on_progress: Progress = lambda _: None,
 ) -> dict[str, float]:  # fmt: skip
     """One pass over the training rows in a new random order; returns the mean and the worst batch loss, in nats."""
@@ -119,28 +124,17 @@ def train_epoch(
     total = torch.zeros((), device=rows.labels.device)
     worst = torch.zeros((), device=rows.labels.device)
     seen, start, told = 0, time.perf_counter(), 0.0
-    for batch in batches(rows, config.batch_size, shuffle):
-        loss = F.binary_cross_entropy_with_logits(model(batch.fields, batch.numbers), batch.labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if config.clip_norm is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm, foreach=True)
-        optimizer.step()
-        total += loss.detach() * len(batch)
-        worst = torch.maximum(worst, loss.detach())  # keeps a NaN
-        seen += len(batch)
+    order = torch.randperm(len(rows), generator=shuffle).to(rows.labels.device)
+    for chosen in order.split(batch_size):
+        loss = step(chosen)
+        total += loss * len(chosen)
+        worst = torch.maximum(worst, loss)  # keeps a NaN
+        seen += len(chosen)
         elapsed = time.perf_counter() - start
         if elapsed - told > 1:
             told = elapsed
             on_progress({"done": seen / len(rows), "rows_per_second": seen / elapsed})
     return {"train_loss": float(total) / len(rows), "worst_batch_loss": float(worst)}
-
-
-def batches(rows: Dataset, batch_size: int, shuffle: torch.Generator) -> Iterator[Dataset]:
-    """The rows in a random order, cut into batches; the last may be smaller."""
-    order = torch.randperm(len(rows), generator=shuffle).to(rows.labels.device)
-    for chosen in order.split(batch_size):
-        yield rows.take(chosen)
 
 
 @torch.no_grad()

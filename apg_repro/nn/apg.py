@@ -120,7 +120,7 @@ class ApgLayer(nn.Module, ABC):
         """The generated parameters, flat, of a static layer at its start; initialises the shared ones too."""
 
     @abstractmethod
-    def forward(self, x: Input, z: Condition) -> Output: ...
+    def forward(self, x: Input, z: Condition = None) -> Output: ...
 
 
 class ApgV1(ApgLayer):
@@ -131,11 +131,12 @@ class ApgV1(ApgLayer):
         make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
         super().__init__(d_in, d_out, d_out * d_in, d_condition, layers, init, make_generator)
+        self.reset_parameters()
 
     def start(self) -> Float[torch.Tensor, " n"]:
         return nn.init.xavier_uniform_(torch.empty(self.d_out, self.d_in)).flatten()
 
-    def forward(self, x: Input, z: Condition) -> Output:
+    def forward(self, x: Input, z: Condition = None) -> Output:
         w = self.generated(x, z).view(-1, self.d_out, self.d_in)  # (B, O, I)
         return torch.einsum("boi,bi->bo", w, x) + self.bias
 
@@ -151,6 +152,7 @@ class ApgV2(ApgLayer):
             d_in, d_out, d_out * rank + rank * rank + rank * d_in, d_condition, layers, init, make_generator
         )
         self.rank = rank
+        self.reset_parameters()
 
     def start(self) -> Float[torch.Tensor, " n"]:
         u = nn.init.normal_(torch.empty(self.d_out, self.rank), std=sqrt(1 / self.rank))
@@ -168,7 +170,7 @@ class ApgV2(ApgLayer):
         u, s, v = self.generated(x, z).split([o * k, k * k, k * i], dim=1)
         return u.reshape(-1, o, k), s.reshape(-1, k, k), v.reshape(-1, k, i)
 
-    def forward(self, x: Input, z: Condition) -> Output:
+    def forward(self, x: Input, z: Condition = None) -> Output:
         u, s, v = self.factors(x, z)
         w = u @ s @ v  # (B, O, I)
         return torch.einsum("boi,bi->bo", w, x) + self.bias
@@ -177,7 +179,7 @@ class ApgV2(ApgLayer):
 class ApgV3(ApgV2):
     """y = U_i (S_i (V_i x)) + b: v2's function, the product never formed    (Eq. 4, decomposed feed-forwarding)."""
 
-    def forward(self, x: Input, z: Condition) -> Output:
+    def forward(self, x: Input, z: Condition = None) -> Output:
         u, s, v = self.factors(x, z)
         h = torch.einsum("bki,bi->bk", v, x)
         return torch.einsum("bok,bk->bo", u, apply_per_instance(s, h)) + self.bias
@@ -194,13 +196,14 @@ class ApgV4(ApgLayer):
         self.rank = rank
         self.u = nn.Parameter(torch.empty(d_out, rank))
         self.v = nn.Parameter(torch.empty(rank, d_in))
+        self.reset_parameters()
 
     def start(self) -> Float[torch.Tensor, " n"]:
         for factor in (self.u, self.v):
             start_factor(factor, self.init)  # pyright: ignore[reportArgumentType]
         return torch.eye(self.rank).flatten()
 
-    def forward(self, x: Input, z: Condition) -> Output:
+    def forward(self, x: Input, z: Condition = None) -> Output:
         s = self.generated(x, z).view(-1, self.rank, self.rank)  # (B, K, K)
         return F.linear(apply_per_instance(s, F.linear(x, self.v)), self.u, self.bias)
 
@@ -221,6 +224,7 @@ class ApgV5(ApgLayer):
         self.u_right = nn.Parameter(torch.empty(over, rank))
         self.v_left = nn.Parameter(torch.empty(rank, over))
         self.v_right = nn.Parameter(torch.empty(over, d_in))
+        self.reset_parameters()
 
     def start(self) -> Float[torch.Tensor, " n"]:
         for factor in (self.u_left, self.u_right, self.v_left, self.v_right):
@@ -231,7 +235,7 @@ class ApgV5(ApgLayer):
         factors = (self.u_left, self.u_right, self.v_left, self.v_right)
         return super().damped_parameters() | dict.fromkeys(factors, self.over)
 
-    def forward(self, x: Input, z: Condition) -> Output:
+    def forward(self, x: Input, z: Condition = None) -> Output:
         s = self.generated(x, z).view(-1, self.rank, self.rank)  # (B, K, K)
         h = F.linear(x, self.v_left @ self.v_right)
         return F.linear(apply_per_instance(s, h), self.u_left @ self.u_right, self.bias)

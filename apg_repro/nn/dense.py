@@ -27,13 +27,14 @@ class StaticDense(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(d_out, d_in))
         self.bias = nn.Parameter(torch.empty(d_out))
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         nn.init.xavier_uniform_(self.weight)
         nn.init.zeros_(self.bias)
 
     def forward(
-        self, x: Float[torch.Tensor, "B I"], z: Float[torch.Tensor, "B D"] | None
+        self, x: Float[torch.Tensor, "B I"], z: Float[torch.Tensor, "B D"] | None = None
     ) -> Float[torch.Tensor, "B O"]:
         return F.linear(x, self.weight, self.bias)
 
@@ -47,7 +48,7 @@ class DeepPart(nn.Module):
         self.layers = nn.ModuleList(make_dense(i, o) for i, o in pairwise(sizes))
 
     def forward(
-        self, x: Float[torch.Tensor, "B I"], z: Float[torch.Tensor, "B D"] | None
+        self, x: Float[torch.Tensor, "B I"], z: Float[torch.Tensor, "B D"] | None = None
     ) -> Float[torch.Tensor, "B O"]:
         for layer in self.layers:
             x = F.relu(layer(x, z))

@@ -13,6 +13,24 @@ from torch import nn
 from apg_repro.data import Schema
 
 
+class Table(nn.Parameter):
+    """A parameter whose rows are fetched by id, so that a batch touches few of them.
+
+    Attributes:
+        by_row: gradients hold the fetched rows only (a sparse tensor); set by an optimiser that wants them so.
+    """
+
+    by_row = False
+
+
+def fetch(table: nn.Parameter, ids: Int[torch.Tensor, "..."]) -> Float[torch.Tensor, "... E"]:
+    """The rows of these ids."""
+    if isinstance(table, Table) and table.by_row:
+        return F.embedding(ids, table, sparse=True)
+    # The same as F.embedding, whose backward is several times as slow on a CPU.
+    return table.index_select(0, ids.flatten()).view(*ids.shape, -1)
+
+
 class FieldEmbedding(nn.Module):
     """One embedding table over the ids of all fields, each field at an offset of its own.
 
@@ -24,9 +42,9 @@ class FieldEmbedding(nn.Module):
         cardinalities = torch.tensor(list(schema.fields.values()))
         self.std = std
         self.d_embedding = d_embedding
-        self.weight = nn.Parameter(torch.empty(int(cardinalities.sum()), d_embedding))
+        self.weight = Table(torch.empty(int(cardinalities.sum()), d_embedding))
         offsets = torch.cat([torch.zeros(1, dtype=torch.long), cardinalities.cumsum(0)[:-1]])
-        self.register_buffer("offsets", offsets.to(torch.int32), persistent=False)
+        self.register_buffer("offsets", offsets, persistent=False)
 
     def reset_parameters(self) -> None:
         nn.init.normal_(self.weight, std=self.std)
@@ -34,7 +52,7 @@ class FieldEmbedding(nn.Module):
     def forward(self, fields: Int[torch.Tensor, "B F"], columns: Sequence[int]) -> Float[torch.Tensor, "B J E"]:
         """The embeddings of these columns, in this order."""
         columns = list(columns)
-        return F.embedding(fields[:, columns] + self.offsets[columns], self.weight)  # pyright: ignore[reportIndexIssue]
+        return fetch(self.weight, fields[:, columns] + self.offsets[columns])  # pyright: ignore[reportIndexIssue]
 
 
 class Features(nn.Module):

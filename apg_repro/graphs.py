@@ -1,0 +1,53 @@
+"""Training steps as CUDA graphs: a step's kernels are recorded once and launched together from then on.
+
+A step of a CTR model is some hundred kernels of a few microseconds each, so launching them one by one leaves a GPU
+idle most of the time.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Int
+
+Step = Callable[[torch.Tensor], torch.Tensor]
+EAGER_STEPS = 3  # before recording, so that allocations and library handles have settled
+
+
+class Graphed:
+    """A step that is recorded on its fourth full batch and replayed for those that follow.
+
+    Other batches, the smaller one that ends an epoch, go through the step itself. Numbers are the same.
+
+    Args:
+        step: row numbers on a CUDA device, (n,) → loss. Its shapes depend on n only, and it reads nothing back.
+        batch_size: n of a full batch.
+    """
+
+    def __init__(self, step: Step, batch_size: int) -> None:
+        self.step, self.batch_size = step, batch_size
+        self.n_eager = 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.chosen = self.loss = torch.empty(0)
+
+    def __call__(self, chosen: Int[torch.Tensor, " n"]) -> torch.Tensor:
+        if len(chosen) != self.batch_size:
+            return self.step(chosen)
+        if self.n_eager < EAGER_STEPS:
+            self.n_eager += 1
+            return self.aside(chosen)
+        if self.graph is None:
+            self.chosen, self.graph = chosen.clone(), torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.loss = self.step(self.chosen)
+        self.chosen.copy_(chosen)
+        self.graph.replay()
+        return self.loss
+
+    def aside(self, chosen: Int[torch.Tensor, " n"]) -> torch.Tensor:
+        """One step on a stream of its own, as recording will be."""
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            loss = self.step(chosen)
+        torch.cuda.current_stream().wait_stream(stream)
+        return loss
