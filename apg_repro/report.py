@@ -32,6 +32,8 @@ DATASET_TITLES = {
     "iaac": "IAAC",
     "indusdata": "IndusData",
     "synthetic": "synthetic",
+    "amazon_twin": "shape twin of Amazon",
+    "iaac_twin": "shape twin of IAAC",
 }
 MISSING = "–"
 NO_DATA = {
@@ -382,6 +384,11 @@ def banner(panels: Sequence[Panel]) -> HTML:
         notes.append(
             "<b>No real data were found</b>, so this page was made from the synthetic set. "
             "<code>python data_scripts/movielens.py --archive ml-1m.zip</code> prepares MovieLens-1M."
+        )
+    if any(panel.plan.dataset.endswith("_twin") for panel in panels):
+        notes.append(
+            "<b>Shape twins.</b> They have the rows, fields and numbers of ids of the data sets that they stand for, "
+            "and random values: only times and memory mean anything."
         )
     return HTML("".join(f'<div class="apg-banner">{note}</div>' for note in notes))
 

@@ -160,7 +160,7 @@ SUITES = {
         ),
         Suite(
             name="table7", title="Table 7: the data sets", page="executed/table7_datasets.ipynb",
-            datasets=("movielens", "synthetic"), measurements=table7_measurements,
+            datasets=("movielens", "amazon", "iaac", "synthetic"), measurements=table7_measurements,
         ),
         Suite(
             name="encodings", title="Encodings of MovieLens", page="executed/encodings_movielens.ipynb",

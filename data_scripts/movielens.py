@@ -7,22 +7,18 @@ The label is 1 for a rating of 4 or 5. MovieLens may be used for research and ma
 this script writes stays on your machine.
 """
 
-import argparse
 import hashlib
 import io
-import os
 import sys
-import urllib.error
-import urllib.request
 import zipfile
 from pathlib import Path
 
 import pandas as pd
 
 from apg_repro.config import UserError
-from apg_repro.paths import DATA
-from apg_repro.prepare import check_count, write_dataset
+from apg_repro.prepare import check_counts, find_archive, main, write_dataset
 
+FILE = "ml-1m.zip"
 URL = "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
 MD5 = "c4d9eecfca2ab87c1945afe126590906"  # published beside the archive
 TABLE_7 = {"rows": 1_000_209, "users": 6_040, "items": 3_706}
@@ -53,41 +49,6 @@ FEATURES = {
         "bags": {"genre": list(GENRE_COLUMNS)},
     },
 }
-
-
-def find_archive(named: Path | None) -> tuple[Path, bool]:
-    """The archive to read, and whether it was named by the user (then its checksum need not be the official one).
-
-    Looked for in this order: ``--archive``; the folder APG_ARCHIVES; ``data/``; the official address.
-    """
-    if named is not None:
-        if not named.is_file():
-            raise UserError(f"there is no file {named}: give the path of ml-1m.zip to --archive")
-        return named, True
-    folder = os.environ.get("APG_ARCHIVES")
-    if folder and (Path(folder) / "ml-1m.zip").is_file():
-        return Path(folder) / "ml-1m.zip", True
-    target = DATA / "ml-1m.zip"
-    if not target.is_file():
-        download(target)
-    return target, False
-
-
-def download(target: Path) -> None:
-    """Fetches the official archive; a broken transfer leaves nothing behind."""
-    print(f"downloading {URL}")
-    try:
-        with urllib.request.urlopen(URL, timeout=60) as answer:
-            content = answer.read()
-    except (urllib.error.URLError, OSError) as error:
-        raise UserError(
-            f"MovieLens-1M could not be downloaded ({error}). Fetch {URL} on another machine, then run "
-            "`python data_scripts/movielens.py --archive ml-1m.zip`"
-        ) from error
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(".part")
-    part.write_bytes(content)
-    part.replace(target)
 
 
 def read_archive(path: Path, *, any_checksum: bool) -> tuple[pd.DataFrame, str]:
@@ -169,30 +130,16 @@ def codes(values: pd.Series) -> pd.Series:
 
 def prepare(archive: Path | None) -> None:
     """Reads, checks against Table 7, writes."""
-    path, named = find_archive(archive)
-    table, sha256 = read_archive(path, any_checksum=named)
-    check_count("MovieLens ratings", len(table), TABLE_7["rows"])
-    check_count("MovieLens users", table["user"].nunique(), TABLE_7["users"])
-    check_count("MovieLens movies", table["movie"].nunique(), TABLE_7["items"])
+    path, own = find_archive(archive, FILE, URL)
+    table, sha256 = read_archive(path, any_checksum=own)
+    check_counts("MovieLens", table, TABLE_7, item="movie")
     fields = ["user", "movie", "gender", "age", "occupation", "zip", "genres"]
     write_dataset(
-        "movielens", table, fields=fields, features=FEATURES, counts={"users": 6_040, "items": 3_706},
-        source={"file": path.name, "sha256": sha256, "official": not named},
+        "movielens", table, fields=fields, features=FEATURES,
+        counts={"users": TABLE_7["users"], "items": TABLE_7["items"]},
+        source={"file": path.name, "sha256": sha256, "official": not own},
     )  # fmt: skip
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--archive", type=Path, help="a copy of ml-1m.zip")
-    parser.add_argument("--if-possible", action="store_true", help="without archive and network, say so and exit 0")
-    args = parser.parse_args()
-    try:
-        prepare(args.archive)
-    except UserError as error:
-        print(f"movielens: {error}", file=sys.stderr)
-        return 0 if args.if_possible else 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("movielens", __doc__, FILE, prepare))

@@ -1,7 +1,6 @@
 """The loader of MovieLens-1M on rows made by hand, odd ones included."""
 
 import hashlib
-import io
 import subprocess
 import sys
 import zipfile
@@ -89,15 +88,6 @@ def test_only_an_archive_that_the_user_named_may_differ_from_the_official_one(tm
         movielens.read_archive(archive(tmp_path), any_checksum=False)
 
 
-def test_archives_are_looked_for_where_the_user_says(tmp_path, monkeypatch):
-    path = archive(tmp_path)
-    assert movielens.find_archive(path) == (path, True)
-    monkeypatch.setenv("APG_ARCHIVES", str(tmp_path))
-    assert movielens.find_archive(None) == (path, True)
-    with pytest.raises(UserError, match="there is no file"):
-        movielens.find_archive(tmp_path / "other.zip")
-
-
 def test_an_archive_of_other_counts_ends_in_one_line(tmp_path):
     done = subprocess.run(
         [sys.executable, "data_scripts/movielens.py", "--archive", archive(tmp_path)],
@@ -105,22 +95,5 @@ def test_an_archive_of_other_counts_ends_in_one_line(tmp_path):
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.strip() == (
-        "movielens: MovieLens ratings: 6 found, 1,000,209 expected (Table 7): is the file complete?"
+        "movielens: MovieLens rows: 6 found, 1,000,209 expected (Table 7): is the file complete?"
     )
-
-
-def test_without_network_the_download_says_what_to_do(tmp_path, monkeypatch):
-    def offline(*args, **options):
-        raise OSError("network is unreachable")
-
-    monkeypatch.setattr(movielens.urllib.request, "urlopen", offline)
-    with pytest.raises(UserError, match=r"could not be downloaded.*--archive ml-1m.zip"):
-        movielens.download(tmp_path / "ml-1m.zip")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_download_is_kept_whole(tmp_path, monkeypatch):
-    content = archive(tmp_path).read_bytes()
-    monkeypatch.setattr(movielens.urllib.request, "urlopen", lambda *args, **options: io.BytesIO(content))
-    movielens.download(tmp_path / "new" / "ml-1m.zip")
-    assert (tmp_path / "new" / "ml-1m.zip").read_bytes() == content

@@ -117,7 +117,27 @@ def test_table_7_joins_counts_and_says_what_is_not_at_hand():
     table = report.counts([panel]).set_index(["Data set", "Count"])
     assert table.loc[("MovieLens-1M", "rows"), "Verdict"] == "reproduced"
     assert table.loc[("MovieLens-1M", "items"), "Verdict"] == "not reproduced"
-    assert table.loc[("IAAC", "rows"), "Ours"] == "not run here: data not available"
+    assert set(table.loc[["Amazon", "IAAC"], "Ours"]) == {"not run here: data not available"}
+    assert set(table.loc[["Amazon", "IAAC"], "Verdict"]) == {"not run"}
+
+
+def test_table_7_has_a_verdict_for_every_data_set_that_was_counted():
+    counted = {
+        "amazon": {"rows": 1_292_954, "users": 1_157_633, "items": 9_560},
+        "iaac": {"rows": 478_138, "users": 197_694, "items": 10_074},
+    }
+    panels = [
+        Panel(
+            suite=get_suite("table7"),
+            plan=Plan(profile="full", dataset=dataset, seeds=(1,)),
+            rows=[{"dataset": dataset, **found}],
+        )
+        for dataset, found in counted.items()
+    ]
+    table = report.counts(panels).set_index(["Data set", "Count"])["Verdict"]
+    assert set(table["Amazon"]) == {"reproduced"}
+    assert table["IAAC"].to_dict() == {"rows": "reproduced", "users": "reproduced", "items": "not reproduced"}
+    assert set(table["MovieLens-1M"]) == {"not run"}
 
 
 def test_a_row_is_stale_when_its_digest_is_not_todays(row):
@@ -140,6 +160,8 @@ def test_banners_warn_of_quick_profiles_and_of_synthetic_data(panel):
     html = report.banner([Panel(suite=panel.suite, plan=quick, rows=[])]).data
     assert "Quick profile" in html
     assert "No real data were found" in html
+    twin = Plan(profile="full", dataset="amazon_twin", seeds=(1,))
+    assert "random values" in report.banner([panel, Panel(suite=panel.suite, plan=twin, rows=[])]).data
 
 
 def test_the_home_page_counts_committed_full_rows_only(panel, tmp_path):
