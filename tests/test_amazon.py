@@ -43,9 +43,7 @@ def test_ids_count_up_from_0_in_order_of_first_appearance(table):
 def test_a_missing_value_is_an_id_of_its_own_in_every_field(table):
     assert table["user"].tolist()[:5] == [0, 1, 2, 0, 2]
     assert table["user"][11] == 2, "NaN is nobody"
-    assert table["brand"].tolist() == [0] * 3 + [1] * 2 + [2] * 3 + [3] * 3 + [0] * 3 + [2] * 2 + [1] * 2 + [4] * 3 + [
-        0
-    ]
+    assert table["brand"].tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 3, 0, 0, 0, 2, 2, 1, 1, 4, 4, 4, 0]
     assert table["category"].tolist()[14:16] == [4, 4]
     assert table["user_attr"].tolist()[:8] == [0, 1, 0, 0, 0, 1, 0, 2]
     assert table["user_attr"][11] == 0

@@ -100,7 +100,7 @@ def test_a_repeated_instance_counts_twice_as_in_table_7(table):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (LINES[1][:300], "line 3: 10 columns where 27 are expected"),
+        (LINES[1][:300], "line 3: 25 columns where 27 are expected"),
         (LINES[1][:-1], "line 3: no is_trade"),
         (changed(is_trade="2"), "line 3: is_trade '2' is neither 0 nor 1"),
         (changed(item_id=""), "line 3: no item_id"),
