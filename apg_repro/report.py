@@ -6,6 +6,7 @@ confidence interval over seeds (Student's t); differences are taken seed by seed
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -21,7 +22,8 @@ from scipy import stats
 
 from apg_repro import paper
 from apg_repro.config import Measurement, RunConfig
-from apg_repro.provenance import code_digest
+from apg_repro.provenance import Age
+from apg_repro.provenance import age as provenance_age
 from apg_repro.store import Store
 from apg_repro.suites import PROTOCOLS, SEEDS, SUITES, Plan, Protocol, Suite, choose, verdict
 
@@ -36,6 +38,11 @@ DATASET_TITLES = {
     "iaac_twin": "shape twin of IAAC",
 }
 MISSING = "–"
+AGES: dict[Age, str] = {
+    "today's": "{} rows by the code of this checkout",
+    "equal to rounding": "{} by earlier code that gives the same numbers to rounding",
+    "stale": "{} made before the code that determines them last changed",
+}
 NO_DATA = {
     "amazon": "not run here: data not available",
     "iaac": "not run here: data not available",
@@ -334,11 +341,11 @@ def epochs_figure(panel: Panel) -> Figure:
     return figure
 
 
-def is_stale(row: dict[str, Any]) -> bool:
+def age(row: dict[str, Any]) -> Age:
     """Whether the code that determines this row's numbers has changed since it was made."""
     kind = RunConfig if "seed" in row else Measurement
     names = {field.name for field in dataclasses.fields(kind)}
-    return row["code"] != code_digest(kind(**{name: row[name] for name in row if name in names}))
+    return provenance_age(kind(**{name: row[name] for name in row if name in names}), row["code"])
 
 
 def provenance(panels: Sequence[Panel], command: str) -> HTML:
@@ -350,7 +357,7 @@ def provenance(panels: Sequence[Panel], command: str) -> HTML:
     def values(key: str) -> str:
         return ", ".join(sorted({str(row[key]) for row in rows if key in row}))
 
-    stale = sum(is_stale(row) for row in rows)
+    ages = Counter(age(row) for row in rows)
     first, last = min(row["finished"] for row in rows), max(row["finished"] for row in rows)
     hours = sum(row.get("seconds", 0) for row in rows) / 3600
     facts = {
@@ -360,9 +367,7 @@ def provenance(panels: Sequence[Panel], command: str) -> HTML:
         "software": f"torch {values('torch')}, Python {values('python')}",
         "commit": values("commit") + (" (with uncommitted changes)" if any(row["dirty"] for row in rows) else ""),
         "data": f"sha256 of the source begins with {values('data')}",
-        "code": f"{stale} of {len(rows)} rows were made before the code that determines them last changed"
-        if stale
-        else "as in this checkout",
+        "code": "; ".join(text.format(ages[what]) for what, text in AGES.items() if ages[what]),
     }
     lines = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value)
     return HTML(

@@ -8,8 +8,8 @@ import yaml
 
 from apg_repro.config import RunConfig
 from apg_repro.paths import RESULTS, ROOT
-from apg_repro.provenance import number_modules
-from apg_repro.report import is_stale
+from apg_repro.provenance import STANDS, number_modules
+from apg_repro.report import age
 from apg_repro.suites import SUITES
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -79,14 +79,23 @@ def test_committed_rows_are_of_the_full_profile_and_of_a_known_suite():
 
 
 def test_committed_rows_are_those_of_todays_code():
-    """A change of code that determines numbers comes with new rows, or says here why not."""
+    """A change of code that determines numbers comes with new rows, or says in ``provenance.STANDS`` why not."""
     stale = [
         f"{path.parent.name}/{path.name}, line {number}"
         for path in sorted((RESULTS / "full").rglob("*.jsonl"))
         for number, line in enumerate(path.read_text().splitlines(), 1)
-        if is_stale(json.loads(line))
+        if age(json.loads(line)) == "stale"
     ]
     assert stale == []
+
+
+def test_what_stands_to_rounding_serves_a_committed_row():
+    digests = {
+        json.loads(line)["code"]
+        for path in (RESULTS / "full").rglob("*.jsonl")
+        for line in path.read_text().splitlines()
+    }
+    assert set(STANDS) <= digests
 
 
 def test_the_modules_of_every_digest_exist():

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from apg_repro import paper, report
+from apg_repro import paper, provenance, report
 from apg_repro.config import RunConfig
 from apg_repro.report import Panel, estimate
 from apg_repro.store import Store
@@ -141,14 +141,25 @@ def test_table_7_has_a_verdict_for_every_data_set_that_was_counted():
 
 
 def test_a_row_is_stale_when_its_digest_is_not_todays(row):
-    assert not report.is_stale(row)
-    assert report.is_stale(row | {"code": "00000000"})
+    assert report.age(row) == "today's"
+    assert report.age(row | {"code": "00000000"}) == "stale"
+
+
+def test_a_row_of_earlier_code_stands_while_todays_code_repeats_it_to_rounding(row, monkeypatch):
+    monkeypatch.setattr(provenance, "STANDS", {"00000000": row["code"], "11111111": "22222222"})
+    assert report.age(row | {"code": "00000000"}) == "equal to rounding"
+    assert report.age(row | {"code": "11111111"}) == "stale", "today's digest is another one by now"
 
 
 def test_the_foot_of_a_page_tells_where_its_rows_come_from(row, panel):
     old = Panel(suite=panel.suite, plan=PLAN, rows=[row, row | {"code": "00000000", "dirty": True}])
     html = report.provenance([old], "python -m apg_repro run table4").data
-    for part in ("1 of 2 rows were made before", "with uncommitted changes", "a CPU", "python -m apg_repro run table4"):
+    for part in (
+        "1 rows by the code of this checkout; 1 made before",
+        "with uncommitted changes",
+        "a CPU",
+        "python -m apg_repro run table4",
+    ):
         assert part in html
     empty = Panel(suite=panel.suite, plan=PLAN, rows=[])
     assert "No row is in the store" in report.provenance([empty], "make").data
