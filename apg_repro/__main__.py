@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     """Trains what is missing, then prints the summary."""
-    from apg_repro.report import Panel, summary
+    from apg_repro.report import open_panel, summary
     from apg_repro.run import run_suite
 
     suite, store = get_suite(args.suite), Store()
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
         plan = Plan(profile=args.profile, dataset=dataset, seeds=seeds)
         run_suite(suite, plan, device=args.device, jobs=args.jobs, store=store)
         print(f"\n{suite.title}, {dataset}, profile {args.profile}")
-        print(summary(Panel(suite=suite, plan=plan, rows=store.rows(plan.profile, suite.name, dataset))))
+        print(summary(open_panel(suite, plan, store)))
 
 
 def notebooks(args: argparse.Namespace) -> None:
@@ -94,15 +94,15 @@ def status(args: argparse.Namespace) -> None:
         for profile, seeds in SEEDS.items():
             for dataset in suite.datasets:
                 plan = Plan(profile=profile, dataset=dataset, seeds=seeds)
-                rows = store.rows(profile, suite.name, dataset)
-                done = {row["id"] for row in rows}
-                search, wanted = suite.search(plan), [*suite.runs(plan, rows), *suite.measurements(plan)]
-                later = any(config.id not in done for config in search)
+                pool = store.pool(profile, dataset)
+                done = {*pool, *(row["id"] for row in store.rows(profile, suite.name, dataset))}
+                search, wanted = suite.search(plan), [*suite.runs(plan, pool), *suite.measurements(plan)]
+                later = any(config.key not in done for config in search)
                 print(
                     f"{suite.name:12} {profile:6} {dataset:12}"
-                    f" search {sum(config.id in done for config in search)} of {len(search)},"
-                    f" rows {sum(task.id in done for task in wanted)} of {len(wanted)}"
-                    + (" (more once the search has chosen K and P)" if later else "")
+                    f" search {sum(config.key in done for config in search)} of {len(search)},"
+                    f" rows {sum(task.key in done for task in wanted)} of {len(wanted)}"
+                    + (" (more once the search is done)" if later else "")
                 )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -53,9 +54,11 @@ class RunConfig:
     learning_rate: float = 0.005
     batch_size: int = 1024
     damping: bool = True  # smaller steps for weights that make weights: see nn.apg
+    weight_decay: float = 0.0  # Adam's L2 penalty, on every weight
     clip_norm: float | None = 1.0  # of the whole gradient; None switches it off
     max_epochs: int = 20
     patience: int = 1
+    observe: str = ""  # what is recorded of the trained model besides its scores: see observe.py
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
@@ -65,6 +68,8 @@ class RunConfig:
             raise UserError(f"init {self.init!r} is unknown; choose one of {', '.join(get_args(Init))}")
         if self.optimizer not in get_args(OptimizerName):
             raise UserError(f"optimizer {self.optimizer!r} is unknown; choose {' or '.join(get_args(OptimizerName))}")
+        if self.optimizer == "row_adam" and self.weight_decay:
+            raise UserError("row_adam knows no weight decay: it would have to touch every row")
         if self.version in ("v2", "v3", "v4", "v5") and self.rank is None:
             raise UserError(f"version {self.version} needs a rank K")
         if self.version == "v5" and self.over is None:
@@ -87,6 +92,11 @@ class RunConfig:
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         return digest({name: value for name, value in vars(self).items() if value != defaults[name]})
 
+    @property
+    def key(self) -> str:
+        """Twelve hex digits that name what is computed: as ``id``, whichever table and row of it asks for the run."""
+        return dataclasses.replace(self, suite="", variant="").id
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RunConfig":
         """The inverse of ``as_dict``.
@@ -98,6 +108,11 @@ class RunConfig:
         if unknown:
             raise UserError(f"unknown configuration keys: {', '.join(unknown)}")
         return cls(**values)
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> "RunConfig":
+        """The configuration of a row of the store; what the row does not mention has its default."""
+        return cls(**{field.name: row[field.name] for field in dataclasses.fields(cls) if field.name in row})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +158,16 @@ class Measurement:
     def id(self) -> str:
         """Twelve hex digits that name this measurement."""
         return digest(self.as_dict())
+
+    @property
+    def key(self) -> str:
+        """As ``id``: a measurement answers its own suite only."""
+        return self.id
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> "Measurement":
+        """The measurement that a row of the store answers."""
+        return cls(**{field.name: row[field.name] for field in dataclasses.fields(cls) if field.name in row})
 
 
 def digest(values: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ class Optimizer:
 
     Args:
         model: its tables are switched to gradients by row for ``row_adam``.
-        config: names the optimiser, learning rate, clipping and damping.
+        config: names the optimiser, learning rate, weight decay, clipping and damping.
         capturable: keeps the step count on the device, so that CUDA graphs can hold a step.
     """
 
@@ -36,7 +36,9 @@ class Optimizer:
                 group["params"] = [parameter for parameter in group["params"] if not isinstance(parameter, Table)]
         for table in tables:
             table.by_row = True  # pyright: ignore[reportAttributeAccessIssue]
-        self.parts: list[torch.optim.Optimizer] = [torch.optim.Adam(groups, fused=True, capturable=capturable)]
+        self.parts: list[torch.optim.Optimizer] = [
+            torch.optim.Adam(groups, weight_decay=config.weight_decay, fused=True, capturable=capturable)
+        ]
         if tables:
             self.parts.append(torch.optim.SparseAdam(tables, lr=config.learning_rate))
 

@@ -7,7 +7,7 @@ confidence interval over seeds (Student's t); differences are taken seed by seed
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -25,7 +25,7 @@ from apg_repro.config import Measurement, RunConfig
 from apg_repro.provenance import Age
 from apg_repro.provenance import age as provenance_age
 from apg_repro.store import Store
-from apg_repro.suites import PROTOCOLS, SEEDS, SUITES, Plan, Protocol, Suite, choose, verdict
+from apg_repro.suites import PROTOCOLS, SEEDS, SUITES, Cell, Options, Plan, Pool, Protocol, Suite, verdict
 
 PROTOCOL_TITLES = {"one_epoch": "one epoch", "early_stopping": "early stopping"}
 DATASET_TITLES = {
@@ -37,6 +37,7 @@ DATASET_TITLES = {
     "amazon_twin": "shape twin of Amazon",
     "iaac_twin": "shape twin of IAAC",
 }
+OPTION_NAMES = {"rank": "K", "over": "P", "learning_rate": "learning rate", "weight_decay": "weight decay"}
 MISSING = "–"
 AGES: dict[Age, str] = {
     "today's": "{} rows by the code of this checkout",
@@ -53,32 +54,54 @@ NO_DATA = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Panel:
-    """A suite on one data set, with the rows that the store holds of it: what tables and figures are made from."""
+    """A suite on one data set, with what the store holds: what tables and figures are made from.
+
+    Attributes:
+        pool: every training run of the data set, by key (``Store.pool``).
+        measured: the suite's own rows that no training made.
+    """
 
     suite: Suite
     plan: Plan
-    rows: list[dict[str, Any]]
+    pool: Pool
+    measured: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
-    def cells(self, variant: str, protocol: Protocol) -> list[dict[str, Any]]:
-        """The reported rows of a variant under a protocol: the plan's seeds, with the K and P chosen for it."""
-        wanted = {config.id for config in self.suite.runs(self.plan, self.rows)}
-        chosen = choose(self.rows, variant, protocol)
-        return [
-            row
-            for row in self.rows
-            if row["id"] in wanted and row["variant"] == variant
-            and (chosen is None or (row["rank"], row["over"]) == (chosen["rank"], chosen["over"]))
-            and (protocol == "one_epoch" or row["max_epochs"] > 1)
-        ]  # fmt: skip
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return self.suite.cells(self.plan)
 
-    def by_seed(self, variant: str, protocol: Protocol) -> dict[int, float]:
-        """The test AUC of a variant in percent, seed by seed; NaN where the run diverged before there was one."""
-        return {row["seed"]: percent(row[f"{protocol}_test_auc"]) for row in self.cells(variant, protocol)}
+    @property
+    def rows(self) -> list[Mapping[str, Any]]:
+        """Every row that the suite's pages rest on: of the search, of the reported runs, measurements."""
+        wanted = [*self.suite.search(self.plan), *self.suite.runs(self.plan, self.pool)]
+        return [*(self.pool[key] for key in {task.key: None for task in wanted} if key in self.pool), *self.measured]
 
-    def differences(self, variant: str, protocol: Protocol) -> list[float]:
-        """Test AUC of a variant less that of base, in points, for the seeds that both have."""
-        ours, base = self.by_seed(variant, protocol), self.by_seed("base", protocol)
+    def found(self, cell: Cell, protocol: Protocol) -> list[Mapping[str, Any]]:
+        """The reported rows of a cell under a protocol."""
+        wanted = self.suite.reported(self.plan, cell, protocol, self.pool)
+        return [self.pool[config.key] for config in wanted if config.key in self.pool]
+
+    def by_seed(self, cell: Cell, protocol: Protocol) -> dict[int, float]:
+        """The test AUC of a cell in percent, seed by seed; NaN where the run diverged before there was one."""
+        return {row["seed"]: percent(row[f"{protocol}_test_auc"]) for row in self.found(cell, protocol)}
+
+    def reference(self, cell: Cell) -> Cell | None:
+        """The cell that a cell's differences are taken from: of the same backbone, or else of WDL."""
+        named = {other.name: other for other in self.cells}
+        against = cell.against or ""
+        return named.get((cell.backbone, against)) or named.get(("WDL", against))
+
+    def differences(self, cell: Cell, protocol: Protocol) -> list[float]:
+        """Test AUC of a cell less that of its reference, in points, for the seeds that both have."""
+        reference = self.reference(cell)
+        if reference is None:
+            return []
+        ours, base = self.by_seed(cell, protocol), self.by_seed(reference, protocol)
         return [ours[seed] - base[seed] for seed in ours if seed in base]
+
+    def label(self, cell: Cell) -> str:
+        """What a cell is called in figures: with its backbone, where the suite has several."""
+        return cell.variant if len({other.backbone for other in self.cells}) == 1 else f"{cell.backbone} {cell.variant}"
 
 
 def percent(auc: float | None) -> float:
@@ -122,75 +145,85 @@ class Line:
     """One cell of the paper beside ours: numbers, not text (see ``shown``). AUC in percent, NaN where there is none.
 
     Attributes:
-        paper_difference: against the paper's base.
+        paper_difference: against the paper's row of the same reference as ours.
         n: our runs. diverged: how many of them diverged.
-        k, p: as chosen on validation rows.
+        chosen: by the search, on validation rows.
     """
 
-    variant: str
+    cell: Cell
     paper: float
     paper_difference: float
     ours: Estimate
     difference: Estimate
     n: int
     diverged: int
-    k: int | None
-    p: int | None
+    chosen: Options
     verdict: str
 
 
-def comparison(panel: Panel, protocol: Protocol) -> dict[str, Line]:
-    """Every variant's line."""
-    suite, dataset = panel.suite.name, panel.plan.dataset
-    printed_base = paper.value(suite, dataset, "WDL", "base")
+def comparison(panel: Panel, protocol: Protocol) -> dict[tuple[str, str], Line]:
+    """Every cell's line, by the cell's name."""
+    suite, plan = panel.suite, panel.plan
     lines = {}
-    for variant in panel.suite.variants:
-        found = panel.cells(variant, protocol)
-        printed = paper.value(suite, dataset, "WDL", variant)
-        is_base = variant == "base"
-        expected = math.nan if is_base else printed - printed_base
-        difference = estimate([] if is_base else panel.differences(variant, protocol))
-        lines[variant] = Line(
-            variant=variant,
+    for cell in panel.cells:
+        rows = panel.found(cell, protocol)
+        printed = printed_auc(panel, cell)
+        reference = panel.reference(cell)
+        expected = printed - printed_auc(panel, reference) if reference else math.nan
+        difference = estimate(panel.differences(cell, protocol))
+        # A quick number is no result, and what has no reference is none: they get no verdict.
+        judged = reference is not None and plan.profile == "full"
+        lines[cell.name] = Line(
+            cell=cell,
             paper=printed,
             paper_difference=expected,
-            ours=estimate(list(panel.by_seed(variant, protocol).values())),
+            ours=estimate(list(panel.by_seed(cell, protocol).values())),
             difference=difference,
-            n=len(found),
-            diverged=sum(row["status"] == "diverged" for row in found),
-            k=found[0]["rank"] if found else None,
-            p=found[0]["over"] if found else None,
-            # A quick number is no result: it gets no verdict.
-            verdict="" if is_base or panel.plan.profile == "quick" else judge(difference, expected),
+            n=len(rows),
+            diverged=sum(row["status"] == "diverged" for row in rows),
+            chosen=suite.choice(plan, cell, protocol, panel.pool) or {},
+            verdict=judge(difference, expected) if judged else "",
         )
     return lines
 
 
+def printed_auc(panel: Panel, cell: Cell) -> float:
+    """The paper's AUC of a cell in percent, printed under its backbone or under WDL; NaN where it prints none."""
+    table = panel.suite.table or panel.suite.name
+    named = [(cell.backbone, cell.printed), ("WDL", cell.printed)] if cell.printed else []
+    values = (paper.value(table, panel.plan.dataset, backbone, variant) for backbone, variant in named)
+    return next((value for value in values if not math.isnan(value)), math.nan)
+
+
 def judge(difference: Estimate, expected: float) -> str:
-    """The verdict on a difference against the paper's; "not run" without a run, "" where the paper has no number."""
+    """The verdict on a difference against the paper's; "not run" without a run, "" where the paper claims none."""
     if difference.n == 0:
         return "not run"
-    if math.isnan(expected):
+    if math.isnan(expected) or expected == 0:
         return ""
     near = difference.mean - math.copysign(difference.half, expected)
     return verdict(near, difference.mean, expected)
 
 
-def shown(lines: dict[str, Line]) -> pd.DataFrame:
-    """A comparison as text, as it stands on a page."""
-    return pd.DataFrame(
+def shown(lines: Mapping[tuple[str, str], Line]) -> pd.DataFrame:
+    """A comparison as text, as it stands on a page; columns that would be empty are left out."""
+    table = pd.DataFrame(
         {
-            "Version": line.variant,
+            "Backbone": line.cell.backbone,
+            "Version": line.cell.variant,
             "Paper Δ": "" if math.isnan(line.paper_difference) else signed(f"{line.paper_difference:+.2f}"),
             "Our Δ": line.difference.signed if line.difference.n else "",
             "Verdict": line.verdict,
             "n": f"{line.n}" + (f" ({line.diverged} diverged)" if line.diverged else ""),
-            "Paper AUC": MISSING if math.isnan(line.paper) else f"{line.paper:.2f}",
+            "Paper AUC": "" if math.isnan(line.paper) else f"{line.paper:.2f}",
             "Our AUC": str(line.ours),
-            "K, P": ", ".join(str(value) for value in (line.k, line.p) if value),
+            "Chosen": ", ".join(f"{OPTION_NAMES[name]} {value:g}" for name, value in line.chosen.items()),
         }
         for line in lines.values()
     )
+    if set(table["Backbone"]) == {"WDL"}:
+        table = table.drop(columns="Backbone")
+    return table.drop(columns=[name for name in ("Paper Δ", "Paper AUC", "Chosen") if not table[name].any()])
 
 
 def signed(number: str) -> str:
@@ -200,13 +233,9 @@ def signed(number: str) -> str:
 
 def summary(panel: Panel) -> str:
     """The tables of a suite as plain text, for the command line."""
-    match panel.suite.name:
-        case "table7":
-            tables = {"": counts([panel])}
-        case "encodings":
-            tables = {"": encodings(panel)}
-        case _:
-            tables = {PROTOCOL_TITLES[protocol]: shown(comparison(panel, protocol)) for protocol in PROTOCOLS}
+    if not panel.cells:
+        return pd.DataFrame(panel.measured).T.to_string(header=False)
+    tables = {PROTOCOL_TITLES[protocol]: shown(comparison(panel, protocol)) for protocol in PROTOCOLS}
     return "\n\n".join(f"{title}\n{table.to_string(index=False)}".strip() for title, table in tables.items())
 
 
@@ -219,7 +248,7 @@ def auc_table(panel: Panel, protocol: Protocol) -> HTML:
 
 def counts(panels: Sequence[Panel]) -> pd.DataFrame:
     """Table 7: what the paper counts in each data set, and what we count."""
-    ours = {row["dataset"]: row for panel in panels for row in panel.rows}
+    ours = {row["dataset"]: row for panel in panels for row in panel.measured}
     printed = paper.numbers().query("table == 'table7'")
     lines = []
     for dataset in [*dict.fromkeys(printed["dataset"]), *(name for name in ours if name == "synthetic")]:
@@ -241,15 +270,15 @@ def counts(panels: Sequence[Panel]) -> pd.DataFrame:
 def encodings(panel: Panel) -> pd.DataFrame:
     """Base after one epoch on every encoding of MovieLens: weights of the hidden layers, and AUC."""
     lines = []
-    for features in panel.suite.variants:
-        found = panel.cells(features, "one_epoch")
+    for cell in panel.cells:
+        rows = panel.found(cell, "one_epoch")
         lines.append(
             {
-                "Encoding": features,
-                "Weights of the hidden layers": f"{found[0]['n_hidden']:,}" if found else MISSING,
+                "Encoding": cell.variant,
+                "Weights of the hidden layers": f"{rows[0]['n_hidden']:,}" if rows else MISSING,
                 "Paper AUC": f"{paper.value('table2', panel.plan.dataset, 'WDL', 'base'):.2f}",
-                "Our AUC": str(estimate(list(panel.by_seed(features, "one_epoch").values()))),
-                "n": len(found),
+                "Our AUC": str(estimate(list(panel.by_seed(cell, "one_epoch").values()))),
+                "n": len(rows),
             }
         )
     return pd.DataFrame(lines)
@@ -286,32 +315,39 @@ def style() -> None:
     plt.rcParams |= {"figure.dpi": 110, "savefig.bbox": "tight", "figure.constrained_layout.use": True}
 
 
-def colours(suite: Suite) -> dict[str, Any]:
-    """One colour a variant, the same in every figure of a suite."""
-    return dict(zip(suite.variants, sns.color_palette("colorblind", len(suite.variants)), strict=True))
+def colours(panel: Panel) -> dict[tuple[str, str], Any]:
+    """One colour a cell, the same in every figure of a suite."""
+    names = [cell.name for cell in panel.cells]
+    return dict(zip(names, sns.color_palette("husl" if len(names) > 10 else "colorblind", len(names)), strict=True))
 
 
 def differences_figure(panel: Panel) -> Figure:
-    """Δ AUC against base: our mean and 95 % interval, each seed, and the paper's number, one panel a protocol."""
+    """Δ AUC against each cell's reference: our mean and 95 % interval, each seed, and the paper's number.
+
+    One panel a protocol.
+    """
     style()
-    figure, axes = plt.subplots(1, len(PROTOCOLS), figsize=(8, 3.2), sharex=True, sharey=True)
-    variants = [variant for variant in panel.suite.variants if variant != "base"]
-    palette = colours(panel.suite)
-    for axis, protocol in zip(axes, PROTOCOLS, strict=True):
+    cells = [cell for cell in panel.cells if cell.against]
+    palette = colours(panel)
+    figure, axes = plt.subplots(
+        1, len(PROTOCOLS), figsize=(8.5, 1.4 + 0.42 * len(cells)), sharex=True, sharey=True, squeeze=False
+    )
+    for axis, protocol in zip(axes[0], PROTOCOLS, strict=True):
         lines = comparison(panel, protocol)
-        for place, variant in enumerate(variants):
-            ours, printed = lines[variant].difference, lines[variant].paper_difference
+        for place, cell in enumerate(cells):
+            ours, printed = lines[cell.name].difference, lines[cell.name].paper_difference
             axis.plot(printed, place, "D", color="black", ms=6, label="paper" if place == 0 else None)  # NaN: none
-            paired = panel.differences(variant, protocol)
-            axis.plot(paired, [place + 0.18] * len(paired), ".", color=palette[variant], alpha=0.5, ms=5)
+            paired = panel.differences(cell, protocol)
+            axis.plot(paired, [place + 0.18] * len(paired), ".", color=palette[cell.name], alpha=0.5, ms=5)
             if ours.n:
-                axis.errorbar(ours.mean, place, xerr=ours.half, fmt="o", color=palette[variant], capsize=4, lw=2)
+                axis.errorbar(ours.mean, place, xerr=ours.half, fmt="o", color=palette[cell.name], capsize=4, lw=2)
         axis.axvline(0, color="black", lw=1)
         axis.set_title(PROTOCOL_TITLES[protocol])
-        axis.set_xlabel("Δ test AUC against base, points")
-        axis.set_yticks(range(len(variants)), variants)
-    axes[0].invert_yaxis()
-    axes[0].legend(loc="best", frameon=True)
+        axis.set_xlabel("Δ test AUC, points")
+        axis.set_yticks(range(len(cells)), [panel.label(cell) for cell in cells])
+    axes[0][0].invert_yaxis()
+    if any(not math.isnan(printed_auc(panel, cell)) for cell in cells):
+        axes[0][0].legend(loc="best", frameon=True)
     plt.close(figure)  # the notebook displays it, once
     return figure
 
@@ -320,20 +356,21 @@ def epochs_figure(panel: Panel) -> Figure:
     """Validation AUC by epoch: a line for the mean over seeds while all go on, a band from lowest to highest."""
     style()
     figure, axis = plt.subplots(figsize=(8, 4))
-    palette = colours(panel.suite)
-    for variant in panel.suite.variants:
-        found = panel.cells(variant, "early_stopping") or panel.cells(variant, "one_epoch")
-        runs = [[percent(entry["valid_auc"]) for entry in row["history"]] for row in found]
+    palette = colours(panel)
+    for cell in panel.cells:
+        rows = panel.found(cell, "early_stopping") or panel.found(cell, "one_epoch")
+        runs = [[percent(entry["valid_auc"]) for entry in row["history"]] for row in rows]
         if not runs:
             continue
         depth = min(map(len, runs))
         curves = np.array([run[:depth] for run in runs])
         epochs = np.arange(1, depth + 1)
-        axis.plot(epochs, curves.mean(0), "o-", color=palette[variant], label=f"{variant} (n = {len(runs)})")
-        axis.fill_between(epochs, curves.min(0), curves.max(0), color=palette[variant], alpha=0.2, lw=0)
+        colour = palette[cell.name]
+        axis.plot(epochs, curves.mean(0), "o-", color=colour, label=f"{panel.label(cell)} (n = {len(runs)})")
+        axis.fill_between(epochs, curves.min(0), curves.max(0), color=colour, alpha=0.2, lw=0)
         for run in runs:
             if len(run) > depth:
-                axis.plot(np.arange(depth, len(run) + 1), run[depth - 1 :], color=palette[variant], lw=0.7, alpha=0.6)
+                axis.plot(np.arange(depth, len(run) + 1), run[depth - 1 :], color=colour, lw=0.7, alpha=0.6)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(xlabel="epoch", ylabel="validation AUC, percent")
     axis.legend(loc="lower right", frameon=True)
@@ -341,11 +378,10 @@ def epochs_figure(panel: Panel) -> Figure:
     return figure
 
 
-def age(row: dict[str, Any]) -> Age:
+def age(row: Mapping[str, Any]) -> Age:
     """Whether the code that determines this row's numbers has changed since it was made."""
-    kind = RunConfig if "seed" in row else Measurement
-    names = {field.name for field in dataclasses.fields(kind)}
-    return provenance_age(kind(**{name: row[name] for name in row if name in names}), row["code"])
+    task = RunConfig.of_row(row) if "seed" in row else Measurement.of_row(row)
+    return provenance_age(task, row["code"])
 
 
 def provenance(panels: Sequence[Panel], command: str) -> HTML:
@@ -398,20 +434,26 @@ def banner(panels: Sequence[Panel]) -> HTML:
     return HTML("".join(f'<div class="apg-banner">{note}</div>' for note in notes))
 
 
+def open_panel(suite: Suite, plan: Plan, store: Store) -> Panel:
+    """A suite on one data set, with what the store holds of it."""
+    measured = [row for row in store.rows(plan.profile, suite.name, plan.dataset) if "seed" not in row]
+    return Panel(suite=suite, plan=plan, pool=store.pool(plan.profile, plan.dataset), measured=measured)
+
+
 def home(store: Store) -> str:
     """The home page's verdicts, as HTML: committed rows of the full profile only, a line a cell of the paper."""
     lines = []
     for suite in SUITES.values():
-        for dataset in suite.datasets if "base" in suite.variants else ():
-            plan = Plan(profile="full", dataset=dataset, seeds=SEEDS["full"])
-            panel = Panel(suite=suite, plan=plan, rows=store.rows("full", suite.name, dataset))
+        for dataset in suite.datasets:
+            panel = open_panel(suite, Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), store)
             tables = {protocol: comparison(panel, protocol) for protocol in PROTOCOLS if panel.rows}
-            for variant in suite.variants if tables else ():
-                if variant != "base":
-                    ours = {how: table[variant] for how, table in tables.items()}
+            for cell in panel.cells if tables else ():
+                ours = {how: table[cell.name] for how, table in tables.items()}
+                expected = ours["one_epoch"].paper_difference
+                if not math.isnan(expected):
                     lines.append(
-                        {"Where": f"{suite.title.partition(':')[0]}, {DATASET_TITLES[dataset]}", "Version": variant}
-                        | {"Paper Δ": signed(f"{ours['one_epoch'].paper_difference:+.2f}")}
+                        {"Where": f"{suite.title.partition(':')[0]}, {DATASET_TITLES[dataset]}"}
+                        | {"Version": panel.label(cell), "Paper Δ": signed(f"{expected:+.2f}")}
                         | {
                             f"{PROTOCOL_TITLES[how]}{part}": text
                             for how, line in ours.items()

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -47,24 +47,24 @@ def run_suite(
     check_device(device)
     jobs = jobs or (os.cpu_count() or 1 if device == "cpu" else 1)
     for stage, configs in (
-        ("search", lambda rows: suite.search(plan)),
-        ("runs", lambda rows: suite.runs(plan, rows)),
+        ("search", lambda pool: suite.search(plan)),
+        ("runs", lambda pool: suite.runs(plan, pool)),
     ):
-        rows = store.rows(plan.profile, suite.name, plan.dataset)
-        todo = missing(configs(rows), rows)
+        pool = store.pool(plan.profile, plan.dataset)
+        todo = missing(configs(pool), pool)
         if todo:
             train_all(todo, device, min(jobs, len(todo)), store, f"{suite.name} {plan.dataset} {stage}")
-    for measurement in missing(suite.measurements(plan), store.rows(plan.profile, suite.name, plan.dataset)):
+    measured = {row["id"]: row for row in store.rows(plan.profile, suite.name, plan.dataset)}
+    for measurement in missing(suite.measurements(plan), measured):
         store.append(origin(measurement, measure(measurement)))
 
 
 Task = TypeVar("Task", RunConfig, Measurement)
 
 
-def missing(configs: Sequence[Task], rows: Sequence[dict[str, Any]]) -> list[Task]:
-    """The runs or measurements that no row answers, each once."""
-    done = {row["id"] for row in rows}
-    return list({config.id: config for config in configs if config.id not in done}.values())
+def missing(tasks: Sequence[Task], done: Container[str]) -> list[Task]:
+    """The runs or measurements whose key is not done, each once."""
+    return list({task.key: task for task in tasks if task.key not in done}.values())
 
 
 def check_device(device: str) -> None:
@@ -178,6 +178,8 @@ def measured(result: Result) -> dict[str, Any]:
         row[f"{protocol}_valid_auc"] = round(result.history[epoch - 1]["valid_auc"], 6) if epoch else None
         row[f"{protocol}_test_auc"] = round(test["auc"], 6) if test else None
         row[f"{protocol}_test_logloss"] = round(test["logloss"], 6) if test else None
+    if result.observed:
+        row["observed"] = result.observed
     history = [{key: round(value, 6) for key, value in entry.items()} for entry in result.history]
     return row | {
         "history": history,

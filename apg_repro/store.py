@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from apg_repro.config import UserError
+from apg_repro.config import RunConfig, UserError
 from apg_repro.paths import RESULTS
 
 
@@ -38,6 +38,19 @@ class Store:
         """
         path = self.path(profile, suite, dataset)
         return parse(path, path.read_bytes()) if path.exists() else []
+
+    def pool(self, profile: str, dataset: str) -> dict[str, dict[str, Any]]:
+        """Every training run of a data set by its ``RunConfig.key``, whichever suite it was trained for.
+
+        Raises:
+            UserError: as ``rows``.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for path in sorted((self.root / profile).glob(f"*/{dataset}.jsonl")):
+            for row in self.rows(profile, path.parent.name, dataset):
+                if "seed" in row:
+                    found.setdefault(RunConfig.of_row(row).key, row)
+        return found
 
     def append(self, row: dict[str, Any]) -> bool:
         """Adds a row, unless its run is there already; returns whether it was added.

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from apg_repro.config import Profile, UserError
 from apg_repro.paths import DATA
-from apg_repro.report import Panel
+from apg_repro.report import Panel, open_panel
 from apg_repro.store import Store
 from apg_repro.suites import SEEDS, Plan, Suite, get_suite
 
@@ -62,7 +62,7 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
 
         for plan in plans:
             run_suite(suite, plan, device=given["device"], store=store)
-    panels = [Panel(suite=suite, plan=plan, rows=store.rows(profile, name, plan.dataset)) for plan in plans]
+    panels = [open_panel(suite, plan, store) for plan in plans]
     command = f"python -m apg_repro run {name} --profile {profile} --datasets {','.join(datasets)}"
     if seeds != SEEDS[profile]:
         command += f" --seeds {','.join(map(str, seeds))}"

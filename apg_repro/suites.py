@@ -1,17 +1,21 @@
-"""Which runs a table of the paper needs, how K and P are chosen, and what counts as reproduced.
+"""Which runs a table of the paper needs, how hyper-parameters are chosen, and what counts as reproduced.
 
-Everything here was written down before the runs. A suite is a pair of pure functions: ``search`` lists the runs
-that choose hyper-parameters on validation rows, ``runs`` lists the runs that are reported, given the search's rows.
+Everything here was written down before the runs. A suite is a list of cells, each saying what is trained to answer it.
+A cell with a grid is searched first: its runs on the search seed choose, by validation AUC, what is reported. A run
+that several tables need is trained once, for the first that asks.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, Literal, get_args
 
 from apg_repro.config import Measurement, Profile, RunConfig, UserError
 
 Protocol = Literal["one_epoch", "early_stopping"]
 Verdict = Literal["reproduced", "direction only", "not reproduced", "not run"]
+Options = Mapping[str, Any]  # of a RunConfig
+Pool = Mapping[str, Mapping[str, Any]]  # RunConfig.key → row: see Store.pool
 
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 SEARCH_SEED = 0  # splits, initialises and shuffles the search; never reported
@@ -19,9 +23,7 @@ SEEDS: dict[Profile, tuple[int, ...]] = {"quick": (1, 2), "full": (1, 2, 3, 4, 5
 THRESHOLD = 0.1  # AUC points: "0.1% absolute AUC gain is regarded as significant" (footnote 3)
 
 # A quick run: the same code on a sample of the rows and a smaller model.
-QUICK: dict[str, Any] = {"rows": 60_000, "d_embedding": 8, "hidden": (64, 32, 16), "max_epochs": 2}
-RANKS = {"quick": (2, 4), "full": (2, 4, 6, 8)}  # K (Appendix B.3)
-WIDTHS = {"quick": (16,), "full": (32, 64, 128, 256, 512)}  # P (Appendix B.3)
+QUICK: Options = {"rows": 20_000, "d_embedding": 8, "hidden": (64, 32, 16), "max_epochs": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,31 +46,107 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Suite:
-    """A table or figure: its page in the book, its data sets, the paper's rows, and what answers them.
+class Cell:
+    """What is trained to answer one number of a table.
 
-    Either training runs (``search``, ``runs`` and the ``variants`` that they answer) or ``measurements``.
+    Attributes:
+        variant: the paper's row, or a name of ours. With the backbone it names the cell within its suite.
+        paper: the row of ``paper_numbers.csv``, where it is not called as the variant; "" for none.
+        options: of every run.
+        grid: further options among which validation AUC chooses, for each protocol by itself; none: no search.
+        search: options of the search alone.
+        against: the variant, of the same backbone, that differences are taken from; none of base itself.
+        n_seeds: only the plan's first; None: all.
+        dear: hours on a CPU; trained after all others.
+    """
+
+    variant: str
+    backbone: str = "WDL"
+    paper: str | None = None
+    options: Options = field(default_factory=dict)
+    grid: tuple[Options, ...] = ()
+    search: Options = field(default_factory=dict)
+    against: str | None = "base"
+    n_seeds: int | None = None
+    dear: bool = False
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """(backbone, variant)."""
+        return self.backbone, self.variant
+
+    @property
+    def printed(self) -> str:
+        """The paper's name of this row; "" where it has none."""
+        return self.variant if self.paper is None else self.paper
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """A table or figure: its page in the book, its data sets, and what answers it: cells or measurements.
+
+    Attributes:
+        table: in ``paper_numbers.csv``, where it is not called as the suite.
     """
 
     name: str
     title: str
     page: str
     datasets: tuple[str, ...]
-    variants: tuple[str, ...] = ()
-    search: Callable[[Plan], list[RunConfig]] = lambda plan: []
-    runs: Callable[[Plan, Sequence[dict[str, Any]]], list[RunConfig]] = lambda plan, rows: []
+    table: str = ""
+    cells: Callable[[Plan], tuple[Cell, ...]] = lambda plan: ()
     measurements: Callable[[Plan], list[Measurement]] = lambda plan: []
 
+    def config(self, plan: Plan, cell: Cell, seed: int, *options: Options) -> RunConfig:
+        """A run of a cell; later options win."""
+        size = QUICK if plan.profile == "quick" else {}
+        merged: dict[str, Any] = {}
+        for part in (size, cell.options, *options):
+            merged |= part
+        return RunConfig(
+            suite=self.name, dataset=plan.dataset, variant=cell.variant, seed=seed, profile=plan.profile,
+            backbone=cell.backbone, **merged,
+        )  # fmt: skip
 
-def choose(rows: Sequence[dict[str, Any]], variant: str, protocol: Protocol) -> dict[str, Any] | None:
-    """The search row of a variant with the highest validation AUC under a protocol; None if there is none.
+    def search(self, plan: Plan) -> list[RunConfig]:
+        """The runs that choose: every point of every grid, on the search seed."""
+        return [self.candidate(plan, cell, point) for cell in self.cells(plan) for point in cell.grid]
 
-    A diverged run is chosen only if all diverged.
-    """
-    found = [row for row in rows if row["variant"] == variant and row["seed"] == SEARCH_SEED]
-    scored = [row for row in found if row.get(f"{protocol}_valid_auc") is not None]
-    sound = [row for row in scored if row["status"] == "ok"] or scored
-    return max(sound, key=lambda row: row[f"{protocol}_valid_auc"], default=None)
+    def candidate(self, plan: Plan, cell: Cell, point: Options) -> RunConfig:
+        """The search's run of one point of a grid."""
+        return self.config(plan, cell, SEARCH_SEED, point, cell.search)
+
+    def choice(self, plan: Plan, cell: Cell, protocol: Protocol, pool: Pool) -> Options | None:
+        """The point of a cell's grid with the highest validation AUC; {} without a grid, None before all are searched.
+
+        A diverged run is chosen only if all diverged.
+        """
+        if not cell.grid:
+            return {}
+        rows = [(point, pool.get(self.candidate(plan, cell, point).key)) for point in cell.grid]
+        if any(row is None for _, row in rows):
+            return None
+        scored = [(point, row) for point, row in rows if row and row[f"{protocol}_valid_auc"] is not None]
+        sound = [(point, row) for point, row in scored if row["status"] == "ok"] or scored
+        return max(sound, key=lambda found: found[1][f"{protocol}_valid_auc"], default=(None, None))[0]
+
+    def reported(self, plan: Plan, cell: Cell, protocol: Protocol, pool: Pool) -> list[RunConfig]:
+        """The runs whose scores stand in a cell: every seed, with what the search chose; none before it has."""
+        point = self.choice(plan, cell, protocol, pool)
+        if point is None or (protocol == "early_stopping" and cell.options.get("max_epochs") == 1):
+            return []
+        return [self.config(plan, cell, seed, point) for seed in plan.seeds[: cell.n_seeds]]
+
+    def runs(self, plan: Plan, pool: Pool) -> list[RunConfig]:
+        """All reported runs, each once: the dear cells last, and the first seed of all before the second of any."""
+        found = [
+            (cell.dear, seed, config)
+            for cell in self.cells(plan)
+            for protocol in PROTOCOLS
+            for seed, config in enumerate(self.reported(plan, cell, protocol, pool))
+        ]
+        ordered = sorted(found, key=lambda entry: entry[:2])
+        return list({config.key: config for *_, config in ordered}.values())
 
 
 def verdict(low: float, mean: float, expected: float) -> Verdict:
@@ -88,83 +166,215 @@ def verdict(low: float, mean: float, expected: float) -> Verdict:
     return "reproduced" if sign * mean >= THRESHOLD else "direction only"
 
 
-# Table 4: WDL and the versions of APG.
+# Grids. The paper's, K and P (Appendix B.3), and for base one of the same size over what base has.
+def ranks(plan: Plan) -> tuple[Options, ...]:
+    """K."""
+    return tuple({"rank": rank} for rank in ((2, 4) if plan.profile == "quick" else (2, 4, 6, 8)))
+
+
+def ranks_and_widths(plan: Plan) -> tuple[Options, ...]:
+    """K and P."""
+    widths = (16,) if plan.profile == "quick" else (32, 64, 128, 256, 512)
+    return tuple(point | {"over": over} for point in ranks(plan) for over in widths)  # pyright: ignore[reportOperatorIssue]
+
+
+def rates_and_decays(plan: Plan) -> tuple[Options, ...]:
+    """Learning rate and weight decay, for a base that is tuned as much as APG."""
+    quick = plan.profile == "quick"
+    rates, decays = ((0.005, 0.01), (0.0,)) if quick else ((0.001, 0.002, 0.005, 0.01), (0.0, 1e-7, 1e-6, 1e-5, 1e-4))
+    return tuple({"learning_rate": rate, "weight_decay": decay} for rate, decay in product(rates, decays))
+
+
+# The columns that stand for the paper's user, item, context and coarse domain ("movie gender", which by SPEC's
+# arithmetic is the genre string). MovieLens has no context of its own: the genre string, its richest remaining field.
+USER = {"movielens": "user", "synthetic": "user"}
+ITEM = {"movielens": "movie", "synthetic": "item"}
+CONTEXT = {"movielens": "genres", "synthetic": "category"}
+
+BASE = Cell(variant="base", against=None)
+# APG where a table compares something else than K and P, which the paper does not give there: v5 as Table 4's search
+# chose it after one epoch.
+APG: dict[Profile, Options] = {
+    "full": {"version": "v5", "rank": 8, "over": 128},
+    "quick": {"version": "v5", "rank": 4, "over": 16},
+}
+
+
 # v2 is trained as v3, the same function without forming U S V (Section 3.2): a test holds them equal. With K = 8 it
 # takes some 19 times the arithmetic of base, so its search trains one epoch a K and chooses for both protocols. v1
 # trains a generator of 18 million weights, some 200 times the arithmetic, so it is trained for one epoch only, with
 # its first seeds.
-TABLE4_VERSIONS = {"v4": "v4", "v5": "v5", "v2": "v3"}  # variant → what is computed
-V1_SEEDS = 2
-
-
-def _table4(plan: Plan, variant: str, seed: int, **options: Any) -> RunConfig:
-    size = QUICK if plan.profile == "quick" else {}
-    return RunConfig(
-        suite="table4", dataset=plan.dataset, variant=variant, seed=seed, profile=plan.profile, **(size | options)
+def table4(plan: Plan) -> tuple[Cell, ...]:
+    """WDL and the versions of APG, self-wise."""
+    return (
+        BASE,
+        Cell(variant="v1", options={"version": "v1", "max_epochs": 1}, n_seeds=2, dear=True),
+        Cell(variant="v2", options={"version": "v3"}, grid=ranks(plan), search={"max_epochs": 1}, dear=True),
+        Cell(variant="v4", options={"version": "v4"}, grid=ranks(plan)),
+        Cell(variant="v5", options={"version": "v5"}, grid=ranks_and_widths(plan)),
     )
 
 
-def table4_search(plan: Plan) -> list[RunConfig]:
-    """K for v2 and v4, K and P for v5, self-wise, one seed; v2's by its first epoch alone."""
-    ranks, widths = RANKS[plan.profile], WIDTHS[plan.profile]
-    return [
-        *(_table4(plan, "v4", SEARCH_SEED, version="v4", rank=rank) for rank in ranks),
-        *(_table4(plan, "v5", SEARCH_SEED, version="v5", rank=rank, over=over) for rank in ranks for over in widths),
-        *(_table4(plan, "v2", SEARCH_SEED, version="v3", rank=rank, max_epochs=1) for rank in ranks),
-    ]
+BACKBONES = ("WDL", "PNN", "FiBiNET", "DIFM", "DeepFM", "DCN", "AutoInt")
 
 
-def table4_runs(plan: Plan, search: Sequence[dict[str, Any]]) -> list[RunConfig]:
-    """Base, v2, v4 and v5 for every seed, with the K and P chosen for each protocol; v1 for the first seeds."""
-    configs = [_table4(plan, "base", seed) for seed in plan.seeds]
-    for variant, version in TABLE4_VERSIONS.items():
-        chosen = [choose(search, variant, protocol) for protocol in PROTOCOLS]
-        options = {(row["rank"], row["over"]) for row in chosen if row}
-        configs += [
-            _table4(plan, variant, seed, version=version, rank=rank, over=over)
-            for rank, over in sorted(options, key=str)
-            for seed in plan.seeds
-        ]
-    return configs + [_table4(plan, "v1", seed, version="v1", max_epochs=1) for seed in plan.seeds[:V1_SEEDS]]
+def table2(plan: Plan) -> tuple[Cell, ...]:
+    """Every backbone: base, base tuned as much as APG, and APG, against either."""
+    apg: dict[str, Any] = {"options": {"version": "v5"}, "grid": ranks_and_widths(plan)}
+    return tuple(
+        cell
+        for backbone in BACKBONES
+        for cell in (
+            Cell(backbone=backbone, variant="base", against=None),
+            Cell(backbone=backbone, variant="tuned base", paper="base", grid=rates_and_decays(plan)),
+            Cell(backbone=backbone, variant="apg", **apg),
+            Cell(backbone=backbone, variant="apg over tuned base", paper="apg", against="tuned base", **apg),
+        )
+    )
+
+
+def table6(plan: Plan) -> tuple[Cell, ...]:
+    """Weights a domain, coarse and fine, and APG with the domain as its group.
+
+    The tables of MMoE and Star, up to 330 million weights, move row by row, so they are compared with a base whose
+    tables do as well.
+    """
+    coarse, fine, apg = CONTEXT[plan.dataset], ITEM[plan.dataset], APG[plan.profile]
+    by_row = {"optimizer": "row_adam"}
+    return (
+        BASE,
+        Cell(variant="base by row", paper="base", options=by_row, against=None),
+        Cell(variant="mmoe_cg", backbone="MMoE", options=by_row | {"domain": coarse}, against="base by row"),
+        Cell(variant="mmoe_fg", backbone="MMoE", options=by_row | {"domain": fine}, against="base by row"),
+        Cell(variant="star_cg", backbone="Star", options=by_row | {"domain": coarse}, against="base by row"),
+        Cell(variant="star_fg", backbone="Star", options=by_row | {"domain": fine}, against="base by row", dear=True),
+        Cell(variant="apg_cg", options={**apg, "condition": coarse}),
+        Cell(variant="apg_fg", options={**apg, "condition": fine}),
+    )
+
+
+def mix(plan: Plan, how: str) -> dict[str, Any]:
+    """APG with a mix-wise condition of user, item and context."""
+    fields = ",".join(columns[plan.dataset] for columns in (USER, ITEM, CONTEXT))
+    return {**APG[plan.profile], "condition": f"{how}({fields})"}
+
+
+def table8(plan: Plan) -> tuple[Cell, ...]:
+    """Condition strategies."""
+    apg = APG[plan.profile]
+    return (
+        BASE,
+        Cell(variant="group_user", options={**apg, "condition": USER[plan.dataset]}),
+        Cell(variant="group_item", options={**apg, "condition": ITEM[plan.dataset]}),
+        Cell(variant="mix_user_item_context", options=mix(plan, "input_attention")),
+        Cell(variant="self", options=apg),
+    )
+
+
+def table9(plan: Plan) -> tuple[Cell, ...]:
+    """Aggregations of a mix-wise condition."""
+    names = [f"{where}_{how}" for where in ("input", "output") for how in ("mean", "concat", "attention")]
+    return (BASE, *(Cell(variant=name, options=mix(plan, name)) for name in names))
+
+
+def figure7(plan: Plan) -> tuple[Cell, ...]:
+    """P with K = 8, K with P = 32, and layers of G with K = 8 and P = 32, which the paper does not give for these.
+
+    From K = 64 on, generating S takes more arithmetic than everything else by far.
+    """
+    quick = plan.profile == "quick"
+    widths = (2, 16) if quick else (2, 4, 6, 8, 16, 32, 64, 128, 256, 512)
+    sizes = (2, 16) if quick else (2, 4, 6, 8, 16, 32, 64, 128, 256, 512)
+    v5 = {"version": "v5", "rank": 8, "over": 32}
+    return (
+        BASE,
+        *(Cell(variant=f"P = {p}", paper="", options={**v5, "over": p}) for p in widths),
+        *(Cell(variant=f"K = {k}", paper="", options={**v5, "rank": k}, dear=k >= 64) for k in sizes),
+        *(Cell(variant=f"{n} layers", paper="", options={**v5, "generator_layers": n}) for n in range(1, 5)),
+    )
+
+
+def figure8(plan: Plan) -> tuple[Cell, ...]:
+    """Base and APG, scored by groups of users."""
+    observe = {"observe": "user_groups"}
+    return (
+        Cell(variant="base", paper="", options=observe, against=None),
+        Cell(variant="apg", paper="", options={**APG[plan.profile], **observe}),
+    )
+
+
+def optimizers(plan: Plan) -> tuple[Cell, ...]:
+    """Adam row by row against Adam, for base and for APG."""
+    apg, by_row = APG[plan.profile], {"optimizer": "row_adam"}
+    return (
+        Cell(variant="base", paper="", against=None),
+        Cell(variant="base by row", paper="", options=by_row),
+        Cell(variant="apg", paper="", options=apg, against=None),
+        Cell(variant="apg by row", paper="", options={**apg, **by_row}, against="apg"),
+    )
 
 
 # How MovieLens' columns become inputs, which the paper does not say: base, after one epoch.
 ENCODINGS = ("default", "genre_string", "genre_bag")
 
 
-def encodings_runs(plan: Plan, search: Sequence[dict[str, Any]]) -> list[RunConfig]:
-    """Base on every feature set of MovieLens, one epoch, every seed."""
-    size: dict[str, Any] = (QUICK if plan.profile == "quick" else {}) | {"max_epochs": 1}
-    return [
-        RunConfig(
-            suite="encodings", dataset=plan.dataset, variant=features, seed=seed, profile=plan.profile,
-            features=features, **size,
-        )
+def encodings(plan: Plan) -> tuple[Cell, ...]:
+    """Base on every feature set of MovieLens."""
+    return tuple(
+        Cell(variant=features, paper="", options={"features": features, "max_epochs": 1}, against=None)
         for features in ENCODINGS
-        for seed in plan.seeds
-    ]  # fmt: skip
+    )
 
 
-def table7_measurements(plan: Plan) -> list[Measurement]:
-    """The counts of a data set: all of its rows in either profile."""
-    return [Measurement(suite="table7", dataset=plan.dataset, profile=plan.profile)]
+def measured_once(name: str) -> Callable[[Plan], list[Measurement]]:
+    """One measurement a data set, of all of its rows in either profile."""
+    return lambda plan: [Measurement(suite=name, dataset=plan.dataset, profile=plan.profile)]
 
+
+REAL_OR_SYNTHETIC = ("movielens", "synthetic")
 
 SUITES = {
     suite.name: suite
     for suite in [
         Suite(
             name="table4", title="Table 4: the versions of APG", page="executed/table4_versions.ipynb",
-            variants=("base", "v1", "v2", "v4", "v5"), datasets=("movielens", "synthetic"),
-            search=table4_search, runs=table4_runs,
+            datasets=REAL_OR_SYNTHETIC, cells=table4,
+        ),
+        Suite(
+            name="table2", title="Table 2: seven backbones", page="executed/table2_backbones.ipynb",
+            datasets=REAL_OR_SYNTHETIC, cells=table2,
+        ),
+        Suite(
+            name="table6", title="Table 6: weights a domain", page="executed/table6_domains.ipynb",
+            datasets=REAL_OR_SYNTHETIC, cells=table6,
         ),
         Suite(
             name="table7", title="Table 7: the data sets", page="executed/table7_datasets.ipynb",
-            datasets=("movielens", "amazon", "iaac", "synthetic"), measurements=table7_measurements,
+            datasets=("movielens", "amazon", "iaac", "synthetic"), measurements=measured_once("table7"),
+        ),
+        Suite(
+            name="table8", title="Table 8: conditions", page="executed/table8_conditions.ipynb",
+            datasets=REAL_OR_SYNTHETIC, cells=table8,
+        ),
+        Suite(
+            name="table9", title="Table 9: aggregations", page="executed/table9_aggregations.ipynb",
+            datasets=REAL_OR_SYNTHETIC, cells=table9,
+        ),
+        Suite(
+            name="figure7", title="Figure 7: P, K and the layers of G", page="executed/figure7_hyperparameters.ipynb",
+            datasets=REAL_OR_SYNTHETIC, cells=figure7,
+        ),
+        Suite(
+            name="figure8", title="Figure 8: rare and frequent users", page="executed/figure8_frequency.ipynb",
+            datasets=REAL_OR_SYNTHETIC, cells=figure8,
         ),
         Suite(
             name="encodings", title="Encodings of MovieLens", page="executed/encodings_movielens.ipynb",
-            datasets=("movielens",), variants=ENCODINGS, runs=encodings_runs,
+            datasets=("movielens",), cells=encodings,
+        ),
+        Suite(
+            name="optimizers", title="Adam row by row", page="executed/optimizers.ipynb",
+            datasets=REAL_OR_SYNTHETIC, cells=optimizers,
         ),
     ]
 }  # fmt: skip

@@ -23,6 +23,7 @@ from apg_repro.config import RunConfig
 from apg_repro.data import Dataset, generator, split
 from apg_repro.graphs import Graphed, Step
 from apg_repro.metrics import auc, logloss
+from apg_repro.observe import observer, predict
 from apg_repro.optimizer import Optimizer
 
 EXPLODED = 10.0  # nats; always predicting the base rate costs at most log 2 ≈ 0.69
@@ -37,12 +38,14 @@ class Result:
         history: one entry an epoch: train_loss, valid_auc, valid_logloss, worst_batch_loss, seconds.
         test: protocol → {"auc", "logloss", "epoch"}; lacks the protocols that a run with a
             non-finite loss did not reach.
+        observed: protocol → what ``config.observe`` asks for, of the same weights.
         n_parameters: of the whole model. n_hidden: of its hidden layers, the paper's count.
     """
 
     status: str = "ok"
     history: list[dict[str, float]] = field(default_factory=list)
     test: dict[str, dict[str, float]] = field(default_factory=dict)
+    observed: dict[str, dict[str, Any]] = field(default_factory=dict)
     n_parameters: int = 0
     n_hidden: int = 0
     seconds: float = 0.0
@@ -69,6 +72,12 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
     shuffle = generator(config.seed, "batches")
     result = Result(n_parameters=count(model), n_hidden=count(model.deep), train_rows=len(train_rows))  # pyright: ignore[reportArgumentType]
     best_auc, best_epoch, best_state = 0.0, 0, model.state_dict()
+
+    def read_test(protocol: str, epoch: int) -> None:
+        result.test[protocol] = {"epoch": epoch, **evaluate(model, test)}
+        if config.observe:
+            result.observed[protocol] = observer(config.observe)(model, train_rows, test)
+
     for epoch in range(1, config.max_epochs + 1):
         epoch_start = time.perf_counter()
         losses = train_epoch(
@@ -86,14 +95,14 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
         if not entry["worst_batch_loss"] <= EXPLODED:  # also when it is NaN
             result.status = "diverged"
         if epoch == 1:
-            result.test["one_epoch"] = {"epoch": 1, **evaluate(model, test)}
+            read_test("one_epoch", 1)
         if entry["valid_auc"] > best_auc:  # never when it is NaN
             best_auc, best_epoch, best_state = entry["valid_auc"], epoch, copy.deepcopy(model.state_dict())
         elif epoch - best_epoch >= config.patience:
             break
     if best_epoch:
         model.load_state_dict(best_state)
-        result.test["early_stopping"] = {"epoch": best_epoch, **evaluate(model, test)}
+        read_test("early_stopping", best_epoch)
     result.seconds = round(time.perf_counter() - start, 3)
     return result
 
@@ -135,14 +144,6 @@ def train_epoch(
             told = elapsed
             on_progress({"done": seen / len(rows), "rows_per_second": seen / elapsed})
     return {"train_loss": float(total) / len(rows), "worst_batch_loss": float(worst)}
-
-
-@torch.no_grad()
-def predict(model: nn.Module, rows: Dataset, batch_size: int = 8192) -> Float[torch.Tensor, " R"]:
-    """The logit of every row."""
-    model.eval()
-    parts = zip(rows.fields.split(batch_size), rows.numbers.split(batch_size), strict=True)
-    return torch.cat([model(fields, numbers) for fields, numbers in parts])
 
 
 def evaluate(model: nn.Module, rows: Dataset, prefix: str = "") -> dict[str, float]:

@@ -15,27 +15,39 @@ BASE = {1: 0.7900, 2: 0.7920, 3: 0.7940}
 V4 = {1: 0.7930, 2: 0.7960, 3: 0.7970}
 
 
-def make(template, variant, seed, auc, version=None, rank=None, status="ok"):
-    config = RunConfig(
-        suite="table4", dataset="movielens", variant=variant, seed=seed, version=version or variant, rank=rank
-    )
+SUITE = get_suite("table4")
+CELLS = {cell.variant: cell for cell in SUITE.cells(PLAN)}
+
+
+def make(template, variant, seed, auc, rank=None, status="ok"):
+    """A row of Table 4; of its search on seed 0."""
+    cell, point = CELLS[variant], {"rank": rank} if rank else {}
+    config = SUITE.config(PLAN, cell, seed, point) if seed else SUITE.candidate(PLAN, cell, point)
     scores = {
         f"{protocol}_{part}_auc": auc for protocol in ("one_epoch", "early_stopping") for part in ("valid", "test")
     }
     return template | config.as_dict() | scores | {"id": config.id, "status": status}
 
 
+def panel_of(rows, plan=PLAN):
+    return Panel(suite=SUITE, plan=plan, pool={RunConfig.of_row(row).key: row for row in rows})
+
+
 @pytest.fixture
-def panel(row):
-    rows = [make(row, "v4", 0, 0.8, rank=4), make(row, "v4", 0, 0.7, rank=2)]
-    rows += [make(row, "base", seed, auc) for seed, auc in BASE.items()]
-    rows += [make(row, "v4", seed, auc, rank=4) for seed, auc in V4.items()]
-    rows += [make(row, "v4", 1, 0.99, rank=2), make(row, "v4", 9, 0.99, rank=4), make(row, "base", 9, 0.1)]
-    return Panel(suite=get_suite("table4"), plan=PLAN, rows=rows)
+def rows(row):
+    found = [make(row, "v4", 0, 0.8 if rank == 4 else 0.7, rank) for rank in (2, 4, 6, 8)]
+    found += [make(row, "base", seed, auc) for seed, auc in BASE.items()]
+    found += [make(row, "v4", seed, auc, 4) for seed, auc in V4.items()]
+    return [*found, make(row, "v4", 1, 0.99, 2), make(row, "v4", 9, 0.99, 4), make(row, "base", 9, 0.1)]
+
+
+@pytest.fixture
+def panel(rows):
+    return panel_of(rows)
 
 
 def line(panel, variant, protocol="one_epoch"):
-    return report.comparison(panel, protocol)[variant]
+    return report.comparison(panel, protocol)["WDL", variant]
 
 
 def test_estimate_is_mean_and_students_interval():
@@ -51,7 +63,7 @@ def test_differences_are_taken_seed_by_seed_for_the_chosen_rank_and_the_plans_se
     """0.3, 0.4 and 0.3 points; other ranks and other seeds are not counted."""
     found = line(panel, "v4")
     assert found.n == 3
-    assert found.k == 4
+    assert found.chosen == {"rank": 4}
     assert found.difference.mean == pytest.approx(1 / 3)
     assert found.ours.mean == pytest.approx((79.30 + 79.60 + 79.70) / 3)
     assert found.verdict == "reproduced"
@@ -63,9 +75,9 @@ def test_the_papers_numbers_stand_beside_ours(panel):
     assert found.paper_difference == pytest.approx(79.61 - 79.21)
 
 
-def test_a_seed_without_its_base_has_no_difference(panel):
-    rows = [row for row in panel.rows if not (row["variant"] == "base" and row["seed"] == 2)]
-    assert line(Panel(suite=panel.suite, plan=PLAN, rows=rows), "v4").difference.n == 2
+def test_a_seed_without_its_base_has_no_difference(rows):
+    rows = [row for row in rows if not (row["variant"] == "base" and row["seed"] == 2)]
+    assert line(panel_of(rows), "v4").difference.n == 2
 
 
 def test_what_was_not_run_says_so(panel):
@@ -73,24 +85,23 @@ def test_what_was_not_run_says_so(panel):
     assert report.shown(report.comparison(panel, "one_epoch")).set_index("Version").loc["v5", "Our AUC"] == "–"
 
 
-def test_a_diverged_run_is_counted_and_one_without_auc_leaves_no_verdict(panel, row):
-    rows = [r for r in panel.rows if (r["variant"], r["seed"], r["rank"]) != ("v4", 3, 4)]
-    late = Panel(suite=panel.suite, plan=PLAN, rows=[*rows, make(row, "v4", 3, 0.797, rank=4, status="diverged")])
+def test_a_diverged_run_is_counted_and_one_without_auc_leaves_no_verdict(rows, row):
+    rows = [r for r in rows if (r["variant"], r["seed"], r["rank"]) != ("v4", 3, 4)]
+    late = panel_of([*rows, make(row, "v4", 3, 0.797, rank=4, status="diverged")])
     assert report.shown(report.comparison(late, "one_epoch")).set_index("Version").loc["v4", "n"] == "3 (1 diverged)"
-    lost = Panel(suite=panel.suite, plan=PLAN, rows=[*rows, make(row, "v4", 3, None, rank=4, status="diverged")])
+    lost = panel_of([*rows, make(row, "v4", 3, None, rank=4, status="diverged")])
     assert line(lost, "v4").verdict == "not reproduced"
     assert str(line(lost, "v4").difference) == "diverged"
 
 
 def test_a_quick_number_gets_no_verdict(panel):
     quick = Plan(profile="quick", dataset="movielens", seeds=(1, 2))
-    lines = report.comparison(Panel(suite=panel.suite, plan=quick, rows=panel.rows), "one_epoch")
+    lines = report.comparison(Panel(suite=panel.suite, plan=quick, pool=panel.pool), "one_epoch")
     assert {line.verdict for line in lines.values()} == {""}
 
 
-def test_one_seed_has_no_interval_and_reproduces_nothing(panel):
-    rows = [row for row in panel.rows if row["seed"] in (0, 1)]
-    found = line(Panel(suite=panel.suite, plan=PLAN, rows=rows), "v4")
+def test_one_seed_has_no_interval_and_reproduces_nothing(rows):
+    found = line(panel_of([row for row in rows if row["seed"] in (0, 1)]), "v4")
     assert math.isnan(found.difference.half)
     assert found.verdict == "not reproduced"
 
@@ -113,7 +124,7 @@ def test_figures_show_every_variant_that_has_rows(panel):
 
 def test_table_7_joins_counts_and_says_what_is_not_at_hand():
     rows = [{"dataset": "movielens", "rows": 1_000_209, "users": 6_040, "items": 3_705}]
-    panel = Panel(suite=get_suite("table7"), plan=PLAN, rows=rows)
+    panel = Panel(suite=get_suite("table7"), plan=PLAN, pool={}, measured=rows)
     table = report.counts([panel]).set_index(["Data set", "Count"])
     assert table.loc[("MovieLens-1M", "rows"), "Verdict"] == "reproduced"
     assert table.loc[("MovieLens-1M", "items"), "Verdict"] == "not reproduced"
@@ -130,7 +141,8 @@ def test_table_7_has_a_verdict_for_every_data_set_that_was_counted():
         Panel(
             suite=get_suite("table7"),
             plan=Plan(profile="full", dataset=dataset, seeds=(1,)),
-            rows=[{"dataset": dataset, **found}],
+            pool={},
+            measured=[{"dataset": dataset, **found}],
         )
         for dataset, found in counted.items()
     ]
@@ -152,7 +164,8 @@ def test_a_row_of_earlier_code_stands_while_todays_code_repeats_it_to_rounding(r
 
 
 def test_the_foot_of_a_page_tells_where_its_rows_come_from(row, panel):
-    old = Panel(suite=panel.suite, plan=PLAN, rows=[row, row | {"code": "00000000", "dirty": True}])
+    again = make(row, "base", 2, 0.8) | {"code": "00000000", "dirty": True}
+    old = panel_of([make(row, "base", 1, 0.8), again])
     html = report.provenance([old], "python -m apg_repro run table4").data
     for part in (
         "1 rows by the code of this checkout; 1 made before",
@@ -161,18 +174,18 @@ def test_the_foot_of_a_page_tells_where_its_rows_come_from(row, panel):
         "python -m apg_repro run table4",
     ):
         assert part in html
-    empty = Panel(suite=panel.suite, plan=PLAN, rows=[])
+    empty = panel_of([])
     assert "No row is in the store" in report.provenance([empty], "make").data
 
 
 def test_banners_warn_of_quick_profiles_and_of_synthetic_data(panel):
     assert report.banner([panel]).data == ""
     quick = Plan(profile="quick", dataset="synthetic", seeds=(1,))
-    html = report.banner([Panel(suite=panel.suite, plan=quick, rows=[])]).data
+    html = report.banner([panel_of([], quick)]).data
     assert "Quick profile" in html
     assert "No real data were found" in html
     twin = Plan(profile="full", dataset="amazon_twin", seeds=(1,))
-    assert "random values" in report.banner([panel, Panel(suite=panel.suite, plan=twin, rows=[])]).data
+    assert "random values" in report.banner([panel, panel_of([], twin)]).data
 
 
 def test_the_home_page_counts_committed_full_rows_only(panel, tmp_path):

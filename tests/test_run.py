@@ -7,22 +7,18 @@ import pytest
 
 from apg_repro import run
 from apg_repro.config import Measurement, RunConfig, UserError
+from apg_repro.report import open_panel
 from apg_repro.store import Store
-from apg_repro.suites import Plan, Suite
+from apg_repro.suites import Cell, Plan, Suite
 
 PLAN = Plan(profile="quick", dataset="small", seeds=(1, 2))
 SIZE = {"d_embedding": 4, "hidden": (8,), "max_epochs": 2}
 
 
-def config(variant: str, seed: int, **options) -> RunConfig:
-    return RunConfig(suite="s", dataset="small", variant=variant, seed=seed, profile="quick", **(SIZE | options))
-
-
+V4 = Cell(variant="v4", options={**SIZE, "version": "v4"}, grid=({"rank": 1}, {"rank": 2}))
 SUITE = Suite(
-    name="s", title="S", page="", datasets=("small",), variants=("base", "v4"),
-    search=lambda plan: [config("v4", 0, version="v4", rank=rank) for rank in (1, 2)],
-    runs=lambda plan, rows: [config("base", s) for s in plan.seeds]
-    + [config("v4", s, version="v4", rank=max(row["rank"] or 0 for row in rows)) for s in plan.seeds if rows],
+    name="s", title="S", page="", datasets=("small",),
+    cells=lambda plan: (Cell(variant="base", options=SIZE, against=None), V4),
 )  # fmt: skip
 
 
@@ -38,9 +34,24 @@ def rows(store):
 
 def test_search_comes_first_and_decides_the_runs(store):
     run.run_suite(SUITE, PLAN, jobs=1, store=store)
-    assert [(row["variant"], row["seed"], row["rank"]) for row in rows(store)] == [
-        ("v4", 0, 1), ("v4", 0, 2), ("base", 1, None), ("base", 2, None), ("v4", 1, 2), ("v4", 2, 2),
-    ]  # fmt: skip
+    found = [(row["variant"], row["seed"], row["rank"]) for row in rows(store)]
+    assert found[:2] == [("v4", 0, 1), ("v4", 0, 2)]
+    best = {
+        max(rows(store)[:2], key=lambda row: row[f"{protocol}_valid_auc"])["rank"]
+        for protocol in ("one_epoch", "early_stopping")
+    }
+    assert sorted(found[2:], key=str) == sorted(
+        [("base", s, None) for s in (1, 2)] + [("v4", s, rank) for s in (1, 2) for rank in best], key=str
+    )
+
+
+def test_a_run_that_another_suite_has_trained_is_not_trained_again(store):
+    run.run_suite(SUITE, PLAN, jobs=1, store=store)
+    other = dataclasses.replace(SUITE, name="other", cells=lambda plan: (Cell(variant="static", options=SIZE), V4))
+    run.run_suite(other, PLAN, jobs=1, store=store)
+    assert store.rows("quick", "other", "small") == []
+    panel = open_panel(other, PLAN, store)
+    assert panel.by_seed(panel.cells[0], "one_epoch").keys() == {1, 2}
 
 
 def test_a_row_says_what_was_run_what_came_out_and_where_it_comes_from(store):
@@ -74,9 +85,10 @@ def test_a_run_killed_half_way_goes_on_where_it_stopped(store, monkeypatch):
     monkeypatch.setattr(run, "train", lambda config, *args: trained.append(config.id) or whole(config, *args))
     run.run_suite(SUITE, PLAN, jobs=1, store=store)
     assert rows(store)[:3] == before
-    assert len(trained) == len(set(trained)) == 6
+    total = len(trained)
+    assert total == len(set(trained)) == len(rows(store)) >= 6
     run.run_suite(SUITE, PLAN, jobs=1, store=store)
-    assert len(trained) == 6
+    assert len(trained) == total
 
 
 def test_measurements_are_made_once(store, monkeypatch):
@@ -95,9 +107,8 @@ def test_measurements_are_made_once(store, monkeypatch):
 
 
 def test_a_diverged_run_has_a_row(store):
-    bad = dataclasses.replace(
-        SUITE, search=lambda plan: [config("v4", 0, version="v4", rank=1, learning_rate=1e5, clip_norm=None)]
-    )
+    options = {**SIZE, "version": "v4", "rank": 1, "learning_rate": 1e5, "clip_norm": None}
+    bad = dataclasses.replace(SUITE, cells=lambda plan: (Cell(variant="v4", options=options),))
     run.run_suite(bad, PLAN, jobs=1, store=store)
     assert rows(store)[0]["status"] == "diverged"
     assert json.dumps(rows(store)[0], allow_nan=False)
@@ -119,10 +130,9 @@ def test_runs_side_by_side_give_the_rows_of_runs_one_by_one(tmp_path):
     except UserError as error:
         pytest.skip(str(error))
     size = {"rows": 2000, "d_embedding": 4, "hidden": (8,), "max_epochs": 1}
-    configs = [
-        RunConfig(suite="s", dataset="synthetic", variant="base", seed=s, profile="quick", **size) for s in (1, 2)
-    ]
-    suite = Suite(name="s", title="S", page="", datasets=("synthetic",), runs=lambda plan, rows: configs)
+    suite = Suite(
+        name="s", title="S", page="", datasets=("synthetic",), cells=lambda plan: (Cell(variant="base", options=size),)
+    )
     plan = Plan(profile="quick", dataset="synthetic", seeds=(1, 2))
     found = {}
     for jobs in (1, 2):

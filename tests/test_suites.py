@@ -3,15 +3,24 @@
 import pytest
 
 from apg_repro.config import RunConfig, UserError
-from apg_repro.suites import SUITES, Plan, choose, get_suite, verdict
+from apg_repro.suites import PROTOCOLS, SUITES, Cell, Plan, Suite, get_suite, verdict
 
 FULL = Plan(profile="full", dataset="movielens", seeds=(1, 2, 3, 4, 5))
+TABLE4 = SUITES["table4"]
 
 
-def searched(variant, auc, rank=2, over=None, status="ok", seed=0):
+def cell(name, suite=TABLE4, backbone="WDL"):
+    return next(cell for cell in suite.cells(FULL) if cell.name == (backbone, name))
+
+
+def pool_of(suite, scores, status="ok"):
+    """The search of a suite as done: a validation AUC for every run, by what ``scores`` says of its configuration."""
     return {
-        "variant": variant, "seed": seed, "status": status, "rank": rank, "over": over,
-        "one_epoch_valid_auc": auc, "early_stopping_valid_auc": auc,
+        config.key: {
+            "status": status if not isinstance(status, dict) else status.get(config.rank, "ok"),
+            "one_epoch_valid_auc": scores(config), "early_stopping_valid_auc": scores(config),
+        }
+        for config in suite.search(FULL)
     }  # fmt: skip
 
 
@@ -32,7 +41,7 @@ def test_the_verdict_rule(low, mean, expected, answer):
 
 
 def test_table_4_searches_the_papers_grid():
-    search = SUITES["table4"].search(FULL)
+    search = TABLE4.search(FULL)
     assert {(c.rank, c.over) for c in search if c.variant == "v5"} == {
         (k, p) for k in (2, 4, 6, 8) for p in (32, 64, 128, 256, 512)
     }
@@ -43,35 +52,84 @@ def test_table_4_searches_the_papers_grid():
 
 
 def test_table_4_runs_have_the_papers_settings():
-    rows = [searched("v4", 0.8, 4), searched("v5", 0.8, 6, 64), searched("v2", 0.8, 2)]
-    runs = SUITES["table4"].runs(FULL, rows)
+    best = {"v2": 2, "v4": 4, "v5": 6}
+    runs = TABLE4.runs(FULL, pool_of(TABLE4, lambda c: 0.8 + (c.rank == best[c.variant]) - (c.over or 0) / 1e4))
     for config in runs:
         settings = (config.learning_rate, config.batch_size, config.d_embedding, config.hidden, config.rows)
         assert settings == (0.005, 1024, 32, (256, 128, 64), None)
     assert {(c.variant, c.rank, c.over) for c in runs} == {
-        ("base", None, None), ("v1", None, None), ("v2", 2, None), ("v4", 4, None), ("v5", 6, 64),
+        ("base", None, None), ("v1", None, None), ("v2", 2, None), ("v4", 4, None), ("v5", 6, 32),
     }  # fmt: skip
     assert all({c.seed for c in runs if c.variant == v} == {1, 2, 3, 4, 5} for v in ("base", "v2", "v4", "v5"))
 
 
 def test_the_choice_is_the_best_validation_auc_of_the_search_seed():
-    rows = [searched("v4", 0.80, 2), searched("v4", 0.81, 4), searched("v4", 0.99, 8, seed=1), searched("v5", 0.9, 6)]
-    assert choose(rows, "v4", "one_epoch")["rank"] == 4
-    assert choose(rows, "v2", "one_epoch") is None
+    pool = pool_of(TABLE4, lambda c: 0.81 if c.rank == 4 else 0.80)
+    reported = TABLE4.config(FULL, cell("v4"), 1, {"rank": 8})
+    pool[reported.key] = {"status": "ok", "one_epoch_valid_auc": 0.99}
+    assert TABLE4.choice(FULL, cell("v4"), "one_epoch", pool) == {"rank": 4}
+    assert TABLE4.choice(FULL, cell("base"), "one_epoch", pool) == {}
+
+
+def test_nothing_is_chosen_before_all_is_searched():
+    pool = pool_of(TABLE4, lambda c: 0.8)
+    del pool[TABLE4.candidate(FULL, cell("v4"), {"rank": 6}).key]
+    assert TABLE4.choice(FULL, cell("v4"), "one_epoch", pool) is None
+    assert TABLE4.reported(FULL, cell("v4"), "one_epoch", pool) == []
 
 
 def test_a_diverged_run_is_chosen_only_if_all_diverged():
-    bad = searched("v4", 0.9, 8, status="diverged")
-    assert choose([bad, searched("v4", 0.8, 2)], "v4", "one_epoch")["rank"] == 2
-    assert choose([bad], "v4", "one_epoch")["rank"] == 8
-    assert choose([searched("v4", None, 8, status="diverged")], "v4", "one_epoch") is None
+    rising = lambda c: 0.8 + c.rank / 100  # noqa: E731
+    pool = pool_of(TABLE4, rising, status={8: "diverged"})
+    assert TABLE4.choice(FULL, cell("v4"), "one_epoch", pool) == {"rank": 6}
+    assert TABLE4.choice(FULL, cell("v4"), "one_epoch", pool_of(TABLE4, rising, "diverged")) == {"rank": 8}
+    assert TABLE4.choice(FULL, cell("v4"), "one_epoch", pool_of(TABLE4, lambda c: None, "diverged")) is None
 
 
-def test_no_two_runs_of_a_plan_are_one():
+def test_a_run_of_one_epoch_answers_nothing_under_early_stopping():
+    assert len(TABLE4.reported(FULL, cell("v1"), "one_epoch", {})) == 2
+    assert TABLE4.reported(FULL, cell("v1"), "early_stopping", {}) == []
+
+
+def test_every_suite_names_each_cell_and_each_run_once():
     for suite in SUITES.values():
-        configs = [*suite.search(FULL), *suite.runs(FULL, [searched("v4", 0.8), searched("v5", 0.8, 2, 32)])]
-        assert len({config.id for config in configs}) == len(configs)
-        assert {config.suite for config in configs} <= {suite.name}
+        for dataset in set(suite.datasets) - {"amazon", "iaac"}:
+            plan = Plan(profile="full", dataset=dataset, seeds=(1, 2))
+            cells, search = suite.cells(plan), suite.search(plan)
+            assert len({found.name for found in cells}) == len(cells)
+            pool = {c.key: {"status": "ok"} | {f"{p}_valid_auc": 0.8 for p in PROTOCOLS} for c in search}
+            runs = suite.runs(plan, pool)
+            assert len({config.key for config in runs}) == len(runs)
+            assert not {config.key for config in runs} & {config.key for config in search}
+            for found in cells:
+                if found.against:
+                    assert found.against in {other.variant for other in cells}, (suite.name, found.name)
+
+
+def test_base_is_tuned_with_as_many_points_as_apg():
+    cells = {found.name: found for found in SUITES["table2"].cells(FULL)}
+    assert len(cells) == 4 * 7
+    for (_, variant), found in cells.items():
+        assert len(found.grid) == (0 if variant == "base" else 20)
+
+
+def test_dear_cells_come_last_and_first_seeds_first():
+    suite = Suite(
+        name="s", title="", page="", datasets=("movielens",),
+        cells=lambda plan: (Cell(variant="a", dear=True), Cell(variant="base"), Cell(variant="c", n_seeds=1)),
+    )  # fmt: skip
+    runs = suite.runs(Plan(profile="full", dataset="movielens", seeds=(1, 2)), {})
+    # a, base and c train the same: one run answers all three
+    assert [config.seed for config in runs] == [1, 2]
+    different = Suite(
+        name="s", title="", page="", datasets=("movielens",),
+        cells=lambda plan: (
+            Cell(variant="a", dear=True), Cell(variant="b", options={"patience": 2}),
+            Cell(variant="c", options={"patience": 3}, n_seeds=1),
+        ),
+    )  # fmt: skip
+    runs = different.runs(Plan(profile="full", dataset="movielens", seeds=(1, 2)), {})
+    assert [(c.variant, c.seed) for c in runs] == [("b", 1), ("c", 1), ("b", 2), ("a", 1), ("a", 2)]
 
 
 def test_bad_plans_are_told():
@@ -93,6 +151,12 @@ def test_an_id_names_what_differs_from_the_defaults():
     assert config.id != RunConfig(suite="s", dataset="d", variant="base", seed=1, batch_size=512).id
 
 
+def test_a_key_names_what_is_computed_whoever_asks():
+    config = RunConfig(suite="s", dataset="d", variant="base", seed=1)
+    assert config.key == RunConfig(suite="t", dataset="d", variant="static", seed=1).key != config.id
+    assert config.key != RunConfig(suite="s", dataset="d", variant="base", seed=2).key
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -101,6 +165,8 @@ def test_an_id_names_what_differs_from_the_defaults():
         ({"version": "v5", "rank": 4}, "v5 needs a width P"),
         ({"init": "zeros"}, "init 'zeros' is unknown"),
         ({"max_epochs": 0}, "at least 1"),
+        ({"optimizer": "sgd"}, "optimizer 'sgd' is unknown; choose adam or row_adam"),
+        ({"optimizer": "row_adam", "weight_decay": 0.1}, "row_adam knows no weight decay"),
     ],
 )
 def test_bad_configurations_are_told(options, message):
