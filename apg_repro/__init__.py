@@ -8,6 +8,7 @@ Where to look:
 - ``models``: the backbones; none of them knows of APG, dense layers are injected.
 - ``train``: one run, RunConfig → result. ``run``: suites → runs → rows in the store.
 - ``store``: rows of ``results/``. ``paper``: the numbers that the paper prints. ``report``: tables, figures, verdicts.
+- ``errata``: the paper's numbers held against each other. ``paper_memory``: what its memory figures are made of.
 - ``notebooks``: executes the notebooks for the book.
 
 Importing this package, or anything that only reads results, does not import torch.
