@@ -1,0 +1,92 @@
+"""What the book's pages say in code is run, and what they say of it holds."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from apg_repro.nn import apg, dense
+from apg_repro.paths import ROOT
+
+USE = ROOT / "book" / "use.md"
+VERSIONS = (apg.ApgV1, apg.ApgV2, apg.ApgV3, apg.ApgV4, apg.ApgV5)
+
+
+@pytest.fixture
+def drop_in(monkeypatch):
+    """The page's interface: layers initialise themselves, and z is None unless given."""
+
+    def initialising(kind, initialise):
+        def build(self, *args, **options):
+            initialise(self, *args, **options)
+            if type(self) is kind:
+                self.reset_parameters()
+
+        return build
+
+    for kind in (*VERSIONS, dense.StaticDense, dense.DeepPart):
+        monkeypatch.setattr(kind, "forward", lambda self, x, z=None, forward=kind.forward: forward(self, x, z))
+        if kind is not dense.DeepPart:
+            monkeypatch.setattr(kind, "__init__", initialising(kind, kind.__init__))
+
+
+@pytest.fixture
+def page(drop_in, tmp_path, monkeypatch):
+    """The names that the page's blocks leave behind, run in order and in one namespace."""
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", USE.read_text(), re.MULTILINE | re.DOTALL):
+        exec(compile(block, USE.name, "exec"), names)
+    return names
+
+
+def test_the_page_on_using_the_layer_is_true(page):
+    """Shapes as its comments say, a loss that falls, folding and export without a change, costs as in its table."""
+    assert page["logits"].shape == (1024, 1)
+    assert page["scores"].shape == (8,)
+    assert page["hidden"].shape == (1024, 64)
+
+    assert page["losses"][-1] < 0.5 * page["losses"][0]
+    assert max(page["losses"]) < 1
+
+    assert page["difference"] < 1e-5
+    with torch.no_grad():
+        expected = page["model"](page["x"])
+        assert torch.allclose(page["again"](page["x"]), expected, atol=1e-5)
+        assert torch.allclose(page["scores_of_three"], expected[:3], atol=1e-5)
+    assert not any(isinstance(module, apg.ApgV5) for module in page["served"].modules())
+
+    n, m, d, k, p = (page[name] for name in "NMDKP")
+    assert page["costs"] == {
+        "linear": n * m + n,
+        "v1": n * m * d + n + n * m,
+        "v2": (n * k + m * k + k * k) * d + n + n * k + m * k + k * k,
+        "v4": k * k * d + n * k + m * k + n + k * k,
+        "v5": k * k * d + (n + m + 2 * k) * p + n + k * k,
+    }
+
+
+def test_a_layer_starts_static_and_rows_with_equal_z_share_weights(page):
+    """Before training, z changes nothing; afterwards, only rows with other z have other weights."""
+    layer = apg.ApgV5(6, 5, rank=2, over=4, d_condition=3)
+    x, z = torch.randn(2, 6), torch.randn(2, 3)
+    assert torch.equal(layer(x, z), layer(x, z.flip(0)))
+    nn.init.normal_(layer.generator.last.weight)
+    assert not torch.allclose(layer(x, z), layer(x, z.flip(0)))
+    same, z_same = x[:1].expand(2, -1), z[:1].expand(2, -1)
+    assert torch.equal(*layer(same, z_same))
+
+
+def test_damping_of_the_page_is_that_of_the_trainer(page):
+    from apg_repro.config import RunConfig
+    from apg_repro.train import parameter_groups
+
+    def rates(groups):
+        return {parameter: group["lr"] for group in groups for parameter in group["params"]}
+
+    config = RunConfig(suite="s", dataset="d", variant="v", seed=1)
+    model = page["towers"]
+    assert rates(page["parameter_groups"](model, config.learning_rate)) == pytest.approx(
+        rates(parameter_groups(model, config))
+    )
