@@ -209,7 +209,7 @@ def account(dataset: str, variant: str) -> tuple[str, float]:
         case "star":
             return f"{n:,.0f} networks", n * network(dataset)
     networks, each = mmoe()
-    return f"{networks} shared + {n:,.0f} × {each:,.0f}", networks * network(dataset) + n * each
+    return f"{networks} net + {n:,.0f} × {each:,.0f}", networks * network(dataset) + n * each
 
 
 @dataclass(frozen=True, kw_only=True)
