@@ -28,7 +28,7 @@ class Optimizer:
     def __init__(self, model: nn.Module, config: RunConfig, capturable: bool = False) -> None:
         self.clip_norm = config.clip_norm
         self.parameters = list(model.parameters())
-        groups = parameter_groups(model, config)
+        groups = parameter_groups(model, config.learning_rate, config.damping)
         tables: list[nn.Parameter] = []
         if config.optimizer == "row_adam":
             tables = [parameter for parameter in self.parameters if isinstance(parameter, Table)]
@@ -71,14 +71,14 @@ def clip(parameters: list[nn.Parameter], norm: float) -> None:
         gradient.mul_(factor)
 
 
-def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, learning_rate: float, damping: bool = True) -> list[dict[str, Any]]:
     """All parameters for an optimiser, those that make other weights with a damped learning rate (see ``nn.apg``)."""
     terms: dict[nn.Parameter, int] = {}
-    if config.damping:
+    if damping:
         for module in model.modules():
             if hasattr(module, "damped_parameters"):
                 terms |= module.damped_parameters()  # pyright: ignore[reportCallIssue]
     groups: dict[int, list[nn.Parameter]] = {}
     for parameter in model.parameters():
         groups.setdefault(terms.get(parameter, 1), []).append(parameter)
-    return [{"params": group, "lr": config.learning_rate / sqrt(n)} for n, group in groups.items()]
+    return [{"params": group, "lr": learning_rate / sqrt(n)} for n, group in groups.items()]

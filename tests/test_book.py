@@ -6,33 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from apg_repro.nn import apg, dense
+from apg_repro.nn import apg
 from apg_repro.paths import ROOT
 
 USE = ROOT / "book" / "use.md"
-VERSIONS = (apg.ApgV1, apg.ApgV2, apg.ApgV3, apg.ApgV4, apg.ApgV5)
 
 
 @pytest.fixture
-def drop_in(monkeypatch):
-    """The page's interface: layers initialise themselves, and z is None unless given."""
-
-    def initialising(kind, initialise):
-        def build(self, *args, **options):
-            initialise(self, *args, **options)
-            if type(self) is kind:
-                self.reset_parameters()
-
-        return build
-
-    for kind in (*VERSIONS, dense.StaticDense, dense.DeepPart):
-        monkeypatch.setattr(kind, "forward", lambda self, x, z=None, forward=kind.forward: forward(self, x, z))
-        if kind is not dense.DeepPart:
-            monkeypatch.setattr(kind, "__init__", initialising(kind, kind.__init__))
-
-
-@pytest.fixture
-def page(drop_in, tmp_path, monkeypatch):
+def page(tmp_path, monkeypatch):
     """The names that the page's blocks leave behind, run in order and in one namespace."""
     monkeypatch.chdir(tmp_path)
     names = {}
@@ -76,17 +57,3 @@ def test_a_layer_starts_static_and_rows_with_equal_z_share_weights(page):
     assert not torch.allclose(layer(x, z), layer(x, z.flip(0)))
     same, z_same = x[:1].expand(2, -1), z[:1].expand(2, -1)
     assert torch.equal(*layer(same, z_same))
-
-
-def test_damping_of_the_page_is_that_of_the_trainer(page):
-    from apg_repro.config import RunConfig
-    from apg_repro.train import parameter_groups
-
-    def rates(groups):
-        return {parameter: group["lr"] for group in groups for parameter in group["params"]}
-
-    config = RunConfig(suite="s", dataset="d", variant="v", seed=1)
-    model = page["towers"]
-    assert rates(page["parameter_groups"](model, config.learning_rate)) == pytest.approx(
-        rates(parameter_groups(model, config))
-    )

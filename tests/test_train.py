@@ -8,9 +8,8 @@ import torch
 from apg_repro.build import build
 from apg_repro.config import RunConfig
 from apg_repro.data import split
-from apg_repro.metrics import auc
 from apg_repro.optimizer import parameter_groups
-from apg_repro.train import generator, make_step, predict, train, train_epoch
+from apg_repro.train import generator, make_step, train, train_epoch
 
 CPU = torch.device("cpu")
 VERSIONS = {"base": {}, "v1": {}, "v3": {"rank": 4}, "v4": {"rank": 4}, "v5": {"rank": 4, "over": 8}}
@@ -33,16 +32,6 @@ def test_a_model_learns_what_is_there(version, small):
     result = train(config(version, max_epochs=12, patience=6), small, CPU)
     assert result.status == "ok"
     assert result.test["early_stopping"]["auc"] > 0.85
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_every_version_overfits_256_rows(version, small):
-    rows = small.take(torch.arange(256))
-    model = build(config(version, d_embedding=16), rows.schema)
-    step = make_step(model, rows, config(version))
-    for _ in range(300):
-        step(torch.arange(256))
-    assert auc(predict(model, rows), rows.labels) > 0.99
 
 
 def test_the_same_seed_gives_the_same_run(small):
@@ -95,7 +84,7 @@ def test_a_run_whose_loss_is_not_finite_ends_with_the_auc_that_there_is(small):
 
 def test_damping_divides_the_learning_rate_by_the_root_of_the_terms(small):
     model = build(config("v5"), small.schema)
-    rate_of = {p: g["lr"] for g in parameter_groups(model, config("v5")) for p in g["params"]}
+    rate_of = {p: g["lr"] for g in parameter_groups(model, 0.01) for p in g["params"]}
     layer = model.deep.layers[0]
     assert rate_of[layer.generator.last.weight] == pytest.approx(0.01 / 16**0.5)
     assert rate_of[layer.u_left] == pytest.approx(0.01 / 8**0.5)
@@ -105,7 +94,7 @@ def test_damping_divides_the_learning_rate_by_the_root_of_the_terms(small):
 
 def test_damping_can_be_switched_off_and_does_not_touch_base(small):
     for chosen in (config("v5", damping=False), config("base")):
-        groups = parameter_groups(build(chosen, small.schema), chosen)
+        groups = parameter_groups(build(chosen, small.schema), chosen.learning_rate, chosen.damping)
         assert [group["lr"] for group in groups] == [0.01]
 
 

@@ -45,7 +45,9 @@ class DIFM(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         if d_embedding % n_heads:
-            raise UserError(f"DIFM has {n_heads} heads, which must divide the embedding size, {d_embedding}")
+            raise UserError(
+                f"the embedding size of DIFM must be a multiple of its {n_heads} heads; {d_embedding} is not"
+            )
         self.features = Features(schema, d_embedding)
         self.weights = Features(schema, 1)  # w_i: a weight for every id and bag member
         self.numbers = nn.Parameter(torch.empty(self.features.n_plain))

@@ -3,6 +3,7 @@
 Shapes: B batch, F categorical columns, C number columns, J embedded features, E embedding size, Q pairs i < j.
 """
 
+from math import ceil
 from typing import Literal, get_args
 
 import torch
@@ -19,11 +20,15 @@ REDUCTION = 3  # its reduction ratio
 
 
 class SeNet(nn.Module):
-    """v_i = a_i e_i, a = ReLU(W_2 ReLU(W_1 s)), s_i = mean of e_i    (Huang et al., SENET layer)."""
+    """v_i = a_i e_i, a = ReLU(W_2 ReLU(W_1 s)), s_i = mean of e_i    (Huang et al., SENET layer).
+
+    W_1 squeezes J means to J / 3, rounded up: of a single unit, all fields whose weight on it starts negative would be
+    switched off for good.
+    """
 
     def __init__(self, n_fields: int) -> None:
         super().__init__()
-        d_squeezed = max(1, n_fields // REDUCTION)
+        d_squeezed = ceil(n_fields / REDUCTION)
         self.squeeze = nn.Parameter(torch.empty(d_squeezed, n_fields))
         self.excite = nn.Parameter(torch.empty(n_fields, d_squeezed))
 
@@ -70,8 +75,8 @@ class FiBiNET(nn.Module):
     """logit = linear + w · deep([p, q, numbers])    (Huang et al., Section 3).
 
     p are the bilinear interactions of the embedded fields and bags, q those of the same embeddings reweighted by
-    SENet, with weights of their own. Plain numbers enter the linear part and, as they are, the deep part, whose
-    hidden layers come from ``make_dense``.
+    SENet, with weights of their own (the paper does not say whether they share them). Plain numbers enter the linear
+    part and, as they are, the deep part, whose hidden layers come from ``make_dense``.
 
     Args:
         schema: of the data set; at least two embedded fields.

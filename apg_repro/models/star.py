@@ -13,7 +13,7 @@ from torch import nn
 from apg_repro.data import Schema
 from apg_repro.nn.dense import DeepPart, StaticDense
 from apg_repro.nn.domains import Domains, StarDense, Tiles
-from apg_repro.nn.embedding import Features, Wide
+from apg_repro.nn.embedding import Features, Table, Wide, fetch
 
 
 class Star(nn.Module):
@@ -74,8 +74,8 @@ class PartitionedNorm(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.empty(d_in))
         self.bias = nn.Parameter(torch.empty(d_in))
-        self.domain_scale = nn.Parameter(torch.empty(n_domains, d_in))
-        self.domain_bias = nn.Parameter(torch.empty(n_domains, d_in))
+        self.domain_scale = Table(torch.empty(n_domains, d_in))
+        self.domain_bias = Table(torch.empty(n_domains, d_in))
         self.register_buffer("mean", torch.zeros(d_in))
         self.register_buffer("variance", torch.ones(d_in))
 
@@ -87,8 +87,8 @@ class PartitionedNorm(nn.Module):
     def forward(self, x: Float[torch.Tensor, "B I"], domain: Int[torch.Tensor, " B"]) -> Float[torch.Tensor, "B I"]:
         by_batch = self.training and len(x) > 1  # the last batch of an epoch may be a single row, without a variance
         normed = F.batch_norm(x, self.mean, self.variance, None, None, by_batch, momentum=0.1, eps=1e-5)
-        scale = self.scale * F.embedding(domain, self.domain_scale)
-        return scale * normed + self.bias + F.embedding(domain, self.domain_bias)
+        scale = self.scale * fetch(self.domain_scale, domain)
+        return scale * normed + self.bias + fetch(self.domain_bias, domain)
 
 
 class DomainEmbedding(nn.Module):
@@ -96,10 +96,10 @@ class DomainEmbedding(nn.Module):
 
     def __init__(self, n_domains: int, d_embedding: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_domains, d_embedding))
+        self.weight = Table(torch.empty(n_domains, d_embedding))
 
     def reset_parameters(self) -> None:
         nn.init.normal_(self.weight, std=0.01)
 
     def forward(self, domain: Int[torch.Tensor, " B"]) -> Float[torch.Tensor, "B E"]:
-        return F.embedding(domain, self.weight)
+        return fetch(self.weight, domain)

@@ -127,7 +127,7 @@ class ApgV1(ApgLayer):
     """y = W_i x + b,  W_i = reshape(G(z_i))    (Eq. 1 and 2: the basic model)."""
 
     def __init__(
-        self, d_in: int, d_out: int, *, d_condition: int | None, layers: int = 1, init: Init = "static_start",
+        self, d_in: int, d_out: int, *, d_condition: int | None = None, layers: int = 1, init: Init = "static_start",
         make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
         super().__init__(d_in, d_out, d_out * d_in, d_condition, layers, init, make_generator)
@@ -145,7 +145,7 @@ class ApgV2(ApgLayer):
     """y = (U_i S_i V_i) x + b,  U_i, S_i, V_i = reshape(G(z_i)), the product formed first    (Eq. 3)."""
 
     def __init__(
-        self, d_in: int, d_out: int, *, rank: int, d_condition: int | None, layers: int = 1,
+        self, d_in: int, d_out: int, *, rank: int, d_condition: int | None = None, layers: int = 1,
         init: Init = "static_start", make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
         super().__init__(
@@ -189,7 +189,7 @@ class ApgV4(ApgLayer):
     """y = U (S_i (V x)) + b,  S_i = reshape(G(z_i)); U and V are shared by all instances    (Eq. 5 and 6)."""
 
     def __init__(
-        self, d_in: int, d_out: int, *, rank: int, d_condition: int | None, layers: int = 1,
+        self, d_in: int, d_out: int, *, rank: int, d_condition: int | None = None, layers: int = 1,
         init: Init = "static_start", make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
         super().__init__(d_in, d_out, rank * rank, d_condition, layers, init, make_generator)
@@ -215,7 +215,7 @@ class ApgV5(ApgLayer):
     """
 
     def __init__(
-        self, d_in: int, d_out: int, *, rank: int, over: int, d_condition: int | None, layers: int = 1,
+        self, d_in: int, d_out: int, *, rank: int, over: int, d_condition: int | None = None, layers: int = 1,
         init: Init = "static_start", make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
         super().__init__(d_in, d_out, rank * rank, d_condition, layers, init, make_generator)
@@ -274,10 +274,9 @@ def start_factor(factor: Float[torch.Tensor, "o i"], init: Init) -> None:
 
 
 def fold(model: nn.Module) -> nn.Module:
-    """Replaces, in place, every v5 layer of a model by its folded v4; returns the model."""
+    """Replaces, in place, every v5 layer of a model by its folded v4; returns the model, or what replaces it."""
+    if isinstance(model, ApgV5):
+        return model.fold()
     for name, child in model.named_children():
-        if isinstance(child, ApgV5):
-            setattr(model, name, child.fold())
-        else:
-            fold(child)
+        setattr(model, name, fold(child))
     return model

@@ -68,5 +68,7 @@ def initialise(model: nn.Module, seed_of: Callable[[str], int]) -> None:
     for name, module in reversed(list(model.named_modules())):  # parts first: a whole may overrule its parts
         if hasattr(module, "reset_parameters"):
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed_of(name))
+                torch.default_generator.manual_seed(
+                    seed_of(name)
+                )  # of the CPU; torch.manual_seed is slow before CUDA is up
                 module.reset_parameters()  # pyright: ignore[reportCallIssue]

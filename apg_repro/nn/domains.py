@@ -1,7 +1,7 @@
 """Which domain an instance belongs to, and dense layers with weights a domain (Table 6's baselines).
 
 Only the weights of the domains in the batch are fetched, each with one look-up in a table that has a row a domain.
-So a step costs the same with ten domains as with thousands, the tables' own gradients aside.
+So a step costs the same with ten domains as with thousands, if the tables move row by row (see ``optimizer``).
 
 Shapes: B batch, F categorical columns, I inputs, O outputs, N domains, T tiles of R rows.
 """
@@ -9,12 +9,12 @@ Shapes: B batch, F categorical columns, I inputs, O outputs, N domains, T tiles 
 from math import ceil, prod
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import nn
 
 from apg_repro.config import UserError
 from apg_repro.data import Schema
+from apg_repro.nn.embedding import Table, fetch
 
 MOST_DOMAINS = 1_000_000
 
@@ -86,8 +86,8 @@ class DomainDense(nn.Module):
     def __init__(self, d_in: int, d_out: int, n_domains: int) -> None:
         super().__init__()
         self.shape = (d_out, d_in)
-        self.weight = nn.Parameter(torch.empty(n_domains, d_out * d_in))
-        self.bias = nn.Parameter(torch.empty(n_domains, d_out))
+        self.weight = Table(torch.empty(n_domains, d_out * d_in))
+        self.bias = Table(torch.empty(n_domains, d_out))
 
     def reset_parameters(self) -> None:
         with torch.no_grad():
@@ -95,8 +95,8 @@ class DomainDense(nn.Module):
         nn.init.zeros_(self.bias)
 
     def forward(self, x: Float[torch.Tensor, "B I"], tiles: Tiles) -> Float[torch.Tensor, "B O"]:
-        own = F.embedding(tiles.domain, self.weight).view(-1, *self.shape)  # (T, O, I)
-        return tiles.dense(x, own, F.embedding(tiles.domain, self.bias))
+        own = fetch(self.weight, tiles.domain).view(-1, *self.shape)  # (T, O, I)
+        return tiles.dense(x, own, fetch(self.bias, tiles.domain))
 
 
 class StarDense(nn.Module):
@@ -109,8 +109,8 @@ class StarDense(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(d_out, d_in))
         self.bias = nn.Parameter(torch.empty(d_out))
-        self.domain_weight = nn.Parameter(torch.empty(n_domains, d_out * d_in))
-        self.domain_bias = nn.Parameter(torch.empty(n_domains, d_out))
+        self.domain_weight = Table(torch.empty(n_domains, d_out * d_in))
+        self.domain_bias = Table(torch.empty(n_domains, d_out))
 
     def reset_parameters(self) -> None:
         nn.init.xavier_uniform_(self.weight)
@@ -119,5 +119,5 @@ class StarDense(nn.Module):
         nn.init.zeros_(self.domain_bias)
 
     def forward(self, x: Float[torch.Tensor, "B I"], tiles: Tiles) -> Float[torch.Tensor, "B O"]:
-        own = F.embedding(tiles.domain, self.domain_weight).view(-1, *self.weight.shape)  # (T, O, I)
-        return tiles.dense(x, own * self.weight, F.embedding(tiles.domain, self.domain_bias) + self.bias)
+        own = fetch(self.domain_weight, tiles.domain).view(-1, *self.weight.shape)  # (T, O, I)
+        return tiles.dense(x, own * self.weight, fetch(self.domain_bias, tiles.domain) + self.bias)

@@ -1,17 +1,20 @@
 """Equations 1 to 7 of the paper for one instance: plain functions over explicit weights.
 
-M inputs, N outputs, D size of the condition, K rank, P width of the over-parameterisation. ``layers`` of G are
-(weight, bias) pairs with ReLU between them. A bias is added to every output, which the paper does not mention.
+M inputs, N outputs, D size of the condition, K rank, P width of the over-parameterisation. G, ``g``, is a function,
+such as ``generate`` with given layers. A bias is added to every output, which the paper does not mention.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 Mlp = list[tuple[Tensor, Tensor]]
+Generate = Callable[[Tensor], Tensor]
 
 
 def generate(z: Tensor, layers: Mlp) -> Tensor:
-    """MLP(z), Eq. 1."""
+    """MLP(z), Eq. 1: (weight, bias) pairs with ReLU between them."""
     for number, (weight, bias) in enumerate(layers):
         z = weight @ z + bias
         if number < len(layers) - 1:
@@ -24,39 +27,39 @@ def matrix(values: Tensor, rows: int, columns: int) -> Tensor:
     return torch.stack([values[row * columns : (row + 1) * columns] for row in range(rows)])
 
 
-def v1(x: Tensor, z: Tensor, layers: Mlp, bias: Tensor) -> Tensor:
-    """y = W_i x, W_i = reshape(MLP(z_i)); Eq. 1 and 2."""
-    w = matrix(generate(z, layers), len(bias), len(x))
+def v1(x: Tensor, z: Tensor, g: Generate, bias: Tensor) -> Tensor:
+    """y = W_i x, W_i = reshape(G(z_i)); Eq. 1 and 2."""
+    w = matrix(g(z), len(bias), len(x))
     return w @ x + bias
 
 
-def factors(x: Tensor, z: Tensor, layers: Mlp, n: int, k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """U_i, S_i, V_i = reshape(MLP(z_i)); Eq. 3."""
+def factors(x: Tensor, z: Tensor, g: Generate, n: int, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """U_i, S_i, V_i = reshape(G(z_i)); Eq. 3."""
     m = len(x)
-    values = generate(z, layers)
+    values = g(z)
     u, s, v = values[: n * k], values[n * k : n * k + k * k], values[n * k + k * k :]
     return matrix(u, n, k), matrix(s, k, k), matrix(v, k, m)
 
 
-def v2(x: Tensor, z: Tensor, layers: Mlp, bias: Tensor, k: int) -> Tensor:
+def v2(x: Tensor, z: Tensor, g: Generate, bias: Tensor, k: int) -> Tensor:
     """y = (U_i S_i V_i) x; Eq. 3."""
-    u, s, v = factors(x, z, layers, len(bias), k)
+    u, s, v = factors(x, z, g, len(bias), k)
     return ((u @ s) @ v) @ x + bias
 
 
-def v3(x: Tensor, z: Tensor, layers: Mlp, bias: Tensor, k: int) -> Tensor:
+def v3(x: Tensor, z: Tensor, g: Generate, bias: Tensor, k: int) -> Tensor:
     """y = U_i (S_i (V_i x)); Eq. 4."""
-    u, s, v = factors(x, z, layers, len(bias), k)
+    u, s, v = factors(x, z, g, len(bias), k)
     return u @ (s @ (v @ x)) + bias
 
 
-def v4(x: Tensor, z: Tensor, layers: Mlp, bias: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """y = U (S_i (V x)), S_i = reshape(MLP(z_i)); Eq. 5 and 6."""
+def v4(x: Tensor, z: Tensor, g: Generate, bias: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """y = U (S_i (V x)), S_i = reshape(G(z_i)); Eq. 5 and 6."""
     k = u.shape[1]
-    s = matrix(generate(z, layers), k, k)
+    s = matrix(g(z), k, k)
     return u @ (s @ (v @ x)) + bias
 
 
-def v5(x: Tensor, z: Tensor, layers: Mlp, bias: Tensor, ul: Tensor, ur: Tensor, vl: Tensor, vr: Tensor) -> Tensor:
+def v5(x: Tensor, z: Tensor, g: Generate, bias: Tensor, ul: Tensor, ur: Tensor, vl: Tensor, vr: Tensor) -> Tensor:
     """As v4 with U = U^l U^r and V = V^l V^r; Eq. 7."""
-    return v4(x, z, layers, bias, ul @ ur, vl @ vr)
+    return v4(x, z, g, bias, ul @ ur, vl @ vr)

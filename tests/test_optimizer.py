@@ -1,0 +1,122 @@
+"""Adam row by row: what it moves, what it leaves, and that clipping sees the same gradient."""
+
+import pytest
+import torch
+
+from apg_repro.build import build
+from apg_repro.config import RunConfig
+from apg_repro.nn.embedding import Table, fetch
+from apg_repro.optimizer import Optimizer, clip
+from apg_repro.train import make_step, train
+from tests.weights import randomised
+
+TINY = {"suite": "s", "dataset": "d", "variant": "v", "seed": 1, "d_embedding": 4, "hidden": (6, 5)}
+
+
+def tables(model):
+    return {name: p.detach().clone() for name, p in model.named_parameters() if isinstance(p, Table)}
+
+
+def step_of(schema, rows, **options):
+    """A model, and what trains it on a batch."""
+    config = RunConfig(**TINY, **options)
+    model = build(config, schema)
+    return model, make_step(model, rows, config)
+
+
+def test_the_first_step_by_row_is_adams(schema, batch):
+    """Both start without momentum, so only rows in the batch move, and they move alike.
+
+    That is by the learning rate, unless a gradient is as small as Adam's ε, which SparseAdam adds to uncorrected
+    moments.
+    """
+    found = {}
+    for optimizer in ("adam", "row_adam"):
+        config = RunConfig(**TINY, optimizer=optimizer, clip_norm=None)
+        model = randomised(build(config, schema)).float()
+        make_step(model, batch, config)(torch.arange(32))
+        found[optimizer] = model.state_dict()
+    for name, values in found["adam"].items():
+        torch.testing.assert_close(found["row_adam"][name], values, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({}, "features.embedding.weight"),
+        ({"backbone": "Star", "domain": "user"}, "deep.0.domain_weight"),
+        ({"backbone": "MMoE", "domain": "user"}, "deep.gates.weight"),
+    ],
+)
+def test_rows_that_are_not_in_the_batch_stay_as_they_are(options, name, schema, batch):
+    """Users 0 to 2 are in the second batch; all are in the first, so that their rows have momentum."""
+    few = (batch.fields[:, 0] < 3).nonzero().squeeze(1)
+    still = {}
+    for optimizer in ("adam", "row_adam"):
+        model, step = step_of(schema, batch, optimizer=optimizer, **options)
+        step(torch.arange(64))
+        before = tables(model)[name]
+        step(few)
+        moved = (tables(model)[name] != before).any(1)[: schema.fields["user"]]
+        assert moved[:3].all()
+        still[optimizer] = not moved[3:].any()
+    assert still == {"adam": False, "row_adam": True}
+
+
+def test_gradients_by_row_hold_the_rows_of_the_batch_only():
+    table = Table(torch.randn(1000, 4))
+    table.by_row = True
+    fetch(table, torch.tensor([[3, 3], [7, 3]])).sum().backward()
+    gradient = table.grad.coalesce()
+    assert gradient.indices().tolist() == [[3, 7]]
+    assert gradient.values().tolist() == [[3.0] * 4, [1.0] * 4]
+
+
+@pytest.mark.parametrize("norm", [0.5, 1e6])
+def test_clipping_is_torchs_for_either_kind_of_gradient(norm, schema, batch):
+    gradients = {}
+    for kind in ("torch", "adam", "row_adam"):
+        model = build(RunConfig(**TINY), schema)
+        if kind == "row_adam":
+            Optimizer(model, RunConfig(**TINY, optimizer="row_adam"))
+        model(batch.fields, batch.numbers).square().sum().backward()
+        if kind == "torch":
+            torch.nn.utils.clip_grad_norm_(model.parameters(), norm)
+        else:
+            clip(list(model.parameters()), norm)
+        gradients[kind] = [p.grad.to_dense() if p.grad.is_sparse else p.grad for p in model.parameters()]
+    for other in ("adam", "row_adam"):
+        for a, b in zip(gradients["torch"], gradients[other], strict=True):
+            torch.testing.assert_close(a, b)
+
+
+def test_looking_up_is_the_embedding_of_torch(batch):
+    table = Table(torch.randn(7, 4, dtype=torch.double))
+    ids, weight = batch.fields[:, :2].clamp(max=4), torch.randn(64, 2, 4, dtype=torch.double)
+    for look_up in (fetch, lambda table, ids: torch.nn.functional.embedding(ids, table)):
+        table.grad = None
+        (look_up(table, ids) * weight).sum().backward()
+        expected = table.grad if look_up is fetch else expected
+        torch.testing.assert_close(table.grad, expected)
+
+
+def test_weight_decay_shrinks_what_nothing_else_moves(schema, batch):
+    """The last field is no input: its rows feel the penalty only."""
+    model, step = step_of(schema, batch, weight_decay=0.1)
+    unseen = schema.fields["user"] + schema.fields["item"]
+    start = model.features.embedding.weight[unseen:].detach().abs().sum()
+    step(torch.arange(64))
+    assert model.features.embedding.weight[unseen:].detach().abs().sum() < start
+
+
+def test_row_adam_learns_what_adam_learns(small):
+    sizes = {"d_embedding": 8, "hidden": (16,), "max_epochs": 8, "patience": 8, "batch_size": 64, "learning_rate": 0.01}
+    scores = {
+        optimizer: train(
+            RunConfig(suite="s", dataset="small", variant="v", seed=1, optimizer=optimizer, **sizes),
+            small, torch.device("cpu"),
+        ).test["early_stopping"]["auc"]
+        for optimizer in ("adam", "row_adam")
+    }  # fmt: skip
+    assert min(scores.values()) > 0.85
+    assert abs(scores["adam"] - scores["row_adam"]) < 0.03
