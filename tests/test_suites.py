@@ -3,7 +3,9 @@
 import pytest
 
 from apg_repro.config import RunConfig, UserError
-from apg_repro.suites import PROTOCOLS, SUITES, Cell, Plan, Suite, get_suite, verdict
+from apg_repro.data import load_manifest
+from apg_repro.paths import DATA
+from apg_repro.suites import PROTOCOLS, SUITES, USER_ITEM_CONTEXT, Cell, Plan, Suite, get_suite, verdict
 
 FULL = Plan(profile="full", dataset="movielens", seeds=(1, 2, 3, 4, 5))
 TABLE4 = SUITES["table4"]
@@ -174,3 +176,10 @@ def test_bad_configurations_are_told(options, message):
         RunConfig(suite="s", dataset="d", variant="x", seed=1, **options)
     with pytest.raises(UserError, match="unknown configuration keys: lr"):
         RunConfig.from_dict({"lr": 1})
+
+
+@pytest.mark.parametrize("dataset", USER_ITEM_CONTEXT)
+def test_user_item_and_context_are_fields_of_the_data_set(dataset):
+    if not (DATA / dataset / "manifest.json").exists():
+        pytest.skip(f"{dataset} is not prepared: python data_scripts/{dataset}.py")
+    assert set(USER_ITEM_CONTEXT[dataset]) <= set(load_manifest(dataset)["fields"])
