@@ -131,7 +131,7 @@ def test_dcn_puts_its_cross_network_beside_the_deep_part(version, condition, sch
 @EVERY
 @pytest.mark.parametrize("generated", [False, True], ids=["static projections", "generated projections"])
 def test_difm_reweights_its_factorisation_machine_by_vector_and_by_bit(generated, version, condition, schema, rows):
-    model = make("DIFM", schema, version, condition, generated_projections=generated)
+    model = make("DIFM", schema, version, condition, generated, n_heads=2)
 
     def reference(row):
         z = row.condition(condition, model)

@@ -14,7 +14,7 @@ from apg_repro.nn.attention import FieldAttention
 from apg_repro.nn.dense import DeepPart, MakeDense, StaticDense
 from apg_repro.nn.embedding import Features
 
-N_HEADS = 4  # ours
+N_HEADS = 4  # ours; divides the embedding sizes in use, 32 and 8
 
 
 class DIFM(nn.Module):

@@ -16,7 +16,7 @@ from apg_repro.nn.dense import DeepPart, MakeDense, StaticDense
 from apg_repro.nn.embedding import Features, Wide
 
 Bilinear = Literal["all", "each", "interaction"]
-REDUCTION = 3  # its reduction ratio
+REDUCTION = 3  # the ratio of its experiments
 
 
 class SeNet(nn.Module):

@@ -18,8 +18,8 @@ class OutputMix(nn.Module):
     "mean" and "attention" (see ``Join``) join k whole sets of parameters. For "concat" G^j makes its share of the n
     parameters, and the shares stand side by side: the paper's layers have as many parameters as any other.
 
-    Damping (see ``nn.apg``) counts the terms of a single G however they are joined: the k parameter sets are weighted
-    by weights that add up to 1, or stand side by side.
+    Damping (see ``nn.apg``) counts the terms of a single G: the k parameter sets are joined with weights that add up
+    to 1, or stand side by side.
 
     Args:
         d_conditions: k D, the conditions side by side.
