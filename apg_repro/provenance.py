@@ -15,6 +15,8 @@ Age = Literal["today's", "equal to rounding", "stale"]
 PACKAGE = Path(__file__).resolve().parent
 # Modules that every run's numbers go through. ``build`` only hands the configuration on, and stands in no digest.
 COMMON = ("data", "metrics", "optimizer", "train", "nn/dense", "nn/embedding")
+# The packages whose modules count where a module that counts imports them.
+FOLLOWED = ("apg_repro.nn.", "apg_repro.models.", "apg_repro.measure.")
 # Of nn/apg, the classes that a version goes through.
 APG_CLASSES = {
     "base": (),
@@ -34,13 +36,13 @@ STANDS = {
     "20c98ef9": "d28a3621",  # v4
     "6a5cffc7": "0703bb1b",  # v5
 }
-VERSION_CLASSES = {name for names in APG_CLASSES.values() for name in names}
+VERSION_CLASSES = frozenset(name for names in APG_CLASSES.values() for name in names)
 
 
 def number_modules(config: RunConfig | Measurement) -> list[str]:
-    """The modules that determine the numbers of a run, as paths without suffix."""
+    """The modules that determine the numbers of a run or measurement, as paths without suffix."""
     if isinstance(config, Measurement):
-        return ["measure"]
+        return list(dict.fromkeys(imported(f"measure/{config.suite}")))
     modules = [*COMMON, *imported(f"models/{config.backbone.lower()}")]
     if config.version != "base":
         modules.append("nn/apg")
@@ -51,22 +53,21 @@ def number_modules(config: RunConfig | Measurement) -> list[str]:
 
 
 def imported(module: str) -> list[str]:
-    """A model's module and, before it, those of ``nn`` and ``models`` that it imports, whether directly or not."""
+    """A module and, before it, those of ``FOLLOWED`` that it imports, whether directly or not."""
     found = []
     for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
-        if (
-            isinstance(node, ast.ImportFrom)
-            and node.module
-            and node.module.startswith(("apg_repro.nn.", "apg_repro.models."))
-        ):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(FOLLOWED):
             found += imported(node.module.removeprefix("apg_repro.").replace(".", "/"))
     return [*found, module]
 
 
 def code_digest(config: RunConfig | Measurement) -> str:
-    """Eight hex digits of what those modules say, comments, docstrings, layout and other versions of APG aside."""
-    version = config.version if isinstance(config, RunConfig) else "base"
-    return digest_of(tuple(number_modules(config)), APG_CLASSES[version])
+    """Eight hex digits of what those modules say, comments, docstrings, layout and other versions of APG aside.
+
+    A measurement's may use every version.
+    """
+    versions = APG_CLASSES[config.version] if isinstance(config, RunConfig) else tuple(VERSION_CLASSES)
+    return digest_of(tuple(number_modules(config)), versions)
 
 
 def age(config: RunConfig | Measurement, digest: str) -> Age:

@@ -6,7 +6,7 @@ import pytest
 
 from apg_repro import provenance
 from apg_repro.config import Measurement, RunConfig
-from apg_repro.provenance import code_digest, digest_of
+from apg_repro.provenance import code_digest, digest_of, number_modules
 
 
 def config(version="v4", **options):
@@ -65,10 +65,11 @@ def test_other_versions_conditions_and_pages_do_not_count(package):
     assert not changed(package, "report", "0.975", "0.995", config())
 
 
-def test_a_measurement_has_the_digest_of_the_measuring(package):
+def test_a_measurement_has_the_digest_of_its_own_suite_and_of_what_that_imports(package):
     task = Measurement(suite="table7", dataset="movielens")
-    assert changed(package, "measure", '"users": int(', '"users": 1 + int(', task)
+    assert changed(package, "measure/table7", '"users": int(', '"users": 1 + int(', task)
     assert not changed(package, "train", "epoch - best_epoch >=", "epoch - best_epoch >", task)
+    assert number_modules(Measurement(suite="table7", dataset="movielens")) == ["measure/table7"]
 
 
 def test_outside_of_git_there_is_no_commit(monkeypatch):

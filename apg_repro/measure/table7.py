@@ -1,4 +1,4 @@
-"""What is measured without training: counts of the data sets (Table 7)."""
+"""Table 7: counts of the data sets."""
 
 from typing import Any
 
@@ -12,15 +12,6 @@ ITEM_FIELD = {"movielens": "movie"}  # where it is not called "item"
 
 
 def measure(measurement: Measurement) -> dict[str, Any]:
-    """The values of a measurement, ready for its row.
-
-    Raises:
-        UserError: the data set is not prepared.
-    """
-    return MEASURES[measurement.suite](measurement)
-
-
-def count_dataset(measurement: Measurement) -> dict[str, Any]:
     """Rows, distinct users and items, and the share of positive labels of a prepared data set."""
     name = measurement.dataset
     manifest = load_manifest(name)
@@ -33,6 +24,3 @@ def count_dataset(measurement: Measurement) -> dict[str, Any]:
         "positive_rate": round(float(table["label"].mean()), 6),
         "data": manifest["source"]["sha256"][:12],
     }
-
-
-MEASURES = {"table7": count_dataset}
