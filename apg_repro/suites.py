@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from apg_repro.config import Measurement, Profile, RunConfig, UserError
 
+FormulaVerdict = Literal["holds exactly", "holds up to lower-order terms", "does not hold"]
 Protocol = Literal["one_epoch", "early_stopping"]
 Verdict = Literal["reproduced", "direction only", "not reproduced", "not run"]
 Options = Mapping[str, Any]  # of a RunConfig
@@ -21,6 +22,7 @@ PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 SEARCH_SEED = 0  # splits, initialises and shuffles the search; never reported
 SEEDS: dict[Profile, tuple[int, ...]] = {"quick": (1, 2), "full": (1, 2, 3, 4, 5)}
 THRESHOLD = 0.1  # AUC points: "0.1% absolute AUC gain is regarded as significant" (footnote 3)
+ALIKE = 0.1  # Figure 1: total variation from which two groups differ; every tenth user would have to move
 
 # A quick run: the same code on a sample of the rows and a smaller model.
 QUICK: Options = {"rows": 20_000, "d_embedding": 8, "hidden": (64, 32, 16), "max_epochs": 2}
@@ -167,6 +169,45 @@ def verdict(low: float, mean: float, expected: float) -> Verdict:
     if not sign * low > 0:  # also when it is NaN
         return "not reproduced"
     return "reproduced" if sign * mean >= THRESHOLD else "direction only"
+
+
+def difference_verdict(
+    claim: Literal["differ", "alike"], distance: float, low: float, high: float, chance: float
+) -> Verdict:
+    """The rule for a distance between two groups' distributions (Figure 1).
+
+    *Differ* is *reproduced* if the distance is beyond chance and its 95 % confidence interval not below ``ALIKE``;
+    *direction only* if it is beyond chance, but may be smaller than that; *not reproduced* otherwise.
+    *Alike* is *reproduced* if the interval lies below ``ALIKE``, and *not reproduced* otherwise.
+
+    Args:
+        claim: what the paper says of the two distributions.
+        distance: their total variation.
+        low, high: its 95 % confidence interval.
+        chance: what 95 % of random divisions of the same users stay below.
+    """
+    if claim == "alike":
+        return "reproduced" if high < ALIKE else "not reproduced"
+    if not distance > chance:
+        return "not reproduced"
+    return "reproduced" if low >= ALIKE else "direction only"
+
+
+def formula_verdict(
+    formula: Sequence[int], lower: Sequence[int], counted: Sequence[int], *, is_lower_order: bool
+) -> FormulaVerdict:
+    """The rule for a formula of Table 1.
+
+    Args:
+        formula: its value, layer by layer.
+        lower: the value of what it leaves out.
+        counted: what the layers have.
+        is_lower_order: whether all that it leaves out is of lower order.
+    """
+    if list(counted) == list(formula):
+        return "holds exactly"
+    whole = [value + more for value, more in zip(formula, lower, strict=True)]
+    return "holds up to lower-order terms" if is_lower_order and list(counted) == whole else "does not hold"
 
 
 # Grids. The paper's, K and P (Appendix B.3), and for base one of the same size over what base has.
@@ -323,9 +364,9 @@ def encodings(plan: Plan) -> tuple[Cell, ...]:
     )
 
 
-def measured_once(name: str) -> Callable[[Plan], list[Measurement]]:
-    """One measurement a data set, of all of its rows in either profile."""
-    return lambda plan: [Measurement(suite=name, dataset=plan.dataset, profile=plan.profile)]
+def one_measurement(suite: str) -> Callable[[Plan], list[Measurement]]:
+    """A suite whose answer is one row a data set."""
+    return lambda plan: [Measurement(suite=suite, dataset=plan.dataset, profile=plan.profile)]
 
 
 REAL_OR_SYNTHETIC = ("movielens", "synthetic")
@@ -347,7 +388,7 @@ SUITES = {
         ),
         Suite(
             name="table7", title="Table 7: the data sets", page="executed/table7_datasets.ipynb",
-            datasets=("movielens", "amazon", "iaac", "synthetic"), measurements=measured_once("table7"),
+            datasets=("movielens", "amazon", "iaac", "synthetic"), measurements=one_measurement("table7"),
         ),
         Suite(
             name="table8", title="Table 8: conditions", page="executed/table8_conditions.ipynb",
@@ -364,6 +405,14 @@ SUITES = {
         Suite(
             name="figure8", title="Figure 8: rare and frequent users", page="executed/figure8_frequency.ipynb",
             datasets=REAL_OR_SYNTHETIC, cells=figure8,
+        ),
+        Suite(
+            name="figure1", title="Figure 1: active and cold users", page="executed/figure1_users.ipynb",
+            datasets=REAL_OR_SYNTHETIC, measurements=one_measurement("figure1"),
+        ),
+        Suite(
+            name="table1", title="Table 1: what a layer costs", page="executed/table1_complexity.ipynb",
+            datasets=REAL_OR_SYNTHETIC, measurements=one_measurement("table1"),
         ),
         Suite(
             name="encodings", title="Encodings of MovieLens", page="executed/encodings_movielens.ipynb",
