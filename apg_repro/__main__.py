@@ -51,8 +51,9 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     """Trains what is missing, then prints the summary."""
-    from apg_repro.report import open_panel, summary
+    from apg_repro.report import open_panel
     from apg_repro.run import run_suite
+    from apg_repro.summary import summary
 
     suite, store = get_suite(args.suite), Store()
     seeds = parse_seeds(args.seeds) or SEEDS[args.profile]

@@ -231,14 +231,6 @@ def signed(number: str) -> str:
     return number.replace("-", "−")
 
 
-def summary(panel: Panel) -> str:
-    """The tables of a suite as plain text, for the command line."""
-    if not panel.cells:
-        return pd.DataFrame(panel.measured).T.to_string(header=False)
-    tables = {PROTOCOL_TITLES[protocol]: shown(comparison(panel, protocol)) for protocol in PROTOCOLS}
-    return "\n\n".join(f"{title}\n{table.to_string(index=False)}".strip() for title, table in tables.items())
-
-
 def auc_table(panel: Panel, protocol: Protocol) -> HTML:
     """The paper's cells and ours under a protocol, with the verdicts."""
     data, how = DATASET_TITLES[panel.plan.dataset], PROTOCOL_TITLES[protocol]

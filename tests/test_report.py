@@ -9,6 +9,7 @@ from apg_repro.config import RunConfig
 from apg_repro.report import Panel, estimate
 from apg_repro.store import Store
 from apg_repro.suites import Plan, get_suite
+from apg_repro.summary import summary
 
 PLAN = Plan(profile="full", dataset="movielens", seeds=(1, 2, 3))
 BASE = {1: 0.7900, 2: 0.7920, 3: 0.7940}
@@ -208,6 +209,6 @@ def test_every_number_of_the_paper_is_named_once():
 
 
 def test_the_command_lines_summary_has_both_protocols(panel):
-    text = report.summary(panel)
+    text = summary(panel)
     assert text.index("one epoch") < text.index("early stopping")
     assert "+0.33" in text

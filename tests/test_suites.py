@@ -5,7 +5,7 @@ import pytest
 from apg_repro.config import RunConfig, UserError
 from apg_repro.data import load_manifest
 from apg_repro.paths import DATA
-from apg_repro.suites import PROTOCOLS, SUITES, USER_ITEM_CONTEXT, Cell, Plan, Suite, get_suite, verdict
+from apg_repro.suites import PROTOCOLS, SUITES, USER_ITEM_CONTEXT, Cell, Plan, Suite, difference_verdict, formula_verdict, get_suite, verdict
 
 FULL = Plan(profile="full", dataset="movielens", seeds=(1, 2, 3, 4, 5))
 TABLE4 = SUITES["table4"]
@@ -40,6 +40,34 @@ def pool_of(suite, scores, status="ok"):
 )
 def test_the_verdict_rule(low, mean, expected, answer):
     assert verdict(low, mean, expected) == answer
+
+
+@pytest.mark.parametrize(
+    ("claim", "distance", "low", "high", "answer"),
+    [
+        ("differ", 0.2, 0.1, 0.3, "reproduced"),
+        ("differ", 0.2, 0.09, 0.3, "direction only"),
+        ("differ", 0.05, 0.2, 0.3, "not reproduced"),
+        ("alike", 0.08, 0.05, 0.09, "reproduced"),
+        ("alike", 0.08, 0.05, 0.1, "not reproduced"),
+    ],
+)
+def test_the_verdict_on_a_distance_of_distributions(claim, distance, low, high, answer):
+    assert difference_verdict(claim, distance, low, high, chance=0.06) == answer
+
+
+@pytest.mark.parametrize(
+    ("counted", "is_lower_order", "answer"),
+    [
+        ([6, 20], False, "holds exactly"),
+        ([8, 23], True, "holds up to lower-order terms"),
+        ([8, 23], False, "does not hold"),
+        ([8, 24], True, "does not hold"),
+        ([6, 23], True, "does not hold"),
+    ],
+)
+def test_the_verdict_on_a_formula(counted, is_lower_order, answer):
+    assert formula_verdict([6, 20], [2, 3], counted, is_lower_order=is_lower_order) == answer
 
 
 def test_table_4_searches_the_papers_grid():

@@ -146,25 +146,37 @@ def transfer(
     the label can. AUC does not see by how much a whole group is more positive.
 
     Returns:
-        For each way and group, from 0 to 1: AUC of the own and of the other model, their difference over draws, and
-        its 95 % interval, the percentiles over draws; ``both`` is the mean of the two groups.
+        For each of the two ways, pairs as ``paired`` gives them. ``cold``, ``active``: a group's test AUC, from 0 to
+        1, by its own model and by the other's. ``both``: their mean, in which it cancels out if one group is the
+        better teacher for all. ``rate``: the share of positives in the rows that the cold and the active model are
+        trained on.
     """
-    features = OneHotEncoder(dtype=np.float32).fit_transform(table[list(inputs)]).tocsr()
+    features = OneHotEncoder().fit_transform(table[list(inputs)]).tocsr()
     labels, items, user = (table[name].to_numpy() for name in ("label", item, "user"))
-    found: dict[str, list[dict[str, tuple[float, float]]]] = {"same_size": [], "same_items": []}
+    found: dict[str, list[dict[str, Sequence[float]]]] = {"same_size": [], "same_items": []}
     for _ in range(fits):
         halves = {name: draw_halves(user, group.index.to_numpy(), random) for name, group in groups.items()}
-        cold, active = halves["cold"][0], halves["active"][0]
+        (cold, cold_test), (active, active_test) = halves["cold"], halves["active"]
         size = min(len(cold), len(active))
         ways = {
             "same_size": (random.permutation(cold)[:size], random.permutation(active)[:size]),
             "same_items": matched(cold, active, items, random),
         }
         for way, rows in ways.items():
-            models = {name: fit(features[own], labels[own]) for name, own in zip(groups, rows, strict=True)}
-            found[way].append({name: auc_pair(models, name, features[halves[name][1]], labels[halves[name][1]])
-                               for name in groups})  # fmt: skip
-    return {way: summarise(draws) for way, draws in found.items()}
+            models = [fit(features[own], labels[own]) for own in rows]
+            on_cold, on_active = (aucs(models, features[test], labels[test]) for test in (cold_test, active_test))
+            found[way].append(
+                {
+                    "cold": on_cold,
+                    "active": (on_active[1], on_active[0]),
+                    "both": ((on_cold[0] + on_active[1]) / 2, (on_cold[1] + on_active[0]) / 2),
+                    "rate": (float(labels[rows[0]].mean()), float(labels[rows[1]].mean())),
+                }
+            )
+    return {
+        way: {name: paired(np.array([draw[name] for draw in draws])) for name in draws[0]}
+        for way, draws in found.items()
+    }
 
 
 def draw_halves(user: np.ndarray, chosen: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -197,24 +209,18 @@ def fit(features: csr_matrix, labels: np.ndarray) -> LogisticRegression:
     return LogisticRegression(solver="liblinear").fit(features, labels)
 
 
-def auc_pair(
-    models: dict[str, LogisticRegression], group: str, features: csr_matrix, labels: np.ndarray
-) -> tuple[float, float]:
-    """Test AUC of a group's own model and of the other group's."""
-    (other,) = (name for name in models if name != group)
-    own, foreign = (roc_auc_score(labels, models[name].decision_function(features)) for name in (group, other))
-    return float(own), float(foreign)
+def aucs(models: Sequence[LogisticRegression], features: csr_matrix, labels: np.ndarray) -> list[float]:
+    """AUC of each model, from 0 to 1."""
+    return [float(roc_auc_score(labels, model.decision_function(features))) for model in models]
 
 
-def summarise(draws: list[dict[str, tuple[float, float]]]) -> dict[str, dict[str, float]]:
-    """Means and intervals over draws."""
-    pairs = {name: np.array([draw[name] for draw in draws]) for name in draws[0]}
-    pairs["both"] = np.mean(list(pairs.values()), axis=0)
-    lines = {}
-    for name, pair in pairs.items():
-        gains = pair[:, 0] - pair[:, 1]
-        low, high = np.quantile(gains, [0.025, 0.975])
-        own, other = pair.mean(0)
-        values = {"own": own, "other": other, "gain": gains.mean(), "low": low, "high": high}
-        lines[name] = {key: round(float(value), 5) for key, value in values.items()}
-    return lines
+def paired(draws: np.ndarray) -> dict[str, Any]:
+    """Means of two values over draws, their difference, and its 95 % interval: percentiles over draws."""
+    differences = draws[:, 0] - draws[:, 1]
+    low, high = np.quantile(differences, [0.025, 0.975])
+    return {
+        "values": draws.mean(0).round(5).tolist(),
+        "difference": round(float(differences.mean()), 5),
+        "low": round(float(low), 5),
+        "high": round(float(high), 5),
+    }

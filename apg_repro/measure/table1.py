@@ -99,8 +99,11 @@ def count(layer: Layer) -> dict[str, Any]:
     """
     (two, both_two), (four, both_four) = (multiplications(layer, batch) for batch in (2, 4))
     parameters = dict(layer.module.named_parameters())
-    generator = layer.module.generator if isinstance(layer.module, ApgLayer) else None
-    generated = generator.last.out_features if generator else 0  # pyright: ignore[reportAttributeAccessIssue]
+    generated = 0
+    if isinstance(layer.module, ApgLayer):
+        generated += layer.module.generator.last.out_features  # pyright: ignore
+    if layer.version == "v2":
+        generated += layer.sizes["N"] * layer.sizes["M"]
     return {
         "part": layer.part,
         "condition": layer.condition,
@@ -111,7 +114,7 @@ def count(layer: Layer) -> dict[str, Any]:
         "training": (both_four - both_two) // 2,
         "parameters": sum(parameter.numel() for parameter in parameters.values()),
         "biases": sum(parameter.numel() for name, parameter in parameters.items() if name.endswith("bias")),
-        "generated": generated + (layer.sizes["N"] * layer.sizes["M"] if layer.version == "v2" else 0),
+        "generated": generated,
     }
 
 
