@@ -34,8 +34,6 @@ BIASES = {
     "v3": "NK + MK + KK + N",
     "v4": "KK + N",
 }
-# What G makes for every instance, and v2 multiplies out: memory too, which Table 1 leaves out.
-GENERATED = {"base": "", "v1": "NM", "v2": "NK + MK + KK + NM", "v3": "NK + MK + KK", "v4": "KK"}
 # v5 in training has, beside v4's multiplications, those of its factors, once a batch; and factors in place of U and V.
 OVER_MULTIPLICATIONS = "NPK + KPM"
 OVER_WEIGHTS = "KKD + NP + PK + KP + PM"

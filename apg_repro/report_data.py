@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from apg_repro import complexity
-from apg_repro.complexity import BIASES, COMPUTATION, GENERATED, MEMORY, evaluate, is_lower_order, total
+from apg_repro.complexity import BIASES, COMPUTATION, MEMORY, evaluate, is_lower_order, total
 from apg_repro.report import Panel, signed, style
 from apg_repro.suites import difference_verdict, formula_verdict, verdict
 
@@ -19,7 +19,7 @@ WHAT = {"rate": "CTR", "thinned_rate": "CTR, rows thinned"}
 CLAIMS: dict[str, Literal["differ", "alike"]] = {"thinned_rate": "differ", "trait": "alike"}
 TRAIT = {"movielens": "age", "synthetic": "group"}
 AGES = ("under 18", "18–24", "25–34", "35–44", "45–49", "50–55", "56+")
-WAYS = {"same_size": "equally many", "same_items": "as many of every item"}
+WAYS = {"same_size": "any", "same_items": "of equal items"}
 Cost = Literal["multiplications", "weights"]
 FORMULAS: dict[Cost, Any] = {"multiplications": COMPUTATION, "weights": MEMORY}
 
@@ -63,13 +63,13 @@ def distances(panel: Panel) -> pd.DataFrame:
             judged = claim if number == 0 and is_result(panel) else None
             lines.append(
                 {
-                    "Groups": f"cold and active {share(contrast)}",
-                    "Distribution of": WHAT.get(what, TRAIT[panel.plan.dataset]),
+                    "Groups": f"{share(contrast)}s",
+                    "Of": WHAT.get(what, TRAIT[panel.plan.dataset]),
                     "Paper": claim or "",
-                    "Distance": f"{found['distance']:.3f}",
-                    "Chance reaches": f"{found['chance']:.3f}",
-                    "95 %, chance taken off": f"{found['low']:.3f} to {found['high']:.3f}",
                     "Verdict": difference_verdict(judged, **found) if judged else "",
+                    "Distance": f"{found['distance']:.3f}",
+                    "Chance": f"{found['chance']:.3f}",
+                    "95 % interval": f"{found['low']:.3f} to {found['high']:.3f}",
                 }
             )
     return pd.DataFrame(lines)
@@ -112,10 +112,10 @@ def transfer(panel: Panel) -> pd.DataFrame:
             judged = (way, name) == ("same_items", "both") and is_result(panel)
             lines.append(
                 {
-                    "Rows to train on": WAYS[way],
-                    "Tested on": {"both": "mean of both"}.get(name, f"{name} users"),
-                    "Own model": f"{own:.2f}",
-                    "The other's": f"{other:.2f}",
+                    "Rows": WAYS[way],
+                    "Test": {"both": "mean"}.get(name, name),
+                    "Own": f"{own:.2f}",
+                    "Other's": f"{other:.2f}",
                     "Own − other": signed(f"{gain:+.2f}"),
                     "95 %": signed(f"{low:+.2f} to {high:+.2f}"),
                     "Verdict": verdict(low, gain, +1) if judged else "",
@@ -131,7 +131,7 @@ def rates(panel: Panel) -> pd.DataFrame:
         (cold, active), gap = pairs["rate"]["values"], pairs["rate"]
         lines.append(
             {
-                "Rows": {"same_size": "any", "same_items": WAYS[way]}[way],
+                "Rows": WAYS[way],
                 "CTR of cold": f"{100 * cold:.1f} %",
                 "CTR of active": f"{100 * active:.1f} %",
                 "Difference, points": signed(f"{100 * gap['difference']:+.1f}"),
@@ -147,24 +147,18 @@ def layers(panel: Panel) -> list[dict[str, Any]]:
     return [layer | {"weights": layer["parameters"] - layer["biases"]} for layer in found]
 
 
-def formulas(panel: Panel) -> pd.DataFrame:
-    """Table 1's formulas, each judged on every layer of its version."""
+def formulas(panel: Panel, cost: Cost) -> pd.DataFrame:
+    """Table 1's formulas of a cost, each judged on every layer of its version, and what they leave out."""
     lines = []
-    for version in COMPUTATION:
+    for version, biases in BIASES.items():
+        formula = total(FORMULAS[cost], version)
         found = [layer for layer in layers(panel) if layer["version"] == version]
-        computation, memory, biases = total(COMPUTATION, version), total(MEMORY, version), BIASES[version]
-        lines.append(
-            {
-                "Version": version,
-                "Layers": len(found),
-                "Multiplications (Table 1)": computation,
-                "Multiplications: verdict": judge(computation, "", found, "multiplications"),
-                "Memory (Table 1)": memory,
-                "Memory: verdict": judge(memory, biases, found, "parameters"),
-                "What it leaves out: biases": biases,
-                "and, an instance": GENERATED[version] or "nothing",
-            }
-        )
+        if cost == "multiplications":
+            more = {"Verdict": judge(formula, "", found, "multiplications"), "Layers": len(found)}
+        else:
+            more = {"Verdict": judge(formula, biases, found, "parameters")}
+            more["Leaves out: biases"] = biases
+        lines.append({"Version": version, "Table 1": formula} | more)
     return pd.DataFrame(lines)
 
 
@@ -180,35 +174,37 @@ def judge(formula: str, left_out: str, found: Sequence[dict[str, Any]], counted:
     )
 
 
-def square_layers(panel: Panel, n: int) -> pd.DataFrame:
-    """A layer with N = M = n: formula and count, what training takes, and what the batch adds."""
+def square_layers(panel: Panel, cost: Cost) -> pd.DataFrame:
+    """Layers with N = M: the value of the formula, and what is counted."""
     lines = []
     for layer in layers(panel):
-        if (layer["part"], layer["N"]) == ("square", n) and layer["version"] in COMPUTATION:
-            version = layer["version"]
-            lines.append(
-                {
-                    "Version": version,
-                    "Multiplications: formula": f"{evaluate(total(COMPUTATION, version), layer):,}",
-                    "counted": f"{layer['multiplications']:,}",
-                    "Training ÷ inference": f"{layer['training'] / layer['multiplications']:.2f}",
-                    "Parameters: formula": f"{evaluate(total(MEMORY, version), layer):,}",
-                    "counted ": f"{layer['parameters']:,}",
-                    "of them biases": f"{layer['biases']:,}",
-                    "MB": megabytes(layer["parameters"]),
-                    "Generated for 1,024 instances, MB": megabytes(1024 * layer["generated"]),
+        if layer["part"] == "square" and layer["version"] in BIASES:
+            formula = evaluate(total(FORMULAS[cost], layer["version"]), layer)
+            if cost == "multiplications":
+                more = {
+                    "Counted": f"{layer[cost]:,}",
+                    "In training": f"{layer['training']:,}",
+                    "Training ÷ inference": f"{layer['training'] / layer[cost]:.2f}",
                 }
-            )
+            else:
+                more = {
+                    "Counted": f"{layer['parameters']:,}",
+                    "Biases": f"{layer['biases']:,}",
+                    "MB": megabytes(layer["parameters"]),
+                    "Generated a batch, MB": megabytes(1024 * layer["generated"]),
+                }
+            lines.append({"N = M": f"{layer['N']:,}", "Version": layer["version"], "Table 1": f"{formula:,}"} | more)
     return pd.DataFrame(lines)
 
 
 def megabytes(numbers: int) -> str:
     """The size of so many float32 numbers, in units of 10^6 bytes."""
-    return f"{4 * numbers / 1e6:,.3f}"
+    size = 4 * numbers / 1e6
+    return f"{size:,.0f}" if size >= 100 else f"{size:.3g}"
 
 
 def over_parameterised(panel: Panel) -> pd.DataFrame:
-    """v5 in training, beside v4 and its own fold: N = M layers."""
+    """Layers with N = M of v5 in training: what they add, and whether their folds cost what v4 costs."""
     found = [layer for layer in layers(panel) if layer["part"] == "square"]
     costs = {(layer["version"], layer["N"], layer.get("P")): layer for layer in found}
     lines = []
@@ -219,13 +215,13 @@ def over_parameterised(panel: Panel) -> pd.DataFrame:
         same = all(folded[name] == v4[name] for name in ("multiplications", "a_batch", "parameters"))
         lines.append(
             {
-                "N = M, P": f"{n:,}, {p}",
-                "Multiplications an instance": f"{layer['multiplications']:,}",
-                "and once a batch": f"{layer['a_batch']:,}",
-                "Weights in training": f"{layer['weights']:,}",
-                "÷ those of v4": f"{layer['weights'] / v4['weights']:.0f}",
-                "÷ those of base": f"{layer['weights'] / base['weights']:.2f}",
-                "Folded costs what v4 costs: verdict": "holds exactly" if same else "does not hold",
+                "N = M": f"{n:,}",
+                "P": p,
+                "Folded = v4: verdict": "holds exactly" if same else "does not hold",
+                "Multiplications a batch": f"{layer['a_batch']:,}",
+                "Weights": f"{layer['weights']:,}",
+                "÷ v4's": f"{layer['weights'] / v4['weights']:.0f}",
+                "÷ base's": f"{layer['weights'] / base['weights']:.2f}",
             }
         )
     return pd.DataFrame(lines)
@@ -238,7 +234,7 @@ def relative_costs(panel: Panel, cost: Cost) -> pd.DataFrame:
         return found
     totals = found.groupby(["condition", "version", "K"], dropna=False)[cost].sum()
     lines = []
-    for condition, title in (("group", "one embedding"), ("self", "self-wise: the layer's input")):
+    for condition, title in (("group", "one embedding"), ("self", "self-wise")):
         base = totals[condition, "base"].iloc[0]
         for version in COMPUTATION:
             if version != "base":

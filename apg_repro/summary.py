@@ -15,10 +15,7 @@ def summary(panel: Panel) -> str:
         case "figure1":
             tables = {"distributions": report_data.distances(panel), "models": report_data.transfer(panel)}
         case "table1":
-            tables = {
-                "formulas": report_data.formulas(panel),
-                "multiplications against base": report_data.relative_costs(panel, "multiplications"),
-            }
+            tables = {cost: report_data.formulas(panel, cost) for cost in report_data.FORMULAS}
         case _:
             tables = {
                 report.PROTOCOL_TITLES[protocol]: report.shown(report.comparison(panel, protocol))
