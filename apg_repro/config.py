@@ -47,7 +47,7 @@ class RunConfig:
     generator_layers: int = 1
     domain: str | None = None  # MMoE and Star: a field, or fields joined by "+"
     projections: bool = False  # generate the attention's projections too (DIFM, AutoInt)
-    init: Init = "static_start"
+    init: Init = "glorot"
     d_embedding: int = 32
     hidden: tuple[int, ...] = (256, 128, 64)
     optimizer: OptimizerName = "adam"  # see optimizer.py
@@ -94,8 +94,12 @@ class RunConfig:
 
     @property
     def key(self) -> str:
-        """Twelve hex digits that name what is computed: as ``id``, whichever table and row of it asks for the run."""
-        return dataclasses.replace(self, suite="", variant="").id
+        """Twelve hex digits that name what is computed: as ``id``, whichever table and row of it asks for the run.
+
+        Base has no generated weights, so how those start and move makes no difference to it.
+        """
+        idle = {"init": RunConfig.init, "damping": RunConfig.damping} if self.version == "base" else {}
+        return dataclasses.replace(self, suite="", variant="", **idle).id
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RunConfig":

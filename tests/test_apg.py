@@ -131,23 +131,25 @@ def test_full_rank_and_a_constant_condition_can_equal_any_static_layer(version):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_start_is_a_static_layer_whatever_the_condition(version):
+def test_a_static_start_is_a_static_layer_whatever_the_condition(version):
     layer = make(version)
+    layer.init = "static_start"
     initialise(layer, lambda name: 3)
     x = rows(M).float()
     torch.testing.assert_close(layer(x, rows(D, 2).float()), layer(x, rows(D, 4).float()))
     assert layer(x, rows(D, 2).float()).std() > 0.1
 
 
-def test_the_start_keeps_the_scale_of_its_input():
+def test_a_static_start_keeps_the_scale_of_its_input():
     for version in VERSIONS:
         layer = make(version, m=256, n=256)
+        layer.init = "static_start"
         initialise(layer, lambda name: 3)
         assert 0.3 < layer(torch.randn(64, 256), torch.randn(64, D)).std() < 3
 
 
-def test_glorot_gives_every_matrix_a_glorot_start():
-    layer = ApgV4(M, N, rank=K, d_condition=D, init="glorot")
+def test_glorot_gives_every_matrix_a_glorot_start_by_default():
+    layer = ApgV4(M, N, rank=K, d_condition=D)
     initialise(layer, lambda name: 3)
     limit = (6 / (D + K * K)) ** 0.5
     assert 0.5 * limit < layer.generator.last.weight.abs().max() <= limit

@@ -62,10 +62,11 @@ def test_the_mean_of_weights_gives_the_mean_of_what_each_condition_alone_would_g
 
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_mix_starts_as_the_layer_of_one_condition_starts(version, how):
+def test_a_mix_starts_statically_as_the_layer_of_one_condition_does(version, how):
     mixed, single = make(version, how), VERSIONS[version](M, N, d_condition=D)
     for layer in (mixed, single):
         torch.manual_seed(3)
+        layer.init = "static_start"
         layer.reset_parameters()
     x = torch.randn(B, M)
     torch.testing.assert_close(mixed(x, torch.randn(B, CONDITIONS * D)), single(x, torch.randn(B, D)))

@@ -5,7 +5,18 @@ import pytest
 from apg_repro.config import RunConfig, UserError
 from apg_repro.data import load_manifest
 from apg_repro.paths import DATA
-from apg_repro.suites import PROTOCOLS, SUITES, USER_ITEM_CONTEXT, Cell, Plan, Suite, difference_verdict, formula_verdict, get_suite, verdict
+from apg_repro.suites import (
+    PROTOCOLS,
+    SUITES,
+    USER_ITEM_CONTEXT,
+    Cell,
+    Plan,
+    Suite,
+    difference_verdict,
+    formula_verdict,
+    get_suite,
+    verdict,
+)
 
 FULL = Plan(profile="full", dataset="movielens", seeds=(1, 2, 3, 4, 5))
 TABLE4 = SUITES["table4"]
@@ -146,7 +157,7 @@ def test_base_is_tuned_with_as_many_points_as_apg():
 def test_dear_cells_come_last_and_first_seeds_first():
     suite = Suite(
         name="s", title="", page="", datasets=("movielens",),
-        cells=lambda plan: (Cell(variant="a", dear=True), Cell(variant="base"), Cell(variant="c", n_seeds=1)),
+        cells=lambda plan: (Cell(variant="a", dear=1), Cell(variant="base"), Cell(variant="c", n_seeds=1)),
     )  # fmt: skip
     runs = suite.runs(Plan(profile="full", dataset="movielens", seeds=(1, 2)), {})
     # a, base and c train the same: one run answers all three
@@ -154,7 +165,7 @@ def test_dear_cells_come_last_and_first_seeds_first():
     different = Suite(
         name="s", title="", page="", datasets=("movielens",),
         cells=lambda plan: (
-            Cell(variant="a", dear=True), Cell(variant="b", options={"patience": 2}),
+            Cell(variant="a", dear=1), Cell(variant="b", options={"patience": 2}),
             Cell(variant="c", options={"patience": 3}, n_seeds=1),
         ),
     )  # fmt: skip
