@@ -7,7 +7,8 @@ Where to look:
 - ``nn``: the APG layer (``nn.apg``), its conditions, the static layer, the embedding.
 - ``models``: the backbones; none of them knows of APG, dense layers are injected.
 - ``train``: one run, RunConfig → result. ``run``: suites → runs → rows in the store.
-- ``store``: rows of ``results/``. ``paper``: the numbers that the paper prints. ``report``: tables, figures, verdicts.
+- ``store``: rows of ``results/``. ``paper``: the numbers that the paper prints. ``report``: tables and verdicts.
+  ``figures``: what people would rather look at.
 - ``errata``: the paper's numbers held against each other. ``paper_memory``: what its memory figures are made of.
 - ``notebooks``: executes the notebooks for the book.
 

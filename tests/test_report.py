@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from apg_repro import paper, provenance, report
+from apg_repro import figures, paper, provenance, report
 from apg_repro.config import RunConfig
 from apg_repro.report import Panel, estimate
 from apg_repro.store import Store
@@ -113,11 +113,11 @@ def test_a_table_for_a_page_escapes_and_colours(panel):
 
 
 def test_figures_show_every_variant_that_has_rows(panel):
-    assert [text.get_text() for text in report.epochs_figure(panel).axes[0].get_legend().get_texts()] == [
+    assert [text.get_text() for text in figures.epochs_figure(panel).axes[0].get_legend().get_texts()] == [
         "base (n = 3)",
         "v4 (n = 3)",
     ]
-    axes = report.differences_figure(panel).axes
+    axes = figures.differences_figure(panel).axes
     assert [axis.get_title() for axis in axes] == ["one epoch", "early stopping"]
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["v1", "v2", "v4", "v5"]
 
