@@ -7,9 +7,10 @@ confidence interval over seeds (Student's t); differences are taken seed by seed
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
+from itertools import product
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from apg_repro.config import Measurement, RunConfig
 from apg_repro.provenance import Age
 from apg_repro.provenance import age as provenance_age
 from apg_repro.store import Store
-from apg_repro.suites import PROTOCOLS, SEEDS, SUITES, Cell, Options, Plan, Pool, Protocol, Suite, verdict
+from apg_repro.suites import PROTOCOLS, SEEDS, SUITES, Cell, Options, Plan, Pool, Protocol, Suite, Verdict, verdict
 
 PROTOCOL_TITLES = {"one_epoch": "one epoch", "early_stopping": "early stopping"}
 DATASET_TITLES = {
@@ -81,6 +82,15 @@ class Panel:
         """The test AUC of a cell in percent, seed by seed; NaN where the run diverged before there was one."""
         return {row["seed"]: percent(row[f"{protocol}_test_auc"]) for row in self.found(cell, protocol)}
 
+    def observed(self, cell: Cell, protocol: Protocol) -> dict[int, Mapping[str, Any]]:
+        """What was recorded of a cell's models besides their scores, seed by seed."""
+        rows = self.found(cell, protocol)
+        return {row["seed"]: row["observed"][protocol] for row in rows if protocol in row.get("observed", {})}
+
+    def cell(self, variant: str, backbone: str = "WDL") -> Cell:
+        """The cell of that name."""
+        return next(cell for cell in self.cells if cell.name == (backbone, variant))
+
     def reference(self, cell: Cell) -> Cell | None:
         """The cell that a cell's differences are taken from: of the same backbone, or else of WDL."""
         named = {other.name: other for other in self.cells}
@@ -90,10 +100,21 @@ class Panel:
     def differences(self, cell: Cell, protocol: Protocol) -> list[float]:
         """Test AUC of a cell less that of its reference, in points, for the seeds that both have."""
         reference = self.reference(cell)
-        if reference is None:
-            return []
-        ours, base = self.by_seed(cell, protocol), self.by_seed(reference, protocol)
-        return [ours[seed] - base[seed] for seed in ours if seed in base]
+        return self.between([cell], [reference], protocol) if reference else []
+
+    def between(self, ours: Sequence[Cell], theirs: Sequence[Cell], protocol: Protocol) -> list[float]:
+        """Mean test AUC of some cells less that of others, in points, for the seeds that all of them have."""
+        plus, minus = ([self.by_seed(cell, protocol) for cell in cells] for cells in (ours, theirs))
+        seeds = [seed for seed in self.plan.seeds if all(seed in scores for scores in (*plus, *minus))]
+        return [
+            float(np.mean([scores[seed] for scores in plus]) - np.mean([scores[seed] for scores in minus]))
+            for seed in seeds
+        ]
+
+    @property
+    def data(self) -> str:
+        """What the data set is called on pages."""
+        return DATASET_TITLES[self.plan.dataset]
 
     def label(self, cell: Cell) -> str:
         """What a cell is called in figures: with its backbone, where the suite has several."""
@@ -217,9 +238,17 @@ def shown(lines: Mapping[tuple[str, str], Line]) -> pd.DataFrame:
         }
         for line in lines.values()
     )
-    if set(table["Backbone"]) == {"WDL"}:
-        table = table.drop(columns="Backbone")
-    return table.drop(columns=[name for name in ("Paper Δ", "Paper AUC", "Chosen") if not table[name].any()])
+    return without_empty(table.drop(columns="Backbone") if set(table["Backbone"]) == {"WDL"} else table)
+
+
+def without_empty(table: pd.DataFrame) -> pd.DataFrame:
+    """A table without the columns that say nothing."""
+    return table.drop(columns=[name for name in table if not table[name].astype(str).any()])
+
+
+def where(panel: Panel, protocol: Protocol) -> str:
+    """How captions begin: the data set and the protocol."""
+    return f"{panel.data}, {PROTOCOL_TITLES[protocol]}"
 
 
 def signed(number: str) -> str:
@@ -237,8 +266,7 @@ def summary(panel: Panel) -> str:
 
 def auc_table(panel: Panel, protocol: Protocol) -> HTML:
     """The paper's cells and ours under a protocol, with the verdicts."""
-    data, how = DATASET_TITLES[panel.plan.dataset], PROTOCOL_TITLES[protocol]
-    caption = f"{data}, {how}. Test AUC in percent, Δ against base in points, ± 95 % confidence, n seeds."
+    caption = f"{where(panel, protocol)}. Test AUC in percent, Δ against base in points, ± 95 % confidence, n seeds."
     return as_html(shown(comparison(panel, protocol)), caption)
 
 
@@ -298,11 +326,32 @@ def table_html(table: pd.DataFrame) -> str:
 
 
 def cell_html(column: Any, value: Any) -> str:
-    """One cell; a verdict gets a class of its own."""
-    text = escape(str(value))
+    """One cell, escaped unless it is HTML already; a verdict is coloured."""
+    text = value.data if isinstance(value, HTML) else escape(str(value))
     if str(column).lower().endswith("verdict") and text:
-        text = f'<span class="apg-verdict apg-{text.replace(" ", "-")}">{text}</span>'
+        text = badge(text)
     return f"<td>{text}</td>"
+
+
+def badge(verdict: str, count: int | None = None) -> str:
+    """A verdict in its colour, and how often it stands."""
+    text = verdict if count is None else f"{count} {verdict}"
+    return f'<span class="apg-verdict apg-{verdict.replace(" ", "-")}">{text}</span>'
+
+
+def badges(verdicts: Iterable[str]) -> HTML:
+    """How often each verdict stands among these; empty ones do not count."""
+    found = Counter(filter(None, verdicts))
+    return HTML(" ".join(badge(verdict, found[verdict]) for verdict in get_args(Verdict) if found[verdict]))
+
+
+def outcome(panels: Sequence[Panel]) -> HTML:
+    """What came out, in words: how many of the paper's differences have which verdict."""
+    lines = []
+    for panel, protocol in product(panels, PROTOCOLS):
+        found = badges(line.verdict for line in comparison(panel, protocol).values()).data
+        lines.append(f"<li>{where(panel, protocol)}: {found or 'no verdict, quick numbers are no results'}</li>")
+    return HTML(f"<p>Of the differences that the paper prints:</p><ul>{''.join(lines)}</ul>")
 
 
 def age(row: Mapping[str, Any]) -> Age:
@@ -313,7 +362,7 @@ def age(row: Mapping[str, Any]) -> Age:
 
 def provenance(panels: Sequence[Panel], command: str) -> HTML:
     """The foot of a result page: where its rows come from, and the command that makes them again."""
-    rows = [row for panel in panels for row in panel.rows]
+    rows = list({row["id"]: row for panel in panels for row in panel.rows}.values())
     if not rows:
         return HTML(f'<div class="apg-foot">No row is in the store. To make them: <code>{escape(command)}</code></div>')
 
