@@ -8,7 +8,7 @@ Where to look:
 - ``models``: the backbones; none of them knows of APG, dense layers are injected.
 - ``train``: one run, RunConfig → result. ``run``: suites → runs → rows in the store.
 - ``store``: rows of ``results/``. ``paper``: the numbers that the paper prints. ``report``: tables and verdicts.
-  ``figures``: what people would rather look at.
+  ``figures``: what people would rather look at. ``pages``: what one page has and no other. ``claims``: every claim.
 - ``errata``: the paper's numbers held against each other. ``paper_memory``: what its memory figures are made of.
 - ``notebooks``: executes the notebooks for the book.
 

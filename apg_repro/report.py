@@ -87,9 +87,9 @@ class Panel:
         rows = self.found(cell, protocol)
         return {row["seed"]: row["observed"][protocol] for row in rows if protocol in row.get("observed", {})}
 
-    def cell(self, variant: str, backbone: str = "WDL") -> Cell:
-        """The cell of that name."""
-        return next(cell for cell in self.cells if cell.name == (backbone, variant))
+    def cell(self, variant: str, backbone: str | None = None) -> Cell:
+        """The cell of that name; the first of that variant if the backbone is not said."""
+        return next(cell for cell in self.cells if cell.variant == variant and backbone in (None, cell.backbone))
 
     def reference(self, cell: Cell) -> Cell | None:
         """The cell that a cell's differences are taken from: of the same backbone, or else of WDL."""
@@ -205,11 +205,14 @@ def comparison(panel: Panel, protocol: Protocol) -> dict[tuple[str, str], Line]:
 
 
 def printed_auc(panel: Panel, cell: Cell) -> float:
-    """The paper's AUC of a cell in percent, printed under its backbone or under WDL; NaN where it prints none."""
-    table = panel.suite.table or panel.suite.name
-    named = [(cell.backbone, cell.printed), ("WDL", cell.printed)] if cell.printed else []
-    values = (paper.value(table, panel.plan.dataset, backbone, variant) for backbone, variant in named)
-    return next((value for value in values if not math.isnan(value)), math.nan)
+    """The paper's AUC of a cell in percent; NaN where it prints none."""
+    return paper.value(panel.suite.printed_in, panel.plan.dataset, printed_under(panel, cell), cell.printed)
+
+
+def printed_under(panel: Panel, cell: Cell) -> str:
+    """The backbone that the paper prints a cell under: its own, or WDL."""
+    own = paper.value(panel.suite.printed_in, panel.plan.dataset, cell.backbone, cell.printed)
+    return "WDL" if math.isnan(own) else cell.backbone
 
 
 def judge(difference: Estimate, expected: float) -> str:
@@ -416,24 +419,39 @@ def open_panel(suite: Suite, plan: Plan, store: Store) -> Panel:
     return Panel(suite=suite, plan=plan, pool=store.pool(plan.profile, plan.dataset), measured=measured)
 
 
+def page_link(suite: Suite, text: str, beside: bool = False) -> HTML:
+    """A link to a suite's page, from the home page or from a page ``beside`` it."""
+    page = suite.page.replace(".ipynb", ".html")
+    return HTML(f'<a href="{page.rpartition("/")[2] if beside else page}">{escape(text)}</a>')
+
+
 def home(store: Store) -> str:
-    """The home page's verdicts, as HTML: committed rows of the full profile only, a line a cell of the paper."""
+    """The home page's summary, as HTML: a line a suite, from the committed rows of the full profile only."""
     lines = []
     for suite in SUITES.values():
-        for dataset in suite.datasets:
-            panel = open_panel(suite, Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), store)
-            tables = {protocol: comparison(panel, protocol) for protocol in PROTOCOLS if panel.rows}
-            for cell in panel.cells if tables else ():
-                ours = {how: table[cell.name] for how, table in tables.items()}
-                expected = ours["one_epoch"].paper_difference
-                if not math.isnan(expected):
-                    lines.append(
-                        {"Where": f"{suite.title.partition(':')[0]}, {DATASET_TITLES[dataset]}"}
-                        | {"Version": panel.label(cell), "Paper Δ": signed(f"{expected:+.2f}")}
-                        | {
-                            f"{PROTOCOL_TITLES[how]}{part}": text
-                            for how, line in ours.items()
-                            for part, text in ((": our Δ", line.difference.signed), (": verdict", line.verdict))
-                        }
-                    )
+        plans = [Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]) for dataset in suite.datasets]
+        panels = [open_panel(suite, plan, store) for plan in plans]
+        if not any(panel.rows for panel in panels):
+            continue
+        tables = {how: [comparison(panel, how) for panel in panels if panel.rows] for how in PROTOCOLS}
+        lines.append(
+            {"Page": page_link(suite, suite.title), "The paper's cells": answered(suite, panels)}
+            | {
+                PROTOCOL_TITLES[how].capitalize(): badges(line.verdict for table in found for line in table.values())
+                for how, found in tables.items()
+            }
+        )
     return table_html(pd.DataFrame(lines)) if lines else "No full run is in the store.\n"
+
+
+def answered(suite: Suite, panels: Sequence[Panel]) -> str:
+    """How many of the AUC that the paper prints in a table have a run of ours; "" where it prints none."""
+    rows = paper.numbers()
+    rows = rows[(rows["table"] == suite.printed_in) & (rows["metric"] == "auc") & (rows["backbone"] != "average")]
+    ours = {
+        (panel.plan.dataset, printed_under(panel, cell), cell.printed)
+        for panel in panels
+        for cell in panel.cells
+        if panel.found(cell, "one_epoch") and not math.isnan(printed_auc(panel, cell))
+    }
+    return f"{len(ours)} of {len(rows)}" if len(rows) else ""

@@ -97,6 +97,11 @@ class Suite:
     cells: Callable[[Plan], tuple[Cell, ...]] = lambda plan: ()
     measurements: Callable[[Plan], list[Measurement]] = lambda plan: []
 
+    @property
+    def printed_in(self) -> str:
+        """The table in ``paper_numbers.csv``."""
+        return self.table or self.name
+
     def config(self, plan: Plan, cell: Cell, seed: int, *options: Options) -> RunConfig:
         """A run of a cell; later options win."""
         size = QUICK if plan.profile == "quick" else {}

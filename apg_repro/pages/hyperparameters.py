@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from apg_repro.figures import style
 from apg_repro.report import (
     PROTOCOL_TITLES,
+    Estimate,
     Panel,
     as_html,
     badges,
@@ -72,16 +73,19 @@ def value(cell: Cell, axis: str) -> int:
     return cell.options[OPTIONS[axis]]
 
 
-def verdicts(panel: Panel, part: Range, protocol: Protocol) -> list[str]:
-    """Of every value of a range against base, or one for the means of two ranges; empty in the quick profile."""
-    if panel.plan.profile == "quick":
-        return []
+def differences(panel: Panel, part: Range, protocol: Protocol) -> list[Estimate]:
+    """Of every value of a range against base, or one of the means of two ranges."""
     base = panel.cell("base")
     if part.than is None:
         pairs = [([cell], [base]) for cell in part.cells(panel)]
     else:
         pairs = [(part.cells(panel), part.than.cells(panel))]
-    return [judge(estimate(panel.between(ours, theirs, protocol)), 1.0) for ours, theirs in pairs]
+    return [estimate(panel.between(ours, theirs, protocol)) for ours, theirs in pairs]
+
+
+def verdicts(panel: Panel, part: Range, protocol: Protocol) -> list[str]:
+    """On each of those differences, which should be above 0; empty in the quick profile."""
+    return [] if panel.plan.profile == "quick" else [judge(d, 1.0) for d in differences(panel, part, protocol)]
 
 
 def outcome(panel: Panel) -> HTML:

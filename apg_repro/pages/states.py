@@ -82,3 +82,12 @@ def grouped(panel: Panel, protocol: Protocol = "early_stopping") -> tuple[int, i
         if layer["p"] is not None
     ]
     return sum(layer["p"] < SIGNIFICANT for layer in layers), len(layers)
+
+
+def outcome(panel: Panel) -> HTML:
+    """In how many layers the kind explains more than permuted kinds do."""
+    above, total = grouped(panel)
+    text = (
+        f"the kind explains more than chance (p < {SIGNIFICANT}) in {above} of {total} layers" if total else "not run"
+    )
+    return HTML(f"<p>{panel.data}: {text}.</p>")
