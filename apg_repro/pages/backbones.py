@@ -66,7 +66,7 @@ def table(panel: Panel, protocol: Protocol) -> HTML:
         verdict = judge(found, expected) if panel.plan.profile == "full" else ""
         overall |= {f"Δ, {base}": found.signed if found.n else "", f"{base}: verdict": verdict}
     caption = f"{where(panel, protocol)}. Δ of APG in points, ± 95 % confidence; test AUC in percent."
-    return as_html(without_empty(pd.DataFrame([*rows, overall]).fillna("")), caption)
+    return as_html(without_empty(pd.DataFrame([*rows, overall], dtype=object).fillna("")), caption)
 
 
 def against_base(lines: dict[tuple[str, str], Line], backbone: str) -> dict[str, str]:

@@ -64,7 +64,7 @@ def table(panel: Panel, protocol: Protocol = "early_stopping") -> HTML:
                     }
                 )
     caption = f"{where(panel, protocol)}. Shares of the variance of S; p: how often permuted kinds explain as much."
-    return as_html(pd.DataFrame(lines).fillna(""), caption)
+    return as_html(pd.DataFrame(lines, dtype=object).fillna(""), caption)
 
 
 def percent_text(share: float | None) -> str:
