@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from typing import get_args
 
 import pandas as pd
@@ -20,12 +21,12 @@ from apg_repro.pages import backbones, domains, frequency, hyperparameters, stat
 from apg_repro.paper_memory import megabytes
 from apg_repro.report import (
     DATASET_TITLES,
-    MISSING,
     NO_DATA,
     PROTOCOL_TITLES,
     Estimate,
     Panel,
     as_html,
+    badge,
     badges,
     estimate,
     judge,
@@ -48,7 +49,7 @@ class Finding:
     """What we have on a claim under one protocol."""
 
     verdict: str
-    ours: str | HTML = MISSING
+    ours: str | HTML = ""
 
 
 Find = Callable[[Panel, Protocol], Finding]
@@ -74,7 +75,7 @@ class Claim:
 
 def judged(difference: Estimate, expected: float) -> Finding:
     """A difference in points."""
-    ours = f"{difference.signed} (n = {difference.n})" if difference.n else MISSING
+    ours = f"{difference.signed} (n = {difference.n})" if difference.n else ""
     return Finding(verdict=judge(difference, expected), ours=ours)
 
 
@@ -120,7 +121,7 @@ def all_of(verdicts: Sequence[str]) -> Finding:
         verdict = "reproduced"
     else:
         verdict = "direction only" if set(verdicts) <= {"reproduced", "direction only"} else "not reproduced"
-    return Finding(verdict=verdict, ours=badges(verdicts))
+    return Finding(verdict=verdict, ours=badges(verdicts) if set(verdicts) - {"not run"} else "")
 
 
 def printed(table: str, ours: str, theirs: str, backbone: str = "WDL") -> float:
@@ -348,13 +349,18 @@ def table(section: str) -> HTML:
     """The claims of a section, a line each."""
     lines = []
     for claim in SECTIONS[section]:
-        line = {"Claim": claim.words, "Paper": claim.number}
+        line: dict[str, str | HTML] = {"Claim": claim.words, "Paper": claim.number}
         for protocol in PROTOCOLS:
-            found, title = look_up(claim, protocol), PROTOCOL_TITLES[protocol]
-            line |= {f"Ours, {title}": found.ours, f"{title}: verdict": found.verdict}
+            line[PROTOCOL_TITLES[protocol].capitalize()] = finding_html(look_up(claim, protocol))
         evidence = page_link(SUITES[claim.suite], claim.suite, beside=True) if claim.suite in SUITES else claim.suite
         lines.append(line | {"Evidence": evidence})
-    return HTML(f'<div class="apg-claims">{table_html(pd.DataFrame(lines))}</div>')
+    return HTML(f'<div class="apg-words">{table_html(pd.DataFrame(lines))}</div>')
+
+
+def finding_html(finding: Finding) -> HTML:
+    """The verdict, and below it what it rests on."""
+    ours = finding.ours.data if isinstance(finding.ours, HTML) else escape(finding.ours)
+    return HTML(badge(finding.verdict) + (f"<br>{ours}" if ours else ""))
 
 
 def tally() -> HTML:

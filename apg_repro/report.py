@@ -177,6 +177,11 @@ class Line:
     chosen: Options
     verdict: str
 
+    @property
+    def is_printed(self) -> bool:
+        """Whether the paper prints this very difference, and it is not one of ours beside it."""
+        return self.cell.paper is None and not math.isnan(self.paper_difference)
+
 
 def comparison(panel: Panel, protocol: Protocol) -> dict[tuple[str, str], Line]:
     """Every cell's line, by the cell's name."""
@@ -231,7 +236,7 @@ def shown(lines: Mapping[tuple[str, str], Line]) -> pd.DataFrame:
         {
             "Backbone": line.cell.backbone,
             "Version": line.cell.variant,
-            "Paper Δ": "" if math.isnan(line.paper_difference) else signed(f"{line.paper_difference:+.2f}"),
+            "Paper Δ": signed(f"{line.paper_difference:+.2f}") if line.is_printed else "",
             "Our Δ": line.difference.signed if line.difference.n else "",
             "Verdict": line.verdict,
             "n": f"{line.n}" + (f" ({line.diverged} diverged)" if line.diverged else ""),
@@ -348,11 +353,17 @@ def badges(verdicts: Iterable[str]) -> HTML:
     return HTML(" ".join(badge(verdict, found[verdict]) for verdict in get_args(Verdict) if found[verdict]))
 
 
+def printed_verdicts(panels: Sequence[Panel], protocol: Protocol) -> HTML:
+    """How often each verdict stands among the differences that the paper prints."""
+    lines = [line for panel in panels for line in comparison(panel, protocol).values()]
+    return badges(line.verdict for line in lines if line.is_printed)
+
+
 def outcome(panels: Sequence[Panel]) -> HTML:
     """What came out, in words: how many of the paper's differences have which verdict."""
     lines = []
     for panel, protocol in product(panels, PROTOCOLS):
-        found = badges(line.verdict for line in comparison(panel, protocol).values()).data
+        found = printed_verdicts([panel], protocol).data
         lines.append(f"<li>{where(panel, protocol)}: {found or 'no verdict, quick numbers are no results'}</li>")
     return HTML(f"<p>Of the differences that the paper prints:</p><ul>{''.join(lines)}</ul>")
 
@@ -431,17 +442,12 @@ def home(store: Store) -> str:
     for suite in SUITES.values():
         plans = [Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]) for dataset in suite.datasets]
         panels = [open_panel(suite, plan, store) for plan in plans]
-        if not any(panel.rows for panel in panels):
-            continue
-        tables = {how: [comparison(panel, how) for panel in panels if panel.rows] for how in PROTOCOLS}
+        panels = [panel for panel in panels if panel.rows] or panels[:1]
         lines.append(
-            {"Page": page_link(suite, suite.title), "The paper's cells": answered(suite, panels)}
-            | {
-                PROTOCOL_TITLES[how].capitalize(): badges(line.verdict for table in found for line in table.values())
-                for how, found in tables.items()
-            }
+            {"Page": page_link(suite, suite.title), "Cells answered": answered(suite, panels)}
+            | {PROTOCOL_TITLES[how].capitalize(): printed_verdicts(panels, how) for how in PROTOCOLS}
         )
-    return table_html(pd.DataFrame(lines)) if lines else "No full run is in the store.\n"
+    return f'<div class="apg-words">{table_html(pd.DataFrame(lines))}</div>'
 
 
 def answered(suite: Suite, panels: Sequence[Panel]) -> str:

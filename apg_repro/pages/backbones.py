@@ -17,6 +17,7 @@ from apg_repro.report import (
     Line,
     Panel,
     as_html,
+    badges,
     comparison,
     estimate,
     judge,
@@ -43,7 +44,7 @@ def printed_average(panel: Panel) -> float:
 
 
 def table(panel: Panel, protocol: Protocol) -> HTML:
-    """A line a model, and the average: differences with their verdicts, and the AUC that they are made of."""
+    """A line a model, and the average: differences with their verdicts."""
     lines = comparison(panel, protocol)
     rows = [
         {
@@ -51,11 +52,6 @@ def table(panel: Panel, protocol: Protocol) -> HTML:
             "Paper Δ": difference_text(lines[backbone, "apg"].paper_difference),
             **against_base(lines, backbone),
             "n": lines[backbone, "apg"].n,
-            "Paper base": auc_text(lines[backbone, "base"].paper),
-            "Our base": str(lines[backbone, "base"].ours),
-            "Tuned base": str(lines[backbone, "tuned base"].ours),
-            "Paper APG": auc_text(lines[backbone, "apg"].paper),
-            "Our APG": str(lines[backbone, "apg"].ours),
         }
         for backbone in BACKBONES
     ]
@@ -65,7 +61,7 @@ def table(panel: Panel, protocol: Protocol) -> HTML:
         found = average(panel, protocol, variant)
         verdict = judge(found, expected) if panel.plan.profile == "full" else ""
         overall |= {f"Δ, {base}": found.signed if found.n else "", f"{base}: verdict": verdict}
-    caption = f"{where(panel, protocol)}. Δ of APG in points, ± 95 % confidence; test AUC in percent."
+    caption = f"{where(panel, protocol)}. Δ of test AUC in points, ± 95 % confidence, APG against base and tuned base."
     return as_html(without_empty(pd.DataFrame([*rows, overall], dtype=object).fillna("")), caption)
 
 
@@ -84,9 +80,19 @@ def difference_text(value: float) -> str:
     return "" if math.isnan(value) else signed(f"{value:+.2f}")
 
 
-def auc_text(value: float) -> str:
-    """A printed AUC; empty for none."""
-    return "" if math.isnan(value) else f"{value:.2f}"
+def outcome(panel: Panel) -> HTML:
+    """How many of the seven models have which verdict, against base and against tuned base."""
+    rows = [
+        {"Against": base}
+        | {
+            PROTOCOL_TITLES[protocol].capitalize(): badges(
+                comparison(panel, protocol)[backbone, variant].verdict for backbone in BACKBONES
+            )
+            for protocol in PROTOCOLS
+        }
+        for variant, base in AGAINST.items()
+    ]
+    return as_html(pd.DataFrame(rows), f"{panel.data}. Verdicts on the seven models.")
 
 
 def figure(panel: Panel) -> Figure:
