@@ -75,7 +75,7 @@ class Claim:
 
 def judged(difference: Estimate, expected: float) -> Finding:
     """A difference in points."""
-    ours = f"{difference.signed} (n = {difference.n})" if difference.n else ""
+    ours = f"{difference.signed} (n = {difference.n})" if difference.n else ""
     return Finding(verdict=judge(difference, expected), ours=ours)
 
 
@@ -354,7 +354,7 @@ def table(section: str) -> HTML:
             line[PROTOCOL_TITLES[protocol].capitalize()] = finding_html(look_up(claim, protocol))
         evidence = page_link(SUITES[claim.suite], claim.suite, beside=True) if claim.suite in SUITES else claim.suite
         lines.append(line | {"Evidence": evidence})
-    return HTML(f'<div class="apg-words">{table_html(pd.DataFrame(lines))}</div>')
+    return HTML(table_html(pd.DataFrame(lines), words=True))
 
 
 def finding_html(finding: Finding) -> HTML:

@@ -316,21 +316,20 @@ def encodings(panel: Panel) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def as_html(table: pd.DataFrame, caption: str) -> HTML:
+def as_html(table: pd.DataFrame, caption: str, words: bool = False) -> HTML:
     """A table for a page, under its caption."""
-    return HTML(f'<p class="apg-caption">{escape(caption)}</p>{table_html(table)}')
+    return HTML(f'<p class="apg-caption">{escape(caption)}</p>{table_html(table, words)}')
 
 
-def table_html(table: pd.DataFrame) -> str:
-    """A table that scrolls sideways on a narrow screen, verdicts in colour."""
+def table_html(table: pd.DataFrame, words: bool = False) -> str:
+    """A table that scrolls sideways on a narrow screen, verdicts in colour; cells of ``words`` have several lines."""
+    kind = "apg-table apg-words" if words else "apg-table"
     head = "".join(f"<th>{escape(str(name))}</th>" for name in table.columns)
     body = "".join(
         "<tr>" + "".join(cell_html(name, value) for name, value in row.items()) + "</tr>"
         for row in table.to_dict("records")
     )
-    return (
-        f'<div class="apg-table"><table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    return f'<div class="{kind}"><table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def cell_html(column: Any, value: Any) -> str:
@@ -437,17 +436,22 @@ def page_link(suite: Suite, text: str, beside: bool = False) -> HTML:
 
 
 def home(store: Store) -> str:
-    """The home page's summary, as HTML: a line a suite, from the committed rows of the full profile only."""
-    lines = []
+    """The home page's summary, as HTML: a line a suite, from the committed rows of the full profile only.
+
+    Pages that answer no printed AUC are named below.
+    """
+    lines, others = [], []
     for suite in SUITES.values():
         plans = [Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]) for dataset in suite.datasets]
         panels = [open_panel(suite, plan, store) for plan in plans]
         panels = [panel for panel in panels if panel.rows] or panels[:1]
-        lines.append(
-            {"Page": page_link(suite, suite.title), "Cells answered": answered(suite, panels)}
-            | {PROTOCOL_TITLES[how].capitalize(): printed_verdicts(panels, how) for how in PROTOCOLS}
-        )
-    return f'<div class="apg-words">{table_html(pd.DataFrame(lines))}</div>'
+        link, cells = page_link(suite, suite.title), answered(suite, panels)
+        if not cells:
+            others.append(link.data)
+            continue
+        verdicts = {PROTOCOL_TITLES[how].capitalize(): printed_verdicts(panels, how) for how in PROTOCOLS}
+        lines.append({"Page": link, "Cells answered": cells} | verdicts)
+    return f"{table_html(pd.DataFrame(lines), words=True)}<p>Beside them: {'; '.join(others)}.</p>"
 
 
 def answered(suite: Suite, panels: Sequence[Panel]) -> str:

@@ -295,7 +295,7 @@ def figure7(plan: Plan) -> tuple[Cell, ...]:
         BASE,
         *(Cell(variant=f"P = {p}", paper="", options={**v5, "over": p}) for p in widths),
         *(Cell(variant=f"K = {k}", paper="", options={**v5, "rank": k}, dear=k >= 64) for k in sizes),
-        *(Cell(variant=f"{n} layers", paper="", options={**v5, "generator_layers": n}) for n in range(1, 5)),
+        *(Cell(variant=f"layers = {n}", paper="", options={**v5, "generator_layers": n}) for n in range(1, 5)),
     )
 
 

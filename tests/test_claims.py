@@ -93,5 +93,5 @@ def test_apg_is_compared_with_star_by_the_gain_over_the_base_that_each_is_traine
             panel.pool[config.key] = row | config.as_dict() | auc | {"id": config.id}  # pyright: ignore
     claim = claims.over_domains("fg", "star")
     assert claim.find is not None
-    assert claim.find(panel, "one_epoch").ours == "+0.50 ± 0.00 (n = 5)"
+    assert claim.find(panel, "one_epoch").ours == "+0.50 ± 0.00 (n = 5)"
     assert claims.over_domains("cg", "mmoe").find(panel, "one_epoch").verdict == "not run"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import seaborn as sns
 from IPython.display import HTML
 from matplotlib.axes import Axes
@@ -13,8 +14,8 @@ from matplotlib.figure import Figure
 from apg_repro import paper
 from apg_repro.figures import style
 from apg_repro.paper_memory import megabytes
-from apg_repro.report import MISSING, PROTOCOL_TITLES, Panel, as_html, comparison, shown, where
-from apg_repro.suites import PROTOCOLS, Cell, Protocol
+from apg_repro.report import MISSING, PROTOCOL_TITLES, Panel, as_html, comparison
+from apg_repro.suites import PROTOCOLS, Cell
 
 MARKERS = {"base": "s", "mmoe": "o", "star": "^", "apg": "*"}
 
@@ -38,17 +39,25 @@ def printed_memory(panel: Panel, cell: Cell) -> float:
     return paper.value("table6", panel.plan.dataset, "WDL", cell.printed, "hidden_memory")
 
 
-def table(panel: Panel, protocol: Protocol) -> HTML:
-    """Each cell's difference and verdict, and memory beside it."""
-    found = shown(comparison(panel, protocol))
-    found = found.drop(columns=[name for name in ("Backbone", "Chosen") if name in found])
-    rows = [panel.found(cell, "one_epoch") or panel.found(cell, protocol) for cell in panel.cells]
-    printed = [printed_memory(panel, cell) for cell in panel.cells]
-    found["Paper M"] = ["" if math.isnan(value) else f"{value:,.2f}" for value in printed]
-    found["Our M"] = [f"{megabytes(row[0]['n_hidden']):,.2f}" if row else MISSING for row in rows]
-    found["Served M"] = [f"{megabytes(served(row[0])):,.2f}" if row else MISSING for row in rows]
-    caption = f"{where(panel, protocol)}. Δ in points, ± 95 % confidence; AUC in percent; M: 12 bytes a hidden weight."
-    return as_html(found, caption)
+def table(panel: Panel) -> HTML:
+    """Memory of the hidden layers: the paper's, ours in training, ours as served, and how many times base's that is."""
+    rows = {cell.variant: panel.found(cell, "one_epoch") for cell in panel.cells}
+    ours = {variant: megabytes(served(found[0])) for variant, found in rows.items() if found}
+    base, lines = ours.get("base", math.nan), []
+    for cell in panel.cells:
+        printed, found = printed_memory(panel, cell), rows[cell.variant]
+        lines.append(
+            {
+                "Version": cell.variant,
+                "Paper, M": f"{printed:,.2f}",
+                "Ours in training, M": f"{megabytes(found[0]['n_hidden']):,.2f}" if found else "not run",
+                "Ours as served, M": f"{ours[cell.variant]:,.2f}" if found else "not run",
+                "Paper / base": f"{printed / printed_memory(panel, panel.cell('base')):,.2f}",
+                "Ours / base": f"{ours[cell.variant] / base:,.2f}" if found and not math.isnan(base) else MISSING,
+            }
+        )
+    caption = f"{panel.data}. Memory of the hidden layers: 12 bytes a weight, in units of 10⁶ bytes."
+    return as_html(pd.DataFrame(lines), caption)
 
 
 def figure(panel: Panel) -> Figure:

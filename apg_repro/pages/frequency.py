@@ -14,7 +14,7 @@ from apg_repro.report import PROTOCOL_TITLES, Estimate, Panel, as_html, estimate
 from apg_repro.suites import PROTOCOLS, Protocol
 
 N_GROUPS = 10
-METRICS = {"auc": "AUC", "top_rate": "share of positives\nin the top tenth"}
+METRICS = {"auc": "AUC", "top_rate": "positives in top tenth"}
 
 
 def gains(panel: Panel, protocol: Protocol, metric: str) -> np.ndarray:
@@ -80,14 +80,14 @@ def table(panel: Panel) -> HTML:
                 {
                     "Protocol": PROTOCOL_TITLES[protocol],
                     "Gain in": title,
-                    "Rarest tenth": group_gain(panel, protocol, metric, 0).signed,
-                    "Most frequent tenth": group_gain(panel, protocol, metric, N_GROUPS - 1).signed,
-                    "Rarest less most frequent": more.signed,
+                    "Rarest users": group_gain(panel, protocol, metric, 0).signed,
+                    "Most frequent": group_gain(panel, protocol, metric, N_GROUPS - 1).signed,
+                    "Difference": more.signed,
                     "n": more.n,
                     "Verdict": judge(more, 1.0) if judged else "",
                 }
             )
-    caption = f"{panel.data}. APG less base in points, ± 95 % confidence. The verdict: do rare users gain more AUC?"
+    caption = f"{panel.data}. APG less base in points, ± 95 % confidence. Verdict: do rare users gain more AUC?"
     return as_html(without_empty(pd.DataFrame(lines)), caption)
 
 

@@ -64,8 +64,7 @@ RANGES = (
 
 def on_axis(panel: Panel, axis: str) -> list[Cell]:
     """The cells along an axis, in order."""
-    named = {"P": "P = ", "K": "K = ", "layers": " layers"}[axis]
-    return [cell for cell in panel.cells if named in cell.variant]
+    return [cell for cell in panel.cells if cell.variant.startswith(f"{axis} = ")]
 
 
 def value(cell: Cell, axis: str) -> int:

@@ -81,8 +81,8 @@ def table(panel: Panel) -> HTML:
                 "Δ, one epoch": early.signed,
                 "Δ, early stopping": late.signed,
                 "n": late.n,
-                "Best epoch of base": mean_text([best_epoch(base[seed]) for seed in seeds]),
-                "Best epoch of APG": mean_text([best_epoch(apg[seed]) for seed in seeds]),
+                "Best epoch, base": mean_text([best_epoch(base[seed]) for seed in seeds]),
+                "Best epoch, APG": mean_text([best_epoch(apg[seed]) for seed in seeds]),
                 "Base passes APG's first": passing([first_above(base[seed], apg[seed][0]) for seed in seeds]),
                 "APG learns": answer(panel, backbone) if panel.plan.profile == "full" else "",
             }

@@ -108,4 +108,4 @@ def best(panel: Panel) -> HTML:
             line[version] = f"{auc:.2f} ({settings})" if rows else MISSING
         lines.append(line)
     caption = f"{panel.data}. The best test AUC in percent, and the K and learning rate that gave it."
-    return as_html(pd.DataFrame(lines), caption)
+    return as_html(pd.DataFrame(lines), caption, words=True)
