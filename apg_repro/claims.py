@@ -349,7 +349,7 @@ def table(section: str) -> HTML:
     """The claims of a section, a line each."""
     lines = []
     for claim in SECTIONS[section]:
-        line: dict[str, str | HTML] = {"Claim": claim.words, "Paper": claim.number}
+        line: dict[str, str | HTML] = {"Claim": claim.words, "Paper": claim.number.replace(" %", " %")}
         for protocol in PROTOCOLS:
             line[PROTOCOL_TITLES[protocol].capitalize()] = finding_html(look_up(claim, protocol))
         evidence = page_link(SUITES[claim.suite], claim.suite, beside=True) if claim.suite in SUITES else claim.suite

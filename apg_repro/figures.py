@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -26,6 +27,12 @@ def colours(panel: Panel) -> dict[tuple[str, str], Any]:
     """One colour a cell, the same in every figure of a suite."""
     names = [cell.name for cell in panel.cells]
     return dict(zip(names, sns.color_palette("husl" if len(names) > 10 else "colorblind", len(names)), strict=True))
+
+
+def not_run(axis: Axes) -> None:
+    """Says so in an empty panel."""
+    axis.text(0.5, 0.5, "not run", ha="center", va="center", transform=axis.transAxes, color="0.4")
+    axis.set(xticks=[], yticks=[])
 
 
 def differences_figure(panel: Panel) -> Figure:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from apg_repro import paper
-from apg_repro.figures import style
+from apg_repro.figures import not_run, style
 from apg_repro.paper_memory import megabytes
 from apg_repro.report import MISSING, PROTOCOL_TITLES, Panel, as_html, comparison
 from apg_repro.suites import PROTOCOLS, Cell
@@ -78,7 +78,7 @@ def figure(panel: Panel) -> Figure:
         axis.set_xscale("log")
         axis.set_xlabel("memory, M")
         if not axis.has_data():
-            axis.text(0.5, 0.5, "not run", ha="center", va="center", transform=axis.transAxes, color="0.4")
+            not_run(axis)
     axes[0].set_ylabel("test AUC, percent")
     legend = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     fig.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=4)

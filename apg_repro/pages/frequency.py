@@ -9,7 +9,7 @@ import seaborn as sns
 from IPython.display import HTML
 from matplotlib.figure import Figure
 
-from apg_repro.figures import style
+from apg_repro.figures import not_run, style
 from apg_repro.report import PROTOCOL_TITLES, Estimate, Panel, as_html, estimate, judge, percent, without_empty
 from apg_repro.suites import PROTOCOLS, Protocol
 
@@ -53,7 +53,7 @@ def figure(panel: Panel) -> Figure:
             half = [0 if math.isnan(one.half) else one.half for one in found]
             axis.errorbar(range(N_GROUPS), [one.mean for one in found], yerr=half, fmt="o", color=colour, capsize=3)
             axis.axhline(0, color="black", lw=1)
-            axis.set(title=PROTOCOL_TITLES[protocol], ylabel=f"gain in {title}, points", xticks=range(N_GROUPS))
+            axis.set(title=f"{title}, {PROTOCOL_TITLES[protocol]}", ylabel="gain, points", xticks=range(N_GROUPS))
             rows = share(panel, protocol)
             if len(rows):
                 beside = axis.twinx()
@@ -62,7 +62,7 @@ def figure(panel: Panel) -> Figure:
                 beside.set_ylabel("share of test rows, percent", color=red)
                 beside.grid(visible=False)
             else:
-                axis.text(0.5, 0.5, "not run", ha="center", va="center", transform=axis.transAxes, color="0.4")
+                not_run(axis)
     for axis in axes[-1]:
         axis.set_xlabel("group of users, rarest to most frequent")
     plt.close(fig)

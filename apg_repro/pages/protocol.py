@@ -10,7 +10,7 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from apg_repro.figures import style
+from apg_repro.figures import not_run, style
 from apg_repro.report import MISSING, Estimate, Panel, as_html, estimate, percent, without_empty
 from apg_repro.suites import BACKBONES, PROTOCOLS, Protocol
 
@@ -46,7 +46,7 @@ def curves(panel: Panel) -> Figure:
         axis.set_title(backbone)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if not axis.lines:
-            axis.text(0.5, 0.5, "not run", ha="center", va="center", transform=axis.transAxes, color="0.4")
+            not_run(axis)
     for variant in VARIANTS:
         axes.flat[-1].plot([], [], "o-", color=palette[variant], label=variant)
     axes.flat[-1].legend(loc="center", frameon=False)

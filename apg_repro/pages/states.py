@@ -7,7 +7,7 @@ import seaborn as sns
 from IPython.display import HTML
 from matplotlib.figure import Figure
 
-from apg_repro.figures import style
+from apg_repro.figures import not_run, style
 from apg_repro.report import MISSING, Panel, as_html, where
 from apg_repro.suites import Cell, Protocol
 
@@ -19,9 +19,9 @@ def figure(panel: Panel, cell: Cell, protocol: Protocol = "early_stopping") -> F
     style()
     runs = panel.observed(cell, protocol)
     if not runs:
-        fig, axis = plt.subplots(figsize=(8.5, 1.2))
-        axis.text(0.5, 0.5, f"{cell.variant}: not run", ha="center", va="center", color="0.4")
-        axis.set_axis_off()
+        fig, axis = plt.subplots(figsize=(8.5, 1.5))
+        axis.set_title(cell.variant)
+        not_run(axis)
         plt.close(fig)
         return fig
     found = runs[min(runs)]
