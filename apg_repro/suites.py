@@ -354,6 +354,8 @@ def stability(plan: Plan) -> tuple[Cell, ...]:
     short: Options = {"max_epochs": 1} if quick else {"max_epochs": 1, "rows": 200_000}
     models: dict[str, Options] = {"base": {}}
     for version, k in product(("v3", "v4", "v5"), sizes):
+        if version == "v3" and k == 8:
+            continue  # as dear as all others together
         width: Options = {"over": 128} if version == "v5" else {}
         models[f"{version} K = {k}"] = {"version": version, "rank": k, **width}
     return tuple(
