@@ -1,21 +1,28 @@
 """What is recorded of a trained model besides its scores, for the pages that look inside.
 
-Shapes: R rows, F fields.
+Shapes: R rows, n of them sampled, F fields, K rank.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import nn
 
 from apg_repro.config import UserError
-from apg_repro.data import Dataset
+from apg_repro.data import Dataset, generator
 from apg_repro.metrics import auc
+from apg_repro.nn.apg import ApgLayer, ApgV4, ApgV5
+from apg_repro.nn.conditions import GroupWise
 
 N_GROUPS = 10  # of users, by how often they occur (Appendix F)
 TOP = 0.1  # the share of a group's instances that count as shown, for its stand-in of the click-through rate
+
+N_POINTS = 500  # of which S is recorded
+N_PERMUTATIONS = 200
+ITEMS = ("movie", "item")  # what the field of the item is called
 
 Observer = Callable[[nn.Module, Dataset, Dataset], dict[str, Any]]
 
@@ -62,7 +69,100 @@ def user_groups(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[st
     return found
 
 
-OBSERVERS: dict[str, Observer] = {"user_groups": user_groups}
+@torch.no_grad()
+def states(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[str, Any]:
+    """The generated S of every layer in the plane of its first two principal components (Figure 6).
+
+    A point is a test row: one for each value of a group-wise condition, or each item for a self-wise one, at most
+    ``N_POINTS`` of them. Only the plane is kept, no id.
+
+    Returns:
+        {"groups", "group", "layers"}: names of the groups; every point's; and a dict a layer with its ``points``, the
+        ``share`` of the variance that either component has, what the group explains of all of it (``explained``, see
+        there), what it does when groups are permuted (``permuted``, a mean), and how often that is at least as much
+        (``p``).
+
+    Raises:
+        UserError: the model has no layer that generates S and nothing else.
+    """
+    rows = test.take(one_each(model, test))
+    names, group = groups_of_items(rows)
+    layers = []
+    for s in generated_states(model, rows):
+        found = explained(s, group)
+        random = generator(0, "permutations")
+        chance = [explained(s, group[torch.randperm(len(s), generator=random)]) for _ in range(N_PERMUTATIONS)]
+        points, share = plane(s)
+        layers.append(
+            {
+                "points": [[float(f"{value:.3g}") for value in point] for point in points.tolist()],
+                "share": [round(value, 4) for value in share],
+                "explained": round(found, 4),
+                "permuted": round(float(np.mean(chance)), 4),
+                "p": round((1 + sum(value >= found for value in chance)) / (1 + N_PERMUTATIONS), 4),
+            }
+        )
+    return {"groups": names, "group": group.tolist(), "layers": layers}
+
+
+def one_each(model: nn.Module, rows: Dataset) -> Int[torch.Tensor, " n"]:
+    """Numbers of random rows, one for each value of the condition's field, or for each item."""
+    condition = getattr(model, "condition", None)
+    if isinstance(condition, GroupWise):
+        column = condition.column
+    else:
+        column = rows.schema.column(next(name for name in ITEMS if name in rows.schema.fields))
+    random = generator(0, "states")
+    order = torch.randperm(len(rows), generator=random)
+    first = np.unique(rows.fields[:, column].cpu().numpy()[order], return_index=True)[1]
+    chosen = order[torch.from_numpy(first)]
+    return chosen[torch.randperm(len(chosen), generator=random)[:N_POINTS]].to(rows.labels.device)
+
+
+def groups_of_items(rows: Dataset) -> tuple[list[str], Int[torch.Tensor, " n"]]:
+    """What kind of item each row has: the first of its genres, or else its category."""
+    genres = [name for name in rows.schema.numbers if name.startswith("genre_")]
+    if genres:
+        columns = [rows.schema.numbers.index(name) for name in genres]
+        return [name.removeprefix("genre_") for name in genres], rows.numbers[:, columns].argmax(1).cpu()
+    n = rows.schema.fields["category"]
+    return [str(number) for number in range(n)], rows.fields[:, rows.schema.column("category")].long().cpu()
+
+
+def generated_states(model: nn.Module, rows: Dataset) -> list[Float[torch.Tensor, "n KK"]]:
+    """S of every v4 and v5 layer, flat and in double precision, in the order in which the layers are called."""
+    found: list[torch.Tensor] = []
+
+    def keep(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
+        assert isinstance(layer, ApgLayer)
+        found.append(layer.generated(*inputs).double().cpu())
+
+    hooks = [layer.register_forward_pre_hook(keep) for layer in model.modules() if isinstance(layer, ApgV4 | ApgV5)]
+    if not hooks:
+        raise UserError("only v4 and v5 generate S alone: observe its states in a run of one of them")
+    predict(model, rows)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def plane(s: Float[torch.Tensor, "n KK"]) -> tuple[Float[torch.Tensor, "n 2"], list[float]]:
+    """The first two principal components of every point, and the share of the variance that each has."""
+    left, size, right = torch.linalg.svd(s - s.mean(0), full_matrices=False)
+    sign = right.gather(1, right.abs().argmax(1, keepdim=True)).sign().squeeze(1)  # of an axis is arbitrary: fix it
+    variance = size**2
+    return (left * size * sign)[:, :2], (variance / variance.sum())[:2].tolist()
+
+
+def explained(s: Float[torch.Tensor, "n KK"], group: Int[torch.Tensor, " n"]) -> float:
+    """The share of the variance of S, all entries together, that lies between the means of groups; 0 to 1."""
+    centred = s - s.mean(0)
+    present, member = group.unique(return_inverse=True)
+    sums = torch.zeros(len(present), s.shape[1], dtype=s.dtype).index_add(0, member, centred)
+    return float((sums**2 / member.bincount().unsqueeze(1)).sum() / (centred**2).sum())
+
+
+OBSERVERS: dict[str, Observer] = {"user_groups": user_groups, "states": states}
 
 
 def observer(name: str) -> Observer:

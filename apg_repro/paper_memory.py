@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 
 from apg_repro import paper
 from apg_repro.errata import DEFAULT_WIDTH, HALF, PUBLIC, WIDTHS, plus
-from apg_repro.report import DATASET_TITLES, MISSING, style
+from apg_repro.figures import style
+from apg_repro.report import DATASET_TITLES, MISSING
 
 BYTES = 12  # a float32 weight and Adam's two moments
 UNIT = 1e6

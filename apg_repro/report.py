@@ -1,4 +1,4 @@
-"""Tables, figures and verdicts from rows of the store. Imports no torch.
+"""Tables and verdicts from rows of the store. Imports no torch.
 
 AUC is shown in percent as the paper prints it, differences in AUC points. ± is half the width of a 95 %
 confidence interval over seeds (Student's t); differences are taken seed by seed.
@@ -7,17 +7,14 @@ confidence interval over seeds (Student's t); differences are taken seed by seed
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
+from itertools import product
+from typing import Any, get_args
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from IPython.display import HTML
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
 from apg_repro import paper
@@ -25,7 +22,7 @@ from apg_repro.config import Measurement, RunConfig
 from apg_repro.provenance import Age
 from apg_repro.provenance import age as provenance_age
 from apg_repro.store import Store
-from apg_repro.suites import PROTOCOLS, SEEDS, SUITES, Cell, Options, Plan, Pool, Protocol, Suite, verdict
+from apg_repro.suites import PROTOCOLS, SEEDS, SUITES, Cell, Options, Plan, Pool, Protocol, Suite, Verdict, verdict
 
 PROTOCOL_TITLES = {"one_epoch": "one epoch", "early_stopping": "early stopping"}
 DATASET_TITLES = {
@@ -85,6 +82,15 @@ class Panel:
         """The test AUC of a cell in percent, seed by seed; NaN where the run diverged before there was one."""
         return {row["seed"]: percent(row[f"{protocol}_test_auc"]) for row in self.found(cell, protocol)}
 
+    def observed(self, cell: Cell, protocol: Protocol) -> dict[int, Mapping[str, Any]]:
+        """What was recorded of a cell's models besides their scores, seed by seed."""
+        rows = self.found(cell, protocol)
+        return {row["seed"]: row["observed"][protocol] for row in rows if protocol in row.get("observed", {})}
+
+    def cell(self, variant: str, backbone: str | None = None) -> Cell:
+        """The cell of that name; the first of that variant if the backbone is not said."""
+        return next(cell for cell in self.cells if cell.variant == variant and backbone in (None, cell.backbone))
+
     def reference(self, cell: Cell) -> Cell | None:
         """The cell that a cell's differences are taken from: of the same backbone, or else of WDL."""
         named = {other.name: other for other in self.cells}
@@ -94,10 +100,21 @@ class Panel:
     def differences(self, cell: Cell, protocol: Protocol) -> list[float]:
         """Test AUC of a cell less that of its reference, in points, for the seeds that both have."""
         reference = self.reference(cell)
-        if reference is None:
-            return []
-        ours, base = self.by_seed(cell, protocol), self.by_seed(reference, protocol)
-        return [ours[seed] - base[seed] for seed in ours if seed in base]
+        return self.between([cell], [reference], protocol) if reference else []
+
+    def between(self, ours: Sequence[Cell], theirs: Sequence[Cell], protocol: Protocol) -> list[float]:
+        """Mean test AUC of some cells less that of others, in points, for the seeds that all of them have."""
+        plus, minus = ([self.by_seed(cell, protocol) for cell in cells] for cells in (ours, theirs))
+        seeds = [seed for seed in self.plan.seeds if all(seed in scores for scores in (*plus, *minus))]
+        return [
+            float(np.mean([scores[seed] for scores in plus]) - np.mean([scores[seed] for scores in minus]))
+            for seed in seeds
+        ]
+
+    @property
+    def data(self) -> str:
+        """What the data set is called on pages."""
+        return DATASET_TITLES[self.plan.dataset]
 
     def label(self, cell: Cell) -> str:
         """What a cell is called in figures: with its backbone, where the suite has several."""
@@ -160,6 +177,11 @@ class Line:
     chosen: Options
     verdict: str
 
+    @property
+    def is_printed(self) -> bool:
+        """Whether the paper prints this very difference, and it is not one of ours beside it."""
+        return self.cell.paper is None and not math.isnan(self.paper_difference)
+
 
 def comparison(panel: Panel, protocol: Protocol) -> dict[tuple[str, str], Line]:
     """Every cell's line, by the cell's name."""
@@ -188,11 +210,14 @@ def comparison(panel: Panel, protocol: Protocol) -> dict[tuple[str, str], Line]:
 
 
 def printed_auc(panel: Panel, cell: Cell) -> float:
-    """The paper's AUC of a cell in percent, printed under its backbone or under WDL; NaN where it prints none."""
-    table = panel.suite.table or panel.suite.name
-    named = [(cell.backbone, cell.printed), ("WDL", cell.printed)] if cell.printed else []
-    values = (paper.value(table, panel.plan.dataset, backbone, variant) for backbone, variant in named)
-    return next((value for value in values if not math.isnan(value)), math.nan)
+    """The paper's AUC of a cell in percent; NaN where it prints none."""
+    return paper.value(panel.suite.printed_in, panel.plan.dataset, printed_under(panel, cell), cell.printed)
+
+
+def printed_under(panel: Panel, cell: Cell) -> str:
+    """The backbone that the paper prints a cell under: its own, or WDL."""
+    own = paper.value(panel.suite.printed_in, panel.plan.dataset, cell.backbone, cell.printed)
+    return "WDL" if math.isnan(own) else cell.backbone
 
 
 def judge(difference: Estimate, expected: float) -> str:
@@ -211,7 +236,7 @@ def shown(lines: Mapping[tuple[str, str], Line]) -> pd.DataFrame:
         {
             "Backbone": line.cell.backbone,
             "Version": line.cell.variant,
-            "Paper Δ": "" if math.isnan(line.paper_difference) else signed(f"{line.paper_difference:+.2f}"),
+            "Paper Δ": signed(f"{line.paper_difference:+.2f}") if line.is_printed else "",
             "Our Δ": line.difference.signed if line.difference.n else "",
             "Verdict": line.verdict,
             "n": f"{line.n}" + (f" ({line.diverged} diverged)" if line.diverged else ""),
@@ -221,9 +246,17 @@ def shown(lines: Mapping[tuple[str, str], Line]) -> pd.DataFrame:
         }
         for line in lines.values()
     )
-    if set(table["Backbone"]) == {"WDL"}:
-        table = table.drop(columns="Backbone")
-    return table.drop(columns=[name for name in ("Paper Δ", "Paper AUC", "Chosen") if not table[name].any()])
+    return without_empty(table.drop(columns="Backbone") if set(table["Backbone"]) == {"WDL"} else table)
+
+
+def without_empty(table: pd.DataFrame) -> pd.DataFrame:
+    """A table without the columns that say nothing."""
+    return table.drop(columns=[name for name in table if not table[name].astype(str).any()])
+
+
+def where(panel: Panel, protocol: Protocol) -> str:
+    """How captions begin: the data set and the protocol."""
+    return f"{panel.data}, {PROTOCOL_TITLES[protocol]}"
 
 
 def signed(number: str) -> str:
@@ -233,8 +266,7 @@ def signed(number: str) -> str:
 
 def auc_table(panel: Panel, protocol: Protocol) -> HTML:
     """The paper's cells and ours under a protocol, with the verdicts."""
-    data, how = DATASET_TITLES[panel.plan.dataset], PROTOCOL_TITLES[protocol]
-    caption = f"{data}, {how}. Test AUC in percent, Δ against base in points, ± 95 % confidence, n seeds."
+    caption = f"{where(panel, protocol)}. Test AUC in percent, Δ against base in points, ± 95 % confidence, n seeds."
     return as_html(shown(comparison(panel, protocol)), caption)
 
 
@@ -276,98 +308,55 @@ def encodings(panel: Panel) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def as_html(table: pd.DataFrame, caption: str) -> HTML:
+def as_html(table: pd.DataFrame, caption: str, words: bool = False) -> HTML:
     """A table for a page, under its caption."""
-    return HTML(f'<p class="apg-caption">{escape(caption)}</p>{table_html(table)}')
+    return HTML(f'<p class="apg-caption">{escape(caption)}</p>{table_html(table, words)}')
 
 
-def table_html(table: pd.DataFrame) -> str:
-    """A table that scrolls sideways on a narrow screen, verdicts in colour."""
+def table_html(table: pd.DataFrame, words: bool = False) -> str:
+    """A table that scrolls sideways on a narrow screen, verdicts in colour; cells of ``words`` have several lines."""
+    kind = "apg-table apg-words" if words else "apg-table"
     head = "".join(f"<th>{escape(str(name))}</th>" for name in table.columns)
     body = "".join(
         "<tr>" + "".join(cell_html(name, value) for name, value in row.items()) + "</tr>"
         for row in table.to_dict("records")
     )
-    return (
-        f'<div class="apg-table"><table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    return f'<div class="{kind}"><table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def cell_html(column: Any, value: Any) -> str:
-    """One cell; a verdict gets a class of its own."""
-    text = escape(str(value))
+    """One cell, escaped unless it is HTML already; a verdict is coloured."""
+    text = value.data if isinstance(value, HTML) else escape(str(value))
     if str(column).lower().endswith("verdict") and text:
-        text = f'<span class="apg-verdict apg-{text.replace(" ", "-")}">{text}</span>'
+        text = badge(text)
     return f"<td>{text}</td>"
 
 
-def style() -> None:
-    """The look of every figure."""
-    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
-    plt.rcParams |= {"figure.dpi": 110, "savefig.bbox": "tight", "figure.constrained_layout.use": True}
+def badge(verdict: str, count: int | None = None) -> str:
+    """A verdict in its colour, and how often it stands."""
+    text = verdict if count is None else f"{count} {verdict}"
+    return f'<span class="apg-verdict apg-{verdict.replace(" ", "-")}">{text}</span>'
 
 
-def colours(panel: Panel) -> dict[tuple[str, str], Any]:
-    """One colour a cell, the same in every figure of a suite."""
-    names = [cell.name for cell in panel.cells]
-    return dict(zip(names, sns.color_palette("husl" if len(names) > 10 else "colorblind", len(names)), strict=True))
+def badges(verdicts: Iterable[str]) -> HTML:
+    """How often each verdict stands among these; empty ones do not count."""
+    found = Counter(filter(None, verdicts))
+    return HTML(" ".join(badge(verdict, found[verdict]) for verdict in get_args(Verdict) if found[verdict]))
 
 
-def differences_figure(panel: Panel) -> Figure:
-    """Δ AUC against each cell's reference: our mean and 95 % interval, each seed, and the paper's number.
-
-    One panel a protocol.
-    """
-    style()
-    cells = [cell for cell in panel.cells if cell.against]
-    palette = colours(panel)
-    figure, axes = plt.subplots(
-        1, len(PROTOCOLS), figsize=(8.5, 1.4 + 0.42 * len(cells)), sharex=True, sharey=True, squeeze=False
-    )
-    for axis, protocol in zip(axes[0], PROTOCOLS, strict=True):
-        lines = comparison(panel, protocol)
-        for place, cell in enumerate(cells):
-            ours, printed = lines[cell.name].difference, lines[cell.name].paper_difference
-            axis.plot(printed, place, "D", color="black", ms=6, label="paper" if place == 0 else None)  # NaN: none
-            paired = panel.differences(cell, protocol)
-            axis.plot(paired, [place + 0.18] * len(paired), ".", color=palette[cell.name], alpha=0.5, ms=5)
-            if ours.n:
-                axis.errorbar(ours.mean, place, xerr=ours.half, fmt="o", color=palette[cell.name], capsize=4, lw=2)
-        axis.axvline(0, color="black", lw=1)
-        axis.set_title(PROTOCOL_TITLES[protocol])
-        axis.set_xlabel("Δ test AUC, points")
-        axis.set_yticks(range(len(cells)), [panel.label(cell) for cell in cells])
-    axes[0][0].invert_yaxis()
-    if any(not math.isnan(printed_auc(panel, cell)) for cell in cells):
-        axes[0][0].legend(loc="best", frameon=True)
-    plt.close(figure)  # the notebook displays it, once
-    return figure
+def printed_verdicts(panels: Sequence[Panel], protocol: Protocol) -> HTML:
+    """How often each verdict stands among the differences that the paper prints."""
+    lines = [line for panel in panels for line in comparison(panel, protocol).values()]
+    return badges(line.verdict for line in lines if line.is_printed)
 
 
-def epochs_figure(panel: Panel) -> Figure:
-    """Validation AUC by epoch: a line for the mean over seeds while all go on, a band from lowest to highest."""
-    style()
-    figure, axis = plt.subplots(figsize=(8, 4))
-    palette = colours(panel)
-    for cell in panel.cells:
-        rows = panel.found(cell, "early_stopping") or panel.found(cell, "one_epoch")
-        runs = [[percent(entry["valid_auc"]) for entry in row["history"]] for row in rows]
-        if not runs:
-            continue
-        depth = min(map(len, runs))
-        curves = np.array([run[:depth] for run in runs])
-        epochs = np.arange(1, depth + 1)
-        colour = palette[cell.name]
-        axis.plot(epochs, curves.mean(0), "o-", color=colour, label=f"{panel.label(cell)} (n = {len(runs)})")
-        axis.fill_between(epochs, curves.min(0), curves.max(0), color=colour, alpha=0.2, lw=0)
-        for run in runs:
-            if len(run) > depth:
-                axis.plot(np.arange(depth, len(run) + 1), run[depth - 1 :], color=colour, lw=0.7, alpha=0.6)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set(xlabel="epoch", ylabel="validation AUC, percent")
-    axis.legend(loc="lower right", frameon=True)
-    plt.close(figure)
-    return figure
+def outcome(panels: Sequence[Panel]) -> HTML:
+    """What came out, in words: how many of the paper's differences have which verdict."""
+    lines = []
+    for panel, protocol in product(panels, PROTOCOLS):
+        found = printed_verdicts([panel], protocol).data
+        lines.append(f"<li>{where(panel, protocol)}: {found or 'no verdict, quick numbers are no results'}</li>")
+    return HTML(f"<p>Of the differences that the paper prints:</p><ul>{''.join(lines)}</ul>")
 
 
 def age(row: Mapping[str, Any]) -> Age:
@@ -378,7 +367,7 @@ def age(row: Mapping[str, Any]) -> Age:
 
 def provenance(panels: Sequence[Panel], command: str) -> HTML:
     """The foot of a result page: where its rows come from, and the command that makes them again."""
-    rows = [row for panel in panels for row in panel.rows]
+    rows = list({row["id"]: row for panel in panels for row in panel.rows}.values())
     if not rows:
         return HTML(f'<div class="apg-foot">No row is in the store. To make them: <code>{escape(command)}</code></div>')
 
@@ -432,24 +421,39 @@ def open_panel(suite: Suite, plan: Plan, store: Store) -> Panel:
     return Panel(suite=suite, plan=plan, pool=store.pool(plan.profile, plan.dataset), measured=measured)
 
 
+def page_link(suite: Suite, text: str, beside: bool = False) -> HTML:
+    """A link to a suite's page, from the home page or from a page ``beside`` it."""
+    page = suite.page.replace(".ipynb", ".html")
+    return HTML(f'<a href="{page.rpartition("/")[2] if beside else page}">{escape(text)}</a>')
+
+
 def home(store: Store) -> str:
-    """The home page's verdicts, as HTML: committed rows of the full profile only, a line a cell of the paper."""
-    lines = []
+    """The home page's summary, as HTML: a line a suite, from the committed rows of the full profile only.
+
+    Pages that answer no printed AUC are named below.
+    """
+    lines, others = [], []
     for suite in SUITES.values():
-        for dataset in suite.datasets:
-            panel = open_panel(suite, Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), store)
-            tables = {protocol: comparison(panel, protocol) for protocol in PROTOCOLS if panel.rows}
-            for cell in panel.cells if tables else ():
-                ours = {how: table[cell.name] for how, table in tables.items()}
-                expected = ours["one_epoch"].paper_difference
-                if not math.isnan(expected):
-                    lines.append(
-                        {"Where": f"{suite.title.partition(':')[0]}, {DATASET_TITLES[dataset]}"}
-                        | {"Version": panel.label(cell), "Paper Δ": signed(f"{expected:+.2f}")}
-                        | {
-                            f"{PROTOCOL_TITLES[how]}{part}": text
-                            for how, line in ours.items()
-                            for part, text in ((": our Δ", line.difference.signed), (": verdict", line.verdict))
-                        }
-                    )
-    return table_html(pd.DataFrame(lines)) if lines else "No full run is in the store.\n"
+        plans = [Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]) for dataset in suite.datasets]
+        panels = [open_panel(suite, plan, store) for plan in plans]
+        panels = [panel for panel in panels if panel.rows] or panels[:1]
+        link, cells = page_link(suite, suite.title), answered(suite, panels)
+        if not cells:
+            others.append(link.data)
+            continue
+        verdicts = {PROTOCOL_TITLES[how].capitalize(): printed_verdicts(panels, how) for how in PROTOCOLS}
+        lines.append({"Page": link, "Cells answered": cells} | verdicts)
+    return f"{table_html(pd.DataFrame(lines), words=True)}<p>Beside them: {'; '.join(others)}.</p>"
+
+
+def answered(suite: Suite, panels: Sequence[Panel]) -> str:
+    """How many of the AUC that the paper prints in a table have a run of ours; "" where it prints none."""
+    rows = paper.numbers()
+    rows = rows[(rows["table"] == suite.printed_in) & (rows["metric"] == "auc") & (rows["backbone"] != "average")]
+    ours = {
+        (panel.plan.dataset, printed_under(panel, cell), cell.printed)
+        for panel in panels
+        for cell in panel.cells
+        if panel.found(cell, "one_epoch") and not math.isnan(printed_auc(panel, cell))
+    }
+    return f"{len(ours)} of {len(rows)}" if len(rows) else ""

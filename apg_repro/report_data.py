@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from apg_repro import complexity
 from apg_repro.complexity import BIASES, COMPUTATION, MEMORY, evaluate, is_lower_order, total
-from apg_repro.report import Panel, signed, style
+from apg_repro.figures import style
+from apg_repro.report import Panel, signed
 from apg_repro.suites import difference_verdict, formula_verdict, verdict
 
 WHAT = {"rate": "CTR", "thinned_rate": "CTR, rows thinned"}

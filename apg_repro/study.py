@@ -127,7 +127,8 @@ def at_hand(suite: Suite, profile: Profile, run: str, store: Store) -> list[str]
     The synthetic set stands in only where no real one is at hand.
     """
     if run == "none":
-        found = [dataset for dataset in suite.datasets if store.rows(profile, suite.name, dataset)]
+        plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in suite.datasets]
+        found = [plan.dataset for plan in plans if open_panel(suite, plan, store).rows]
     else:
         found = [dataset for dataset in suite.datasets if (DATA / dataset / "manifest.json").exists()]
     real = [dataset for dataset in found if dataset != "synthetic"]

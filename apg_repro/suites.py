@@ -6,7 +6,7 @@ that several tables need is trained once, for the first that asks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Literal, get_args
 
@@ -101,6 +101,11 @@ class Suite:
     table: str = ""
     cells: Callable[[Plan], tuple[Cell, ...]] = lambda plan: ()
     measurements: Callable[[Plan], list[Measurement]] = lambda plan: []
+
+    @property
+    def printed_in(self) -> str:
+        """The table in ``paper_numbers.csv``."""
+        return self.table or self.name
 
     def config(self, plan: Plan, cell: Cell, seed: int, *options: Options) -> RunConfig:
         """A run of a cell; later options win."""
@@ -328,7 +333,7 @@ def figure7(plan: Plan) -> tuple[Cell, ...]:
         BASE,
         *(Cell(variant=f"P = {p}", paper="", options={**v5, "over": p}) for p in widths),
         *(Cell(variant=f"K = {k}", paper="", options={**v5, "rank": k}, dear=int(k >= 64)) for k in sizes),
-        *(Cell(variant=f"{n} layers", paper="", options={**v5, "generator_layers": n}) for n in range(1, 5)),
+        *(Cell(variant=f"layers = {n}", paper="", options={**v5, "generator_layers": n}) for n in range(1, 5)),
     )
 
 
@@ -368,6 +373,57 @@ def optimizers(plan: Plan) -> tuple[Cell, ...]:
     )
 
 
+def protocol(plan: Plan) -> tuple[Cell, ...]:
+    """Base and APG of every backbone: Table 2's runs, read epoch by epoch."""
+    return tuple(replace(cell, paper="") for cell in table2(plan) if cell.variant in ("base", "apg"))
+
+
+def figure6(plan: Plan) -> tuple[Cell, ...]:
+    """APG whose generated S are looked at: the paper's condition, finer ones, and v4 beside v5."""
+    v5: dict[str, Any] = {**APG[plan.profile], "observe": "states"}
+    v4 = {name: value for name, value in v5.items() if name != "over"} | {"version": "v4"}
+    category = {"condition": CONTEXT[plan.dataset]}
+    common: dict[str, Any] = {"paper": "", "against": None, "n_seeds": 2}
+    return (
+        Cell(variant="v5, category", options=v5 | category, **common),
+        Cell(variant="v4, category", options=v4 | category, **common),
+        Cell(variant="v5, item", options=v5 | {"condition": ITEM[plan.dataset]}, **common),
+        Cell(variant="v5, self", options=v5, **common),
+    )
+
+
+# What may keep training from diverging: initialisation, damping, clipping.
+SAFEGUARDS: dict[str, Options] = {
+    f"{init}, {damped}, {clipped}": {"init": init, "damping": damping, "clip_norm": clip_norm}
+    for init in ("static_start", "glorot")
+    for damped, damping in (("damped", True), ("not damped", False))
+    for clipped, clip_norm in (("clipped", 1.0), ("not clipped", None))
+}
+
+
+def stability(plan: Plan) -> tuple[Cell, ...]:
+    """v3, v4 and v5 under every safeguard, K and learning rate, and base: an epoch on a sample, one seed."""
+    quick = plan.profile == "quick"
+    rates, sizes = ((0.005,), (2,)) if quick else ((0.001, 0.005, 0.02), (2, 4, 8))
+    short: Options = {"max_epochs": 1} if quick else {"max_epochs": 1, "rows": 200_000}
+    models: dict[str, Options] = {"base": {}}
+    for version, k in product(("v3", "v4", "v5"), sizes):
+        if version == "v3" and k == 8:
+            continue  # as dear as all others together
+        width: Options = {"over": 128} if version == "v5" else {}
+        models[f"{version} K = {k}"] = {"version": version, "rank": k, **width}
+    return tuple(
+        Cell(
+            variant=f"{model}, {rate:g}, {guard}", paper="", against=None, n_seeds=1,
+            options={**short, **options, **SAFEGUARDS[guard], "learning_rate": rate},
+        )
+        for model, options in models.items()
+        for rate in rates
+        for guard in SAFEGUARDS
+        if model != "base" or "static_start, damped" in guard  # base has neither start nor weights to damp
+    )  # fmt: skip
+
+
 # How MovieLens' columns become inputs, which the paper does not say: base, after one epoch.
 ENCODINGS = ("default", "genre_string", "genre_bag")
 
@@ -391,12 +447,12 @@ SUITES = {
     suite.name: suite
     for suite in [
         Suite(
-            name="table4", title="Table 4: the versions of APG", page="executed/table4_versions.ipynb",
-            datasets=REAL_OR_SYNTHETIC, cells=table4,
-        ),
-        Suite(
             name="table2", title="Table 2: seven backbones", page="executed/table2_backbones.ipynb",
             datasets=REAL_OR_SYNTHETIC, cells=table2,
+        ),
+        Suite(
+            name="table4", title="Table 4: the versions of APG", page="executed/table4_versions.ipynb",
+            datasets=REAL_OR_SYNTHETIC, cells=table4,
         ),
         Suite(
             name="table6", title="Table 6: weights a domain", page="executed/table6_domains.ipynb",
@@ -413,6 +469,10 @@ SUITES = {
         Suite(
             name="table9", title="Table 9: aggregations", page="executed/table9_aggregations.ipynb",
             datasets=REAL_OR_SYNTHETIC, cells=table9,
+        ),
+        Suite(
+            name="figure6", title="Figure 6: what is generated", page="executed/figure6_states.ipynb",
+            datasets=REAL_OR_SYNTHETIC, cells=figure6,
         ),
         Suite(
             name="figure7", title="Figure 7: P, K and the layers of G", page="executed/figure7_hyperparameters.ipynb",
@@ -433,6 +493,14 @@ SUITES = {
         Suite(
             name="starts", title="The start of G", page="executed/starts.ipynb", table="table4",
             datasets=REAL_OR_SYNTHETIC, cells=starts,
+        ),
+        Suite(
+            name="protocol", title="Better, or sooner?", page="executed/protocol.ipynb",
+            datasets=REAL_OR_SYNTHETIC, cells=protocol,
+        ),
+        Suite(
+            name="stability", title="Stability: where does it diverge?", page="executed/stability.ipynb",
+            datasets=REAL_OR_SYNTHETIC, cells=stability,
         ),
         Suite(
             name="encodings", title="Encodings of MovieLens", page="executed/encodings_movielens.ipynb",

@@ -7,7 +7,14 @@ from pathlib import Path
 from jaxtyping import install_import_hook
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # data_scripts are no package of the installation
-CHECKED = ["apg_repro.data", "apg_repro.metrics", "apg_repro.models", "apg_repro.nn", "apg_repro.train"]
+CHECKED = [
+    "apg_repro.data",
+    "apg_repro.metrics",
+    "apg_repro.models",
+    "apg_repro.nn",
+    "apg_repro.observe",
+    "apg_repro.train",
+]
 install_import_hook(CHECKED, "beartype.beartype")
 
 import matplotlib

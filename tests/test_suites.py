@@ -180,7 +180,7 @@ def test_bad_plans_are_told():
         Plan(profile="full", dataset="movielens", seeds=(1, 1))
     with pytest.raises(UserError, match="choose quick or full"):
         Plan(profile="fast", dataset="movielens", seeds=(1,))
-    with pytest.raises(UserError, match="suite 'table3' is unknown; choose one of table4"):
+    with pytest.raises(UserError, match="suite 'table3' is unknown; choose one of table2"):
         get_suite("table3")
 
 

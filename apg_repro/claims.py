@@ -1,0 +1,383 @@
+"""Every claim of the paper, and what the committed rows say of it. Imports no torch.
+
+A claim of a difference has the verdict rule of every page (``suites.verdict``). A claim about several cases is
+*reproduced* if every case is, *direction only* if each is that or better, *not run* while one of them is. A claim that
+things are alike is *reproduced* if the whole interval of their difference lies within ±``THRESHOLD``. What no protocol
+can change, such as a memory, has the same verdict under both.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from typing import get_args
+
+import pandas as pd
+from IPython.display import HTML
+
+from apg_repro import paper, report
+from apg_repro.pages import backbones, domains, frequency, hyperparameters, states
+from apg_repro.paper_memory import megabytes
+from apg_repro.report import (
+    DATASET_TITLES,
+    NO_DATA,
+    PROTOCOL_TITLES,
+    Estimate,
+    Panel,
+    as_html,
+    badge,
+    badges,
+    estimate,
+    judge,
+    open_panel,
+    page_link,
+    signed,
+    table_html,
+)  # fmt: skip
+from apg_repro.store import Store
+from apg_repro.suites import BACKBONES, PROTOCOLS, SEEDS, SUITES, THRESHOLD, Plan, Protocol, Verdict
+
+DATASET = "movielens"
+OUTSIDE = NO_DATA["indusdata"]
+TESTED = "held by a test"
+ELSEWHERE = "see its page"  # a measurement, which its own page judges
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What we have on a claim under one protocol."""
+
+    verdict: str
+    ours: str | HTML = ""
+
+
+Find = Callable[[Panel, Protocol], Finding]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A sentence of the paper.
+
+    Attributes:
+        words: the paper's, in short.
+        number: as it prints it, or as its cells give it; "" for none.
+        suite: whose page has the evidence; "" for none.
+        find: what the suite's rows say; None: nothing can be looked up there, and ``verdict`` stands.
+    """
+
+    words: str
+    number: str = ""
+    suite: str = ""
+    find: Find | None = None
+    verdict: str = ""
+
+
+def judged(difference: Estimate, expected: float) -> Finding:
+    """A difference in points."""
+    ours = f"{difference.signed} (n = {difference.n})" if difference.n else ""
+    return Finding(verdict=judge(difference, expected), ours=ours)
+
+
+def alike(difference: Estimate) -> Finding:
+    """A difference that should be none."""
+    within = abs(difference.mean) + difference.half <= THRESHOLD  # never if it is NaN
+    verdict = "not run" if difference.n == 0 else "reproduced" if within else "not reproduced"
+    return Finding(verdict=verdict, ours=judged(difference, 1).ours)
+
+
+def between(
+    panel: Panel, protocol: Protocol, ours: Sequence[str], theirs: Sequence[str], backbone: str | None = None
+) -> Estimate:
+    """The mean of some variants less that of others."""
+    plus, minus = ([panel.cell(name, backbone) for name in names] for names in (ours, theirs))
+    return estimate(panel.between(plus, minus, protocol))
+
+
+def differ(ours: Sequence[str], theirs: Sequence[str], expected: float = 1.0, backbone: str | None = None) -> Find:
+    """Some variants against others; without a number, the first should be better."""
+    return lambda panel, protocol: judged(between(panel, protocol, ours, theirs, backbone), expected)
+
+
+def equal(ours: Sequence[str], theirs: Sequence[str]) -> Find:
+    """Some variants as good as others."""
+    return lambda panel, protocol: alike(between(panel, protocol, ours, theirs))
+
+
+def every(*parts: Find) -> Find:
+    """All of several cases."""
+
+    def find(panel: Panel, protocol: Protocol) -> Finding:
+        return all_of([part(panel, protocol).verdict for part in parts])
+
+    return find
+
+
+def all_of(verdicts: Sequence[str]) -> Finding:
+    """ "In all cases": how many have which verdict, and the verdict on all."""
+    if not verdicts or "not run" in verdicts:
+        verdict: Verdict = "not run"
+    elif set(verdicts) == {"reproduced"}:
+        verdict = "reproduced"
+    else:
+        verdict = "direction only" if set(verdicts) <= {"reproduced", "direction only"} else "not reproduced"
+    return Finding(verdict=verdict, ours=badges(verdicts) if set(verdicts) - {"not run"} else "")
+
+
+def printed(table: str, ours: str, theirs: str, backbone: str = "WDL") -> float:
+    """The paper's difference between two of its cells, in points."""
+    return paper.value(table, DATASET, backbone, ours) - paper.value(table, DATASET, backbone, theirs)
+
+
+def compared(table: str, ours: str, theirs: str, words: str) -> Claim:
+    """A claim of one printed difference between two rows of a table."""
+    expected = printed(table, ours, theirs)
+    return Claim(words=words, number=points(expected), suite=table, find=differ([ours], [theirs], expected))
+
+
+def better_than_base(table: str, *variants: str) -> list[Claim]:
+    """A claim for each of these rows of a table."""
+    return [compared(table, variant, "base", f"{variant} is better than base") for variant in variants]
+
+
+def points(difference: float) -> str:
+    return signed(f"{difference:+.2f}")
+
+
+def elsewhere(table: str) -> list[Claim]:
+    """The gains over base that a table prints on the data sets that are not at hand, from the lowest to the highest."""
+    claims = []
+    for dataset in ("amazon", "iaac"):
+        rows = paper.numbers().query("table == @table and dataset == @dataset and metric == 'auc'")
+        rows = rows[rows["backbone"] != backbones.AVERAGE]
+        base = rows[rows["variant"] == "base"].set_index("backbone")["value"]
+        others = rows[rows["variant"] != "base"]
+        gains = others["value"] - others["backbone"].map(base)
+        number = f"{points(gains.min())} to {points(gains.max())}"
+        words = f"all of these are better than base on {DATASET_TITLES[dataset]}"
+        claims.append(Claim(words=words, number=number, suite=table, verdict=NO_DATA[dataset]))
+    return claims
+
+
+def measured(words: str, number: str, suite: str) -> Claim:
+    """A claim of a time, a memory or a count, which a page of its own measures and judges."""
+    return Claim(words=words, number=number, suite=suite)
+
+
+def outside(words: str, number: str) -> Claim:
+    """A claim about the authors' data or traffic."""
+    return Claim(words=words, number=number, verdict=OUTSIDE)
+
+
+def average_gain(panel: Panel, protocol: Protocol) -> Finding:
+    """Table 2, over all seven models."""
+    return judged(backbones.average(panel, protocol, "apg"), backbones.printed_average(panel))
+
+
+def over_domains(grain: str, model: str) -> Claim:
+    """APG against MMoE or Star, each by its gain over the base that it is trained like."""
+    expected = printed("table6", f"apg_{grain}", f"{model}_{grain}")
+
+    def find(panel: Panel, protocol: Protocol) -> Finding:
+        plus, minus = ([panel.cell(name) for name in names] for names in (
+            (f"apg_{grain}", "base by row"), (f"{model}_{grain}", "base")
+        ))  # fmt: skip
+        return judged(estimate([2 * half for half in panel.between(plus, minus, protocol)]), expected)
+
+    names = {"mmoe": "MMoE", "star": "Star", "fg": "fine", "cg": "coarse"}
+    words = f"APG is better than {names[model]}, {names[grain]}"
+    return Claim(words=words, number=points(expected), suite="table6", find=find)
+
+
+def least_memory(panel: Panel, protocol: Protocol) -> Finding:
+    """Table 6's memory: APG as served, against base, MMoE and Star, with coarse domains and with fine ones."""
+    rows = {cell.variant: panel.found(cell, protocol) for cell in panel.cells}
+    sizes = {name: megabytes(domains.served(found[0])) for name, found in rows.items() if found}
+    if not {"apg_fg", "apg_cg", "base", "mmoe_cg", "star_cg"} <= set(sizes):
+        return Finding(verdict="not run")
+    apg = max(sizes["apg_fg"], sizes["apg_cg"])
+    least = min(size for name, size in sizes.items() if not name.startswith("apg"))
+    ours = f"{apg:.2f} M against {least:.2f} M or more"
+    return Finding(verdict="reproduced" if apg < least else "not reproduced", ours=ours)
+
+
+def grouped(panel: Panel, protocol: Protocol) -> Finding:
+    """Figure 6: the kind of item explains more of S than chance, in every layer."""
+    above, total = states.grouped(panel, protocol)
+    if not total:
+        return Finding(verdict="not run")
+    return Finding(verdict="reproduced" if above == total else "not reproduced", ours=f"in {above} of {total} layers")
+
+
+def of_range(part: hyperparameters.Range) -> Claim:
+    """A sentence of Appendix E on a range of P, K or layers."""
+
+    def find(panel: Panel, protocol: Protocol) -> Finding:
+        if part.than:
+            return judged(*hyperparameters.differences(panel, part, protocol), expected=1.0)
+        return all_of(hyperparameters.verdicts(panel, part, protocol))
+
+    return Claim(words=part.words, suite="figure7", find=find)
+
+
+def rare_users(panel: Panel, protocol: Protocol) -> Finding:
+    """Figure 8: by how much the rarest tenth of the users gains more AUC than the most frequent."""
+    return judged(frequency.rare_over_frequent(panel, protocol, "auc"), 1.0)
+
+
+def half_of_rows(panel: Panel, protocol: Protocol) -> Finding:
+    """Figure 8: what share of the rows the most frequent tenth of the users has."""
+    shares = frequency.share(panel, protocol)
+    if not len(shares):
+        return Finding(verdict="not run")
+    return Finding(verdict="reproduced" if shares[-1] > 50 else "not reproduced", ours=f"{shares[-1]:.1f} %")
+
+
+CONDITIONS = ("group_user", "group_item", "mix_user_item_context")
+INPUT, OUTPUT = (tuple(f"{where}_{how}" for how in ("mean", "concat", "attention")) for where in ("input", "output"))
+LARGE_K, LARGEST_K = [f"K = {k}" for k in (16, 32, 64, 128)], ["K = 256", "K = 512"]
+
+SECTIONS: dict[str, list[Claim]] = {
+    "Abstract and Section 1": [
+        Claim(words="APG significantly improves a variety of models (average of seven)", suite="table2",
+              number=points(printed("table2", "apg", "base", backbones.AVERAGE)), find=average_gain),
+        measured("APG reduces the time cost (v4, widest layers)", "−38.7 %", "table5"),
+        measured("APG reduces the memory usage (v4, widest layers)", "−96.6 %", "table5"),
+        measured("the basic model needs extra training time", "111 ×", "table5"),
+        measured("the basic model needs extra memory", "31 ×", "table5"),
+        measured("click-through rates differ between active and cold users", "", "figure1"),
+        measured("ages are distributed alike among active and cold users", "", "figure1"),
+        outside("online click-through rate", "+3 %"),
+        outside("online revenue per mille", "+1 %"),
+    ],
+    "Section 3: the method": [
+        Claim(words="decomposed feed-forwarding computes the same function (Eq. 4)", verdict=TESTED),
+        Claim(words="over-parameterisation costs nothing in inference: U and V fold (Section 3.2)", verdict=TESTED),
+        measured("complexities of the versions (Table 1)", "", "table1"),
+        measured("time and memory of APG can be much smaller than base's (Section 3.3)", "", "table1"),
+    ],
+    "Section 4.2: seven models": [
+        *(
+            Claim(words=f"{backbone} improves", number=points(printed("table2", "apg", "base", backbone)),
+                  suite="table2", find=differ(["apg"], ["base"], backbone=backbone))
+            for backbone in BACKBONES
+        ),
+        *elsewhere("table2"),
+        outside("AUC on the industrial data", "+0.2"),
+    ],
+    "Section 4.3: the versions": [
+        *better_than_base("table4", "v1", "v2", "v4", "v5"),
+        Claim(words="v1 and v2 do not differ much", number=points(printed("table4", "v2", "v1")), suite="table4",
+              find=equal(["v2"], ["v1"])),
+        compared("table4", "v4", "v2", "sharing parameters improves further (v4 against v2)"),
+        compared("table4", "v5", "v4", "over-parameterisation improves further (v5 against v4)"),
+        *elsewhere("table4"),
+    ],
+    "Section 4.4: time and memory": [
+        measured("v1 takes more time than base, the more the wider", "+265.5 % to +11117.6 %", "table5"),
+        measured("v1 takes more memory than base", "+2160.1 % to +3146.4 %", "table5"),
+        measured("v2 takes less time than v1", "", "table5"),
+        measured("v2 reduces memory in the widest model", "−75.1 %", "table5"),
+        measured("v3 reduces time in the widest model", "−13.9 %", "table5"),
+        measured("v4 reduces time", "−0.7 % to −38.7 %", "table5"),
+        measured("v4 reduces memory", "−45.0 % to −96.6 %", "table5"),
+    ],
+    "Sections 4.5 and 4.6: domains, and what is generated": [
+        *(over_domains(grain, model) for grain in ("fg", "cg") for model in ("mmoe", "star")),
+        Claim(words="APG takes less memory than base, MMoE and Star", number="0.24 M against 1.29 M or more",
+              suite="table6", find=least_memory),
+        *elsewhere("table6"),
+        Claim(words="similar categories get similar specific parameters (Figure 6)", suite="figure6", find=grouped),
+    ],
+    "Appendix C: conditions": [
+        *better_than_base("table8", *CONDITIONS, "self"),
+        Claim(words="self-wise is the best", suite="table8",
+              number=f"{points(min(printed('table8', 'self', other) for other in CONDITIONS))} or more",
+              find=every(*(differ(["self"], [other]) for other in CONDITIONS))),
+        Claim(words="different knowledge in the same strategy is competitive (user, item)", suite="table8",
+              number=points(printed("table8", "group_user", "group_item")), find=equal(["group_user"], ["group_item"])),
+        compared("table8", "group_user", "group_item", "the user serves better than the item on MovieLens"),
+        *elsewhere("table8"),
+    ],
+    "Appendix D: aggregations": [
+        *better_than_base("table9", *INPUT, *OUTPUT),
+        Claim(words="attention is the best in most cases", suite="table9",
+              find=every(*(differ([f"{where}_attention"], [f"{where}_{how}"])
+                           for where in ("input", "output") for how in ("mean", "concat")))),
+        Claim(words="input aggregation is better than output aggregation", suite="table9",
+              number=points(sum(printed("table9", *pair) for pair in zip(INPUT, OUTPUT, strict=True)) / len(INPUT)),
+              find=differ(INPUT, OUTPUT)),
+        *elsewhere("table9"),
+    ],
+    "Appendix E: P, K and layers": [
+        *map(of_range, hyperparameters.RANGES),
+        Claim(words="K of 256 and 512 is only as good as K from 16 to 128", suite="figure7",
+              find=equal(LARGEST_K, LARGE_K)),
+    ],
+    "Appendix F: serving and rare users": [
+        outside("AUC on the industrial data", "+0.2"),
+        measured("APG responds about as fast as base", "14.8 ms against 14.5 ms", "table10"),
+        measured("v1 responds far later", "57.1 ms", "table10"),
+        measured("APG's memory is 8 times smaller than base's", "16.14 M against 138.03 M", "table10"),
+        measured("page views are lost with v1, hardly any with APG", "−33.2 % against −0.01 %", "table10"),
+        Claim(words="rare users gain more AUC than frequent ones", suite="figure8", find=rare_users),
+        Claim(words="a tenth of the users makes more than half of the instances", number="> 50 %", suite="figure8",
+              find=half_of_rows),
+        outside("rare users gain more clicks online", ""),
+    ],
+}  # fmt: skip
+
+
+@cache
+def opened() -> dict[str, Panel]:
+    """The committed rows of every suite that has the data set."""
+    plan = Plan(profile="full", dataset=DATASET, seeds=SEEDS["full"])
+    return {name: open_panel(suite, plan, Store()) for name, suite in SUITES.items() if DATASET in suite.datasets}
+
+
+def look_up(claim: Claim, protocol: Protocol) -> Finding:
+    """What we have on a claim."""
+    if claim.verdict:
+        return Finding(verdict=claim.verdict)
+    panel = opened().get(claim.suite)
+    if panel and claim.find:
+        return claim.find(panel, protocol)
+    return Finding(verdict=ELSEWHERE if panel and panel.rows else "not run")
+
+
+def table(section: str) -> HTML:
+    """The claims of a section, a line each."""
+    lines = []
+    for claim in SECTIONS[section]:
+        line: dict[str, str | HTML] = {"Claim": claim.words, "Paper": claim.number.replace(" %", " %")}
+        for protocol in PROTOCOLS:
+            line[PROTOCOL_TITLES[protocol].capitalize()] = finding_html(look_up(claim, protocol))
+        evidence = page_link(SUITES[claim.suite], claim.suite, beside=True) if claim.suite in SUITES else claim.suite
+        lines.append(line | {"Evidence": evidence})
+    return HTML(table_html(pd.DataFrame(lines), words=True))
+
+
+def finding_html(finding: Finding) -> HTML:
+    """The verdict, and below it what it rests on."""
+    ours = finding.ours.data if isinstance(finding.ours, HTML) else escape(finding.ours)
+    return HTML(badge(finding.verdict) + (f"<br>{ours}" if ours else ""))
+
+
+def tally() -> HTML:
+    """How many claims have which verdict, under each protocol."""
+    claims = [claim for section in SECTIONS.values() for claim in section]
+    found = {protocol: Counter(look_up(claim, protocol).verdict for claim in claims) for protocol in PROTOCOLS}
+    names = dict.fromkeys([*get_args(Verdict), TESTED, ELSEWHERE, *NO_DATA.values()])
+    lines = [
+        {"Verdict": name} | {PROTOCOL_TITLES[protocol]: found[protocol][name] for protocol in PROTOCOLS}
+        for name in names
+        if any(counts[name] for counts in found.values())
+    ]
+    return as_html(pd.DataFrame(lines), f"{len(claims)} claims, by what came out.")
+
+
+def provenance() -> HTML:
+    """The foot of the page."""
+    cited = {claim.suite for section in SECTIONS.values() for claim in section}
+    panels = [panel for name, panel in opened().items() if name in cited]
+    return report.provenance(panels, "python -m apg_repro run SUITE --profile full --datasets movielens")

@@ -1,0 +1,98 @@
+"""Table 6: what weights a domain cost, and what they bring."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from IPython.display import HTML
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from apg_repro import paper
+from apg_repro.figures import not_run, style
+from apg_repro.paper_memory import megabytes
+from apg_repro.report import MISSING, PROTOCOL_TITLES, Panel, as_html, comparison
+from apg_repro.suites import PROTOCOLS, Cell
+
+MARKERS = {"base": "s", "mmoe": "o", "star": "^", "apg": "*"}
+
+
+def served(row: Mapping[str, Any]) -> int:
+    """Parameters of the hidden layers with U and V of v5 multiplied out, for a group-wise G of one layer.
+
+    v5 has P Σ(I + O) + L (2 K P + K² (D + 1)) + ΣO of them, summed over L layers of I inputs and O outputs, of which
+    the first two terms become K Σ(I + O).
+    """
+    if row["version"] != "v5":
+        return row["n_hidden"]
+    k, p, layers = row["rank"], row["over"], len(row["hidden"])
+    stays = layers * k * k * (row["d_embedding"] + 1) + sum(row["hidden"])
+    ends = (row["n_hidden"] - stays - 2 * layers * k * p) // p  # Σ(I + O)
+    return k * ends + stays
+
+
+def printed_memory(panel: Panel, cell: Cell) -> float:
+    """The paper's memory of a cell, in M."""
+    return paper.value("table6", panel.plan.dataset, "WDL", cell.printed, "hidden_memory")
+
+
+def table(panel: Panel) -> HTML:
+    """Memory of the hidden layers: the paper's, ours in training, ours as served, and how many times base's that is."""
+    rows = {cell.variant: panel.found(cell, "one_epoch") for cell in panel.cells}
+    ours = {variant: megabytes(served(found[0])) for variant, found in rows.items() if found}
+    base, lines = ours.get("base", math.nan), []
+    for cell in panel.cells:
+        printed, found = printed_memory(panel, cell), rows[cell.variant]
+        lines.append(
+            {
+                "Version": cell.variant,
+                "Paper, M": f"{printed:,.2f}",
+                "Ours in training, M": f"{megabytes(found[0]['n_hidden']):,.2f}" if found else "not run",
+                "Ours as served, M": f"{ours[cell.variant]:,.2f}" if found else "not run",
+                "Paper / base": f"{printed / printed_memory(panel, panel.cell('base')):,.2f}",
+                "Ours / base": f"{ours[cell.variant] / base:,.2f}" if found and not math.isnan(base) else MISSING,
+            }
+        )
+    caption = f"{panel.data}. Memory of the hidden layers: 12 bytes a weight, in units of 10⁶ bytes."
+    return as_html(pd.DataFrame(lines), caption)
+
+
+def figure(panel: Panel) -> Figure:
+    """AUC against memory: the paper's cells, and ours under both protocols."""
+    style()
+    fig, axes = plt.subplots(1, 3, figsize=(8.5, 3.8), sharex=True)
+    axes[0].set_title("paper")
+    for cell in panel.cells:
+        auc = paper.value("table6", panel.plan.dataset, "WDL", cell.variant)
+        dot(axes[0], cell, printed_memory(panel, cell), auc, math.nan)
+    for axis, protocol in zip(axes[1:], PROTOCOLS, strict=True):
+        axis.set_title(f"ours, {PROTOCOL_TITLES[protocol]}")
+        for line in comparison(panel, protocol).values():
+            rows = panel.found(line.cell, protocol)
+            memory = megabytes(served(rows[0])) if rows else math.nan
+            dot(axis, line.cell, memory, line.ours.mean, line.ours.half)
+    for axis in axes:
+        axis.set_xscale("log")
+        axis.set_xlabel("memory, M")
+        if not axis.has_data():
+            not_run(axis)
+    axes[0].set_ylabel("test AUC, percent")
+    legend = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    fig.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=4)
+    plt.close(fig)
+    return fig
+
+
+def dot(axis: Axes, cell: Cell, memory: float, auc: float, half: float) -> None:
+    """One cell, if there is anything to show: coarse ones hollow, with the half-width of its interval."""
+    if math.isnan(memory) or math.isnan(auc):
+        return
+    model = cell.variant.partition("_")[0].partition(" ")[0]
+    colour = dict(zip(MARKERS, sns.color_palette("colorblind", len(MARKERS)), strict=True))[model]
+    axis.errorbar(
+        memory, auc, yerr=None if math.isnan(half) else half, fmt=MARKERS[model], ms=9 if model == "apg" else 6,
+        color=colour, mfc="white" if cell.variant.endswith("_cg") else colour, capsize=3, lw=1.5, label=cell.variant,
+    )  # fmt: skip
