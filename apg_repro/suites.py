@@ -382,12 +382,12 @@ def figure6(plan: Plan) -> tuple[Cell, ...]:
     """APG whose generated S are looked at: the paper's condition, finer ones, and v4 beside v5."""
     v5: dict[str, Any] = {**APG[plan.profile], "observe": "states"}
     v4 = {name: value for name, value in v5.items() if name != "over"} | {"version": "v4"}
-    category = {"condition": CONTEXT[plan.dataset]}
+    _, item, category = USER_ITEM_CONTEXT[plan.dataset]
     common: dict[str, Any] = {"paper": "", "against": None, "n_seeds": 2}
     return (
-        Cell(variant="v5, category", options=v5 | category, **common),
-        Cell(variant="v4, category", options=v4 | category, **common),
-        Cell(variant="v5, item", options=v5 | {"condition": ITEM[plan.dataset]}, **common),
+        Cell(variant="v5, category", options=v5 | {"condition": category}, **common),
+        Cell(variant="v4, category", options=v4 | {"condition": category}, **common),
+        Cell(variant="v5, item", options=v5 | {"condition": item}, **common),
         Cell(variant="v5, self", options=v5, **common),
     )
 

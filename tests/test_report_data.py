@@ -28,7 +28,7 @@ def figure1():
         "contrasts": [contrast(0.25, 0.15, 0.25), contrast(0.1, 0.15, 0.25)],
         "transfer": {"same_size": pairs, "same_items": pairs},
     }
-    return Panel(suite=get_suite("figure1"), plan=PLAN, rows=[row])
+    return Panel(suite=get_suite("figure1"), plan=PLAN, pool={}, measured=[row])
 
 
 def layer(version, n=4, part="WDL", **more):
@@ -41,14 +41,15 @@ def layer(version, n=4, part="WDL", **more):
 
 def table1(*layers):
     own = [layer | {"condition": "self"} for layer in layers]
-    return Panel(suite=get_suite("table1"), plan=PLAN, rows=[{"layers": [*layers, *own]}])
+    return Panel(suite=get_suite("table1"), plan=PLAN, pool={}, measured=[{"layers": [*layers, *own]}])
 
 
 def changed(panel, **plan):
     return Panel(
         suite=panel.suite,
         plan=Plan(**({"profile": "full", "dataset": "movielens", "seeds": (1,)} | plan)),
-        rows=panel.rows,
+        pool={},
+        measured=panel.measured,
     )
 
 
@@ -94,7 +95,7 @@ def test_without_a_row_pages_are_empty_and_whole():
             lambda panel: report_data.relative_costs(panel, "weights"),
         ),
     }.items():
-        panel = Panel(suite=get_suite(name), plan=PLAN, rows=[])
+        panel = Panel(suite=get_suite(name), plan=PLAN, pool={})
         assert all(table(panel).empty for table in tables)
     assert set(report_data.formulas(panel, "weights")["Verdict"]) == {"not run"}
-    assert report_data.histograms_figure(Panel(suite=get_suite("figure1"), plan=PLAN, rows=[])).axes
+    assert report_data.histograms_figure(Panel(suite=get_suite("figure1"), plan=PLAN, pool={})).axes

@@ -67,7 +67,7 @@ def test_only_reading_opens_the_committed_rows_without_torch():
         "import sys\nfrom apg_repro import report, study\n"
         f"opened = study.open('table4', {GIVEN | {'profile': 'full'}!r})\n"
         "report.auc_table(opened.panels[0], 'one_epoch')\n"
-        "assert opened.panels[0].plan.dataset == 'movielens' and len(opened.panels[0].rows) > 40\n"
+        "assert opened.panels[0].plan.dataset == 'movielens' and opened.panels[0].rows\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
