@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> None:
     """Trains what is missing, then prints the summary."""
-    from apg_repro.report import Panel, summary
+    from apg_repro import report, report_cost
     from apg_repro.run import run_suite
 
     suite, store = get_suite(args.suite), Store()
@@ -62,7 +62,8 @@ def run(args: argparse.Namespace) -> None:
         plan = Plan(profile=args.profile, dataset=dataset, seeds=seeds)
         run_suite(suite, plan, device=args.device, jobs=args.jobs, store=store)
         print(f"\n{suite.title}, {dataset}, profile {args.profile}")
-        print(summary(Panel(suite=suite, plan=plan, rows=store.rows(plan.profile, suite.name, dataset))))
+        panel = report.Panel(suite=suite, plan=plan, rows=store.rows(plan.profile, suite.name, dataset))
+        print((report_cost if suite.name in report_cost.SUMMARIES else report).summary(panel))
 
 
 def notebooks(args: argparse.Namespace) -> None:

@@ -1,14 +1,14 @@
-"""What is measured without training: counts of the data sets (Table 7)."""
+"""What is measured without training to the end: counts of the data sets, and costs."""
 
 from typing import Any
 
-import pandas as pd
-
 from apg_repro.config import Measurement
-from apg_repro.data import load_manifest
-from apg_repro.paths import DATA
+from apg_repro.cost import measure_cost
+from apg_repro.counts import count_dataset
+from apg_repro.serving import measure_serving
+from apg_repro.speed import measure_speed
 
-ITEM_FIELD = {"movielens": "movie"}  # where it is not called "item"
+MEASURES = {"table5": measure_cost, "table7": count_dataset, "table10": measure_serving, "speed": measure_speed}
 
 
 def measure(measurement: Measurement) -> dict[str, Any]:
@@ -18,21 +18,3 @@ def measure(measurement: Measurement) -> dict[str, Any]:
         UserError: the data set is not prepared.
     """
     return MEASURES[measurement.suite](measurement)
-
-
-def count_dataset(measurement: Measurement) -> dict[str, Any]:
-    """Rows, distinct users and items, and the share of positive labels of a prepared data set."""
-    name = measurement.dataset
-    manifest = load_manifest(name)
-    item = ITEM_FIELD.get(name, "item")
-    table = pd.read_parquet(DATA / name / "rows.parquet", columns=["user", item, "label"])
-    return {
-        "rows": len(table),
-        "users": int(table["user"].nunique()),
-        "items": int(table[item].nunique()),
-        "positive_rate": round(float(table["label"].mean()), 6),
-        "data": manifest["source"]["sha256"][:12],
-    }
-
-
-MEASURES = {"table7": count_dataset}

@@ -15,6 +15,14 @@ Age = Literal["today's", "equal to rounding", "stale"]
 PACKAGE = Path(__file__).resolve().parent
 # Modules that every run's numbers go through. ``build`` only hands the configuration on, and stands in no digest.
 COMMON = ("data", "metrics", "optimizer", "train", "nn/dense", "nn/embedding")
+# What a measurement's numbers go through. A timing goes through the code that it times.
+TIMED = ("timing", "train", "optimizer", "models/wdl", "nn/dense", "nn/embedding", "nn/apg", "nn/conditions")
+MEASURED = {
+    "table5": ("cost", *TIMED),
+    "table7": ("counts",),
+    "table10": ("serving", "cost", *TIMED),
+    "speed": ("speed", "cost", *TIMED),
+}
 # Of nn/apg, the classes that a version goes through.
 APG_CLASSES = {
     "base": (),
@@ -39,7 +47,7 @@ VERSION_CLASSES = {name for names in APG_CLASSES.values() for name in names}
 def number_modules(config: RunConfig | Measurement) -> list[str]:
     """The modules that determine the numbers of a run, as paths without suffix."""
     if isinstance(config, Measurement):
-        return ["measure"]
+        return list(MEASURED[config.suite])
     modules = [*COMMON, *imported(f"models/{config.backbone.lower()}")]
     if config.version != "base":
         modules.append("nn/apg")
@@ -64,8 +72,8 @@ def imported(module: str) -> list[str]:
 
 def code_digest(config: RunConfig | Measurement) -> str:
     """Eight hex digits of what those modules say, comments, docstrings, layout and other versions of APG aside."""
-    version = config.version if isinstance(config, RunConfig) else "base"
-    return digest_of(tuple(number_modules(config)), APG_CLASSES[version])
+    classes = APG_CLASSES[config.version] if isinstance(config, RunConfig) else tuple(sorted(VERSION_CLASSES))
+    return digest_of(tuple(number_modules(config)), classes)
 
 
 def age(config: RunConfig | Measurement, digest: str) -> Age:

@@ -67,7 +67,7 @@ def test_other_versions_conditions_and_pages_do_not_count(package):
 
 def test_a_measurement_has_the_digest_of_the_measuring(package):
     task = Measurement(suite="table7", dataset="movielens")
-    assert changed(package, "measure", '"users": int(', '"users": 1 + int(', task)
+    assert changed(package, "counts", '"users": int(', '"users": 1 + int(', task)
     assert not changed(package, "train", "epoch - best_epoch >=", "epoch - best_epoch >", task)
 
 

@@ -83,12 +83,12 @@ def test_measurements_are_made_once(store, monkeypatch):
     made = []
     monkeypatch.setattr(run, "measure", lambda task: made.append(task) or {"rows": 3})
     suite = Suite(
-        name="m", title="M", page="", datasets=("small",),
-        measurements=lambda plan: [Measurement(suite="m", dataset=plan.dataset, profile=plan.profile)],
+        name="table7", title="T", page="", datasets=("small",),
+        measurements=lambda plan: [Measurement(suite="table7", dataset=plan.dataset, profile=plan.profile)],
     )  # fmt: skip
     for _ in range(2):
         run.run_suite(suite, PLAN, jobs=1, store=store)
-    (row,) = store.rows("quick", "m", "small")
+    (row,) = store.rows("quick", "table7", "small")
     assert row["rows"] == 3
     assert row["code"]
     assert len(made) == 1
