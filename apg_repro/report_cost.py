@@ -255,6 +255,7 @@ def arithmetic_figure(panels: Sequence[Panel]) -> Figure:
     style()
     figure, axes = plt.subplots(1, len(CONDITIONS), figsize=(8, 4), sharey=True)
     for axis, (condition, title) in zip(axes, CONDITIONS.items(), strict=True):
+        ends = [1.0, 1.0]
         for version in VERSIONS[1:]:
             points = [
                 (multiplications(version, width, condition) / multiplications("base", width, condition),
@@ -262,7 +263,8 @@ def arithmetic_figure(panels: Sequence[Panel]) -> Figure:
                 for width, versions in timed(panels, condition, "hidden") if "ratio" in versions[version]
             ]  # fmt: skip
             axis.plot([x for x, _ in points], [y for _, y in points], "o-", color=PALETTE[version], label=version, lw=1)
-        axis.axline((1, 1), slope=1, color="black", lw=0.8)
+            ends = [min([ends[0], *(x for x, _ in points)]), max([ends[1], *(x for x, _ in points)])]
+        axis.plot(ends, ends, color="black", lw=0.8)
         axis.axhline(1, color="black", lw=0.8, ls=":")
         axis.set(xscale="log", yscale="log", xlabel="multiplications ÷ base", title=title)
     axes[0].set_ylabel("time ÷ base, hidden layers alone")

@@ -166,4 +166,4 @@ def share_answered(seconds: list[float], base: list[float], n: int = SIMULATED) 
         if start - arrival <= timeout:
             free = start + service
             in_time += free - arrival <= timeout
-    return in_time / n
+    return float(in_time / n)
