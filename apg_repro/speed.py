@@ -39,8 +39,8 @@ def measure_speed(measurement: Measurement) -> dict[str, Any]:
         UserError: the data set is not prepared.
     """
     data, _, _ = split(load(measurement.dataset), seed=0)
-    all_cores = measurement.case != "one thread" and measurement.profile == "full"
-    with threads(cores() if all_cores else 1) as n_threads:
+    one = measurement.case == "one thread" or measurement.profile == "quick"
+    with threads(1 if one else cores()) as n_threads:
         work = step_by_ids if measurement.case == "ids" else rows_a_second
         return {"threads": n_threads, "cores": cores(), "data": data.checksum[:12], **work(data, measurement)}
 

@@ -132,7 +132,11 @@ def test_apg_may_take_as_long_as_the_papers_ratio(apg, verdict):
 def test_v1_must_be_dearer(v1, verdict):
     found = line(report_cost.serving(serving(1.0, v1)), Model="v1")
     assert found["Verdict"] == verdict
-    assert found["Page views"] == "−50.00 %"
+
+
+def test_page_views_are_compared_with_base_in_the_same_engine():
+    found = line(report_cost.page_views(serving(1.0, 5.0)), Engine="torch, eager")
+    assert (found["base answers"], found["v5, folded"], found["v1"]) == ("90.00%", "+0.00%", "−50.00%")
 
 
 def test_an_engine_that_is_missing_says_so():

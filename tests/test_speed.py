@@ -33,6 +33,7 @@ def test_the_roofline_is_the_fastest_product_by_three_times_the_weights(small, f
 
 
 def test_the_peer_takes_turns_where_its_environment_is(small, few_rounds, monkeypatch, tmp_path):
+    monkeypatch.setattr(speed, "product", lambda m, k, n: lambda: 1e-11)
     monkeypatch.setattr(speed, "peer", lambda rows: lambda: 3e-6)
     monkeypatch.setattr(speed, "epoch", lambda rows, config: lambda: 1e-6)
     assert "make bench makes it" in peer_entry(small, monkeypatch, tmp_path / "none")["not_run"]
