@@ -32,7 +32,7 @@ D = 32  # of a group-wise condition, an embedding
 CONDITIONS = {"user": "group-wise", "self": "self-wise"}
 PARTS = {"step": "whole step", "hidden": "hidden layers alone"}
 MODELS = {"base": "base", "apg": "v5, folded", "v1": "v1"}
-ENGINES = {"eager": "torch, eager", "compiled": "torch.compile", "onnx": "ONNX Runtime"}
+ENGINES = {"eager": "torch", "compiled": "torch.compile", "onnx": "ONNX Runtime"}
 CONTENDERS = {"base": "base", "v5": "v5", "peer": "DeepCTR-Torch"}
 BYTES = 12  # a parameter in the paper's memory: a float32 weight and Adam's two moments; its M is 10⁶ bytes
 SERVED_BYTES = 4
@@ -49,10 +49,16 @@ def is_quick(panels: Sequence[Panel]) -> bool:
     return any(panel.plan.profile == "quick" for panel in panels)
 
 
-def between(values: dict[str, float], digits: int = 2, scale: float = 1.0) -> str:
+def between(values: dict[str, float], scale: float = 1.0) -> str:
     """A median and, in brackets, the 10th and the 90th percentile."""
-    low, middle, high = (f"{scale * values[name]:,.{digits}f}" for name in ("p10", "p50", "p90"))
+    low, middle, high = (figures(scale * values[name]) for name in ("p10", "p50", "p90"))
     return f"{middle} ({low}–{high})"
+
+
+def figures(value: float) -> str:
+    """A number as it stands on a page: no digits after the point from 100 on, one from 10, two from 0.1, else three."""
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 0.1 else 3
+    return f"{value:,.{digits}f}"
 
 
 # Table 5
@@ -106,7 +112,7 @@ def exactly(ratio: float) -> dict[str, float]:
 
 
 def times(panels: Sequence[Panel]) -> pd.DataFrame:
-    """Seconds an epoch, group-wise, the whole step: the paper's and ours, and both as ratios to base."""
+    """An epoch, group-wise, the whole step: ratios to base and seconds, the paper's and ours."""
     lines = []
     for width, versions in timed(panels, "user", "step"):
         for version, entry in versions.items():
@@ -114,13 +120,13 @@ def times(panels: Sequence[Panel]) -> pd.DataFrame:
             ours = "seconds" in entry
             lines.append(
                 {
-                    "Hidden layers": width,
+                    "Layers": width,
                     "Version": version,
-                    "Paper, s": MISSING if math.isnan(seconds) else f"{seconds:,.2f}",
-                    "Ours, s": between(entry["seconds"], 1, EPOCH_STEPS) if ours else entry["not_run"],
-                    "Paper ÷ base": MISSING if math.isnan(expected) else f"{expected:,.2f}",
-                    "Ours ÷ base": between(entry["ratio"]) if ours else "",
+                    "Paper ÷ base": MISSING if math.isnan(expected) else figures(expected),
+                    "Ours ÷ base": between(entry["ratio"]) if ours else entry["not_run"],
                     "Verdict": judge(panels, entry["ratio"], expected) if ours else "not run",
+                    "Paper, s": MISSING if math.isnan(seconds) else f"{seconds:,.2f}",
+                    "Ours, s": figures(EPOCH_STEPS * entry["seconds"]["p50"]) if ours else MISSING,
                 }
             )
     return pd.DataFrame(lines)
@@ -133,13 +139,13 @@ def claims(panels: Sequence[Panel]) -> pd.DataFrame:
     lines = []
     for what, metric in (("training time", "epoch_time"), ("memory", "hidden_memory")):
         expected = printed_ratio("v4", width, metric)
-        line = {"Claim": f"v4 cuts {what} by {1 - expected:.1%}", "Paper ÷ base": f"{expected:.3f}"}
+        line = {"Claim": f"v4 cuts {what} by {1 - expected:.1%}", "Paper ÷ base": figures(expected)}
         if found is None:
             lines.append(line | {"Ours ÷ base": MISSING, "Verdict": "" if is_quick(panels) else "not run"})
             continue
         counted = exactly(found["v4"]["n_hidden"] / found["base"]["n_hidden"])
         ratio = found["v4"]["ratio"] if metric == "epoch_time" else counted
-        ours = between(ratio, 3) if metric == "epoch_time" else f"{ratio['p50']:.3f}"
+        ours = between(ratio) if metric == "epoch_time" else figures(ratio["p50"])
         lines.append(line | {"Ours ÷ base": ours, "Verdict": judge(panels, ratio, expected)})
     return pd.DataFrame(lines)
 
@@ -153,9 +159,9 @@ def arithmetic(panels: Sequence[Panel]) -> pd.DataFrame:
                 if version == "base":
                     continue
                 wanted = multiplications(version, width, condition) / multiplications("base", width, condition)
-                line = lines.setdefault((width, version), {"Hidden layers": width, "Version": version})
-                line[f"Multiplications ÷ base, {title}"] = f"{wanted:,.2f}"
-                line[f"Time ÷ base, {title}"] = between(entry["ratio"]) if "ratio" in entry else entry["not_run"]
+                line = lines.setdefault((width, version), {"Layers": width, "Version": version})
+                line[f"Table 1, {title}"] = figures(wanted)
+                line[f"Time, {title}"] = figures(entry["ratio"]["p50"]) if "ratio" in entry else "not run"
     return pd.DataFrame(list(lines.values())).fillna("")
 
 
@@ -190,9 +196,9 @@ def cheaper_from(cheaper: dict[str, bool]) -> str:
 def self_wise(panels: Sequence[Panel]) -> pd.DataFrame:
     """Self-wise layers, the whole step: ratios to base, a line a width."""
     return pd.DataFrame(
-        {"Hidden layers": width, "base, s an epoch": between(versions["base"]["seconds"], 1, EPOCH_STEPS)}
+        {"Layers": width}
         | {
-            f"{version} ÷ base": between(entry["ratio"]) if "ratio" in entry else entry["not_run"]
+            version: between(entry["ratio"]) if "ratio" in entry else "not run"
             for version, entry in versions.items()
             if version != "base"
         }
@@ -210,16 +216,14 @@ def memory(panels: Sequence[Panel]) -> pd.DataFrame:
             kept = BYTES * entry["n_hidden"] / 1e6
             lines.append(
                 {
-                    "Hidden layers": width,
+                    "Layers": width,
                     "Version": version,
-                    "Parameters": f"{entry['n_hidden']:,}",
                     "Paper, M": MISSING if math.isnan(theirs) else f"{theirs:,.2f}",
                     "Ours, M": f"{kept:,.2f}",
-                    "Paper ÷ base": MISSING if math.isnan(expected) else f"{expected:,.3f}",
-                    "Ours ÷ base": f"{ratio:,.3f}",
+                    "Paper ÷": MISSING if math.isnan(expected) else figures(expected),
+                    "Ours ÷": figures(ratio),
                     "Verdict": judge(panels, exactly(ratio), expected),
-                    "Peak of a step, M": f"{kept + entry['peak_bytes'] / 1e6:,.1f}" if "peak_bytes" in entry
-                    else entry["not_run"],
+                    "Peak, M": f"{kept + entry['peak_bytes'] / 1e6:,.1f}" if "peak_bytes" in entry else "not run",
                 }
             )  # fmt: skip
     return pd.DataFrame(lines)
@@ -245,7 +249,7 @@ def width_figure(panels: Sequence[Panel]) -> Figure:
         axis.set_xticks(list(units.values()), [str(n) for n in units.values()])
         axis.minorticks_off()
     axes[0].set_ylabel("seconds an epoch")
-    axes[1].legend(frameon=True, fontsize="small")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncol=len(VERSIONS), frameon=False)
     plt.close(figure)  # the notebook displays it, once
     return figure
 
@@ -277,32 +281,31 @@ def arithmetic_figure(panels: Sequence[Panel]) -> Figure:
 
 
 def answers(panels: Sequence[Panel]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Each measured request and engine with its models, or with why the engine was not run."""
+    """Candidates a request, engine, and its models; or why the engine was not run."""
     rows = cases(panels)
     for case in CANDIDATES:
         for engine, title in ENGINES.items():
             if case in rows and engine in rows[case]["engines"]:
-                yield case, title, rows[case]["engines"][engine]
+                yield f"{CANDIDATES[case]:,}", title, rows[case]["engines"][engine]
 
 
 def serving(panels: Sequence[Panel]) -> pd.DataFrame:
-    """Milliseconds a request by number of candidates, engine and model; both ratios to base."""
+    """Milliseconds a request by number of candidates, engine and model; ratios to base."""
     lines = []
     for case, engine, found in answers(panels):
         if "not_run" in found:
-            lines.append({"Request": case, "Engine": engine, "Model": found["not_run"]})
+            lines.append({"Candidates": case, "Engine": engine, "Model": found["not_run"]})
             continue
         for name, entry in found.items():
             is_base = name == "base"
             lines.append(
                 {
-                    "Request": case,
+                    "Candidates": case,
                     "Engine": engine,
                     "Model": MODELS[name],
                     "Median": f"{entry['ms']['p50']:,.3f}",
                     "99th": f"{entry['ms']['p99']:,.3f}",
-                    "Paper": "" if is_base else f"{response(name):.2f}",
-                    "Ours": "" if is_base else between(entry["ratio"]),
+                    "÷ base": "" if is_base else between(entry["ratio"]),
                     "Verdict": "" if is_base else judge_serving(panels, name, entry["ratio"]),
                 }
             )
@@ -315,7 +318,7 @@ def page_views(panels: Sequence[Panel]) -> pd.DataFrame:
     for case, engine, found in answers(panels):
         if "not_run" in found:
             continue
-        line = {"Request": case, "Engine": engine, "base answers": f"{found['base']['answered']:.2%}"}
+        line = {"Candidates": case, "Engine": engine, "base answers": f"{found['base']['answered']:.2%}"}
         for name in ("apg", "v1"):
             if name in found:
                 change = found[name]["answered"] / found["base"]["answered"] - 1
@@ -349,8 +352,8 @@ def serving_memory(panels: Sequence[Panel]) -> pd.DataFrame:
                 "Model": MODELS[name],
                 "Paper, M": f"{theirs:,.2f}",
                 "Ours, M": f"{SERVED_BYTES * entry['n_hidden'] / 1e6:,.2f}",
-                "Paper ÷ base": f"{theirs / base:,.3f}",
-                "Ours ÷ base": f"{ratio:,.3f}",
+                "Paper ÷ base": figures(theirs / base),
+                "Ours ÷ base": figures(ratio),
                 "Verdict": "" if name == "base" else judge(panels, exactly(ratio), theirs / base),
                 "Whole model, M": f"{SERVED_BYTES * entry['n_parameters'] / 1e6:,.1f}",
             }
@@ -362,20 +365,21 @@ def serving_figure(panels: Sequence[Panel]) -> Figure:
     """Median (dot) and 99th percentile (end of the line) of a request, in ms; a panel a number of candidates."""
     style()
     rows = cases(panels)
-    shown = [case for case in CANDIDATES if case in rows]
-    figure, axes = plt.subplots(1, max(1, len(shown)), figsize=(9, 3.2), squeeze=False)
-    for axis, case in zip(axes[0], shown, strict=False):
-        found = [
-            (f"{ENGINES[engine]}: {MODELS[name]}", entry["ms"], name)
-            for engine, answers in rows[case]["engines"].items() if "not_run" not in answers
-            for name, entry in answers.items()
-        ]  # fmt: skip
-        for place, (_, ms, name) in enumerate(found):
-            axis.plot([ms["p50"], ms["p99"]], [place, place], color=f"C{list(MODELS).index(name)}", lw=2)
-            axis.plot(ms["p50"], place, "o", color=f"C{list(MODELS).index(name)}")
-        axis.set_yticks(range(len(found)), [label for label, _, _ in found], fontsize="small")
-        axis.invert_yaxis()
+    measured = [case for case in CANDIDATES if case in rows]
+    figure, axes = plt.subplots(1, max(1, len(measured)), figsize=(9, 3.4), sharex=True, sharey=True, squeeze=False)
+    for axis, case in zip(axes[0], measured, strict=False):
+        for engine, found in rows[case]["engines"].items():
+            for name, entry in found.items() if "not_run" not in found else ():
+                place = list(ENGINES).index(engine) + 0.25 * (list(MODELS).index(name) - 1)
+                color = f"C{list(MODELS).index(name)}"
+                axis.plot([entry["ms"]["p50"], entry["ms"]["p99"]], [place, place], color=color, lw=2)
+                axis.plot(
+                    entry["ms"]["p50"], place, "o", color=color, label=MODELS[name] if engine == "eager" else None
+                )
         axis.set(xscale="log", xlabel="ms", title=case)
+    axes[0][0].set_yticks(range(len(ENGINES)), list(ENGINES.values()))
+    axes[0][0].invert_yaxis()
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncol=len(MODELS), frameon=False)
     plt.close(figure)
     return figure
 
@@ -397,13 +401,13 @@ def rows_a_second(panels: Sequence[Panel]) -> pd.DataFrame:
                 {
                     "Threads": threads(case, rows),
                     "Model": CONTENDERS[name],
-                    "Rows a second": between(entry["rows_a_second"], 0),
+                    "Rows a second": between(entry["rows_a_second"]),
                     "Of the roofline": between(entry["of_roofline"]),
                     "× DeepCTR-Torch": between(entry["to_peer"]) if "to_peer" in entry else MISSING,
                 }
             )
         if case in rows:
-            roofline = between(rows[case]["roofline"], 0)
+            roofline = between(rows[case]["roofline"])
             lines.append({"Threads": threads(case, rows), "Model": "roofline of base", "Rows a second": roofline})
     return pd.DataFrame(lines).fillna("")
 
@@ -417,7 +421,7 @@ def products(panels: Sequence[Panel]) -> pd.DataFrame:
     """What bare matrix products reach: billions of operations a second."""
     rows = cases(panels)
     return pd.DataFrame(
-        {"Threads": threads(case, rows), "Product": name, "GF/s": between(entry, 0)}
+        {"Threads": threads(case, rows), "Product": name, "GF/s": between(entry)}
         for case in SPEED_THREADS if case in rows
         for name, entry in rows[case]["sgemm"].items()
     )  # fmt: skip
@@ -447,7 +451,8 @@ def speed_figure(panels: Sequence[Panel]) -> Figure:
         place += 1
     left.set_xticks([])
     left.set(ylabel="rows a second")
-    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncol=2, frameon=False, fontsize="small")
+    if left.has_data():
+        left.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncol=2, frameon=False, fontsize="small")
     for place, how in enumerate(("adam", "row_adam")):
         steps = rows["ids"]["ids"] if "ids" in rows else {}
         curve = 1000 * np.array([[steps[n][how]["seconds"][p] for p in ("p10", "p50", "p90")] for n in steps])
@@ -455,7 +460,8 @@ def speed_figure(panels: Sequence[Panel]) -> Figure:
             right.plot([int(n) for n in steps], curve[:, 1], "o-", color=f"C{place}", label=how)
             right.fill_between([int(n) for n in steps], curve[:, 0], curve[:, 2], color=f"C{place}", alpha=0.2)
     right.set(xscale="log", yscale="log", xlabel="ids of the user field", ylabel="ms a step")
-    right.legend(frameon=True, fontsize="small")
+    if right.has_data():
+        right.legend(frameon=True, fontsize="small")
     plt.close(figure)
     return figure
 
@@ -466,8 +472,8 @@ def by_ids(panels: Sequence[Panel]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Ids": f"{int(n):,}",
-            "adam, ms": between(step["adam"]["seconds"], 1, 1000),
-            "row_adam, ms": between(step["row_adam"]["seconds"], 1, 1000),
+            "adam, ms": between(step["adam"]["seconds"], 1000),
+            "row_adam, ms": between(step["row_adam"]["seconds"], 1000),
             "row_adam ÷ adam": between(step["row_adam"]["ratio"]),
         }
         for n, step in steps.items()
@@ -475,9 +481,13 @@ def by_ids(panels: Sequence[Panel]) -> pd.DataFrame:
 
 
 def machine(panels: Sequence[Panel]) -> str:
-    """What the rows were measured on."""
+    """What the rows were measured on; without rows, that nothing was."""
     rows = list(cases(panels).values())
-    return ", ".join(sorted({f"{row['device']}, {row['cores']} cores, torch {row['torch']}" for row in rows}))
+    return (
+        "not measured"
+        if not rows
+        else ", ".join(sorted({f"{row['device']}, {row['cores']} cores, torch {row['torch']}" for row in rows}))
+    )
 
 
 # All of them

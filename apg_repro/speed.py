@@ -12,7 +12,7 @@ from typing import Any, get_args
 import torch
 
 from apg_repro.build import build
-from apg_repro.config import Measurement, OptimizerName, Profile, RunConfig, Version
+from apg_repro.config import Measurement, OptimizerName, Profile, RunConfig, UserError, Version
 from apg_repro.data import Dataset, generator, load, split
 from apg_repro.paths import ROOT
 from apg_repro.suites import COST_OVER, COST_RANK, N_IDS
@@ -113,7 +113,9 @@ def peer(rows: int) -> Clock:
     command = [PEER_PYTHON, PEER_SPEED, "--rows", str(rows), "--threads", str(torch.get_num_threads())]
 
     def seconds() -> float:
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UserError(f"the peer failed: {done.stderr.strip().splitlines()[-1]}")
         return 1 / json.loads(done.stdout)["rows_per_second"]
 
     return seconds

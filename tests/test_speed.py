@@ -1,10 +1,12 @@
 """How fast is it: what is held against what."""
 
+import sys
+
 import pytest
 import torch
 
 from apg_repro import speed
-from apg_repro.config import Measurement
+from apg_repro.config import Measurement, UserError
 from apg_repro.timing import Effort
 
 QUICK = Measurement(suite="speed", dataset="movielens", profile="quick", case="one thread")
@@ -40,6 +42,13 @@ def test_the_peer_takes_turns_where_its_environment_is(small, few_rounds, monkey
     assert peer_entry(small, monkeypatch, tmp_path)["rows_a_second"]["p50"] == pytest.approx(1 / 3e-6, rel=1e-3)
     assert speed.rows_a_second(small, FULL)["models"]["base"]["to_peer"]["p50"] == pytest.approx(3)
     assert "the quick profile" in speed.rows_a_second(small, QUICK)["models"]["peer"]["not_run"]
+
+
+def test_a_peer_that_fails_says_why(monkeypatch):
+    monkeypatch.setattr(speed, "PEER_PYTHON", sys.executable)
+    monkeypatch.setattr(speed, "PEER_SPEED", "no_such_program.py")
+    with pytest.raises(UserError, match=r"the peer failed: .*no_such_program\.py"):
+        speed.peer(10)()
 
 
 def peer_entry(rows, monkeypatch, python):
