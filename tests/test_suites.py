@@ -3,7 +3,7 @@
 import pytest
 
 from apg_repro.config import RunConfig, UserError
-from apg_repro.suites import SUITES, Plan, choose, get_suite, verdict
+from apg_repro.suites import SUITES, Plan, choose, cost_verdict, get_suite, verdict
 
 FULL = Plan(profile="full", dataset="movielens", seeds=(1, 2, 3, 4, 5))
 
@@ -29,6 +29,31 @@ def searched(variant, auc, rank=2, over=None, status="ok", seed=0):
 )
 def test_the_verdict_rule(low, mean, expected, answer):
     assert verdict(low, mean, expected) == answer
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected", "answer"),
+    [
+        (0.50, 0.60, 0.61, "reproduced"),
+        (0.50, 0.62, 0.61, "direction only"),
+        (0.90, 1.00, 0.61, "not reproduced"),
+        (0.50, float("nan"), 0.61, "not reproduced"),
+        (4.0, 5.0, 3.9, "reproduced"),
+        (3.8, 5.0, 3.9, "direction only"),
+        (1.0, 5.0, 3.9, "not reproduced"),
+    ],
+)
+def test_the_verdict_rule_for_costs(low, high, expected, answer):
+    assert cost_verdict(low, high, expected, dearer=expected > 1) == answer
+
+
+def test_costs_are_measured_case_by_case_and_in_the_quick_profile_a_few():
+    for name in ("table5", "table10", "speed"):
+        suite = get_suite(name)
+        plans = [Plan(profile=profile, dataset=suite.datasets[0], seeds=(1,)) for profile in ("quick", "full")]
+        quick, full = ({task.case for task in suite.measurements(plan)} for plan in plans)
+        assert quick < full
+        assert len(full) == len(suite.measurements(plans[1]))
 
 
 def test_table_4_searches_the_papers_grid():
