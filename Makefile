@@ -1,14 +1,16 @@
 # A checkout, Python 3.11 or later, and this file are all it takes: every target installs what it needs into .venv.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell command -v $(name))))
 BIN := .venv/bin
+# Of `make bench`: "quick" shows in seconds that everything works.
+PROFILE ?= full
 BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output . -W -n --keep-going --quiet
 
-.PHONY: help reproduce book test lab clean
+.PHONY: help reproduce book test bench lab clean
 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1	\2/' | expand -t 18
 
-reproduce: .venv/book data/movielens/manifest.json data/synthetic/manifest.json  ## data, every notebook (profile quick), the book: _build/html/index.html
+reproduce: .venv/book data/movielens/manifest.json data/synthetic/manifest.json data/iaac_twin/manifest.json  ## data, every notebook (profile quick), the book: _build/html/index.html
 	$(BIN)/python -m apg_repro notebooks --profile quick
 	$(BUILD)
 	@echo "The book: _build/html/index.html"
@@ -29,6 +31,15 @@ test: .venv/test data/movielens/manifest.json data/synthetic/manifest.json  ## e
 	$(BUILD)
 	$(BIN)/python tests/check_html.py _build/html
 
+bench: export KINETO_LOG_LEVEL = 99
+bench: export TORCH_CPP_LOG_LEVEL = ERROR
+bench: .venv/book data/movielens/manifest.json data/synthetic/manifest.json data/iaac_twin/manifest.json  ## every timing anew, on an idle machine
+	rm -f results/$(PROFILE)/speed/*.jsonl results/$(PROFILE)/table5/*.jsonl results/$(PROFILE)/table10/*.jsonl
+	$(BIN)/python benchmarks/peers.py serving --profile $(PROFILE)
+	$(BIN)/python -m apg_repro run table5 --profile $(PROFILE) --datasets iaac_twin
+	$(BIN)/python -m apg_repro run speed --profile $(PROFILE) \
+	    --datasets $$(test -e data/movielens/manifest.json && echo movielens || echo synthetic)
+
 lab: .venv/book  ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 
@@ -41,6 +52,9 @@ data/movielens/manifest.json: data_scripts/movielens.py | .venv/book
 
 data/synthetic/manifest.json: data_scripts/synthetic.py | .venv/book
 	$(BIN)/python data_scripts/synthetic.py
+
+data/iaac_twin/manifest.json: data_scripts/iaac_twin.py | .venv/book
+	$(BIN)/python data_scripts/iaac_twin.py
 
 .venv/book: pyproject.toml constraints.txt
 	$(MAKE) .venv/bin/python

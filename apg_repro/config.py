@@ -153,10 +153,11 @@ class Measurement:
     suite: str
     dataset: str
     profile: Profile = "full"
+    case: str = ""  # which of the suite's cases, if it has several
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""
-        return dataclasses.asdict(self)
+        return {name: value for name, value in dataclasses.asdict(self).items() if value or name != "case"}
 
     @property
     def id(self) -> str:

@@ -15,8 +15,8 @@ Age = Literal["today's", "equal to rounding", "stale"]
 PACKAGE = Path(__file__).resolve().parent
 # Modules that every run's numbers go through. ``build`` only hands the configuration on, and stands in no digest.
 COMMON = ("data", "metrics", "optimizer", "train", "nn/dense", "nn/embedding")
-# The packages whose modules count where a module that counts imports them.
-FOLLOWED = ("apg_repro.nn.", "apg_repro.models.", "apg_repro.measure.")
+# The modules and packages that count where a module that counts imports them. A timing goes through the code it times.
+FOLLOWED = ("apg_repro.nn.", "apg_repro.models.", "apg_repro.measure.", "apg_repro.train", "apg_repro.optimizer")
 # Of nn/apg, the classes that a version goes through.
 APG_CLASSES = {
     "base": (),

@@ -56,7 +56,7 @@ def run_suite(
             train_all(todo, device, min(jobs, len(todo)), store, f"{suite.name} {plan.dataset} {stage}")
     measured = {row["id"]: row for row in store.rows(plan.profile, suite.name, plan.dataset)}
     for measurement in missing(suite.measurements(plan), measured):
-        store.append(origin(measurement, measure(measurement)))
+        store.append(origin(measurement, {"device": device_name("cpu")} | measure(measurement)))
 
 
 Task = TypeVar("Task", RunConfig, Measurement)
@@ -157,11 +157,11 @@ def origin(task: RunConfig | Measurement, values: dict[str, Any]) -> dict[str, A
     return {
         "id": task.id,
         **task.as_dict(),
+        "threads": torch.get_num_threads(),
         **values,
         "commit": commit,
         "dirty": dirty,
         "code": provenance.code_digest(task),
-        "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "finished": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),

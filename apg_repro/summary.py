@@ -1,6 +1,6 @@
 """The tables of a suite as plain text, for the command line. Imports no torch."""
 
-from apg_repro import report, report_data
+from apg_repro import report, report_cost, report_data
 from apg_repro.report import Panel
 from apg_repro.suites import PROTOCOLS
 
@@ -16,6 +16,8 @@ def summary(panel: Panel) -> str:
             tables = {"distributions": report_data.distances(panel), "models": report_data.transfer(panel)}
         case "table1":
             tables = {cost: report_data.formulas(panel, cost) for cost in report_data.FORMULAS}
+        case "table5" | "table10" | "speed":
+            tables = report_cost.summary(panel)
         case _:
             tables = {
                 report.PROTOCOL_TITLES[protocol]: report.shown(report.comparison(panel, protocol))

@@ -2,6 +2,7 @@
 
     python benchmarks/peers.py crosscheck
     python benchmarks/peers.py peer_speed --rows 100000 --threads 2
+    python benchmarks/peers.py serving --profile full
 
 Nothing of the peers is a requirement of this project.
 """
@@ -14,7 +15,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 VENV = ROOT / ".venv-peers"
-PROGRAMS = ("crosscheck", "peer_speed")
+PROGRAMS = ("crosscheck", "peer_speed", "serving")
 REQUIREMENTS = [ROOT / "pyproject.toml", ROOT / "constraints.txt", HERE / "peers.txt"]
 
 
