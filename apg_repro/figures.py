@@ -29,9 +29,9 @@ def colours(panel: Panel) -> dict[tuple[str, str], Any]:
     return dict(zip(names, sns.color_palette("husl" if len(names) > 10 else "colorblind", len(names)), strict=True))
 
 
-def not_run(axis: Axes) -> None:
+def not_run(axis: Axes, text: str = "not run") -> None:
     """Says so in an empty panel."""
-    axis.text(0.5, 0.5, "not run", ha="center", va="center", transform=axis.transAxes, color="0.4")
+    axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes, color="0.4")
     axis.set(xticks=[], yticks=[])
 
 

@@ -118,6 +118,13 @@ def test_table_6_has_the_papers_memory_beside_ours(row):
     )
 
 
+def test_table_6_prints_no_memory_of_the_paper_for_data_that_it_does_not_have(row):
+    plan = Plan(profile="full", dataset="synthetic", seeds=(1,))
+    text = domains.table(panel_of("table6", row, lambda config: 0.79, lambda config: {"n_hidden": 1000}, plan)).data
+    assert "Paper" not in text
+    assert "nan" not in text
+
+
 def test_the_ranges_of_appendix_e_hold_every_value_of_figure_7():
     panel = Panel(suite=get_suite("figure7"), plan=PLAN, pool={})
     for axis in hyperparameters.OPTIONS:

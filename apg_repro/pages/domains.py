@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from apg_repro import paper
 from apg_repro.figures import not_run, style
 from apg_repro.paper_memory import megabytes
-from apg_repro.report import MISSING, PROTOCOL_TITLES, Panel, as_html, comparison
+from apg_repro.report import MISSING, PROTOCOL_TITLES, Panel, as_html, comparison, without_empty
 from apg_repro.suites import PROTOCOLS, Cell
 
 MARKERS = {"base": "s", "mmoe": "o", "star": "^", "apg": "*"}
@@ -49,15 +49,20 @@ def table(panel: Panel) -> HTML:
         lines.append(
             {
                 "Version": cell.variant,
-                "Paper, M": f"{printed:,.2f}",
+                "Paper, M": number(printed),
                 "Ours in training, M": f"{megabytes(found[0]['n_hidden']):,.2f}" if found else "not run",
                 "Ours as served, M": f"{ours[cell.variant]:,.2f}" if found else "not run",
-                "Paper / base": f"{printed / printed_memory(panel, panel.cell('base')):,.2f}",
-                "Ours / base": f"{ours[cell.variant] / base:,.2f}" if found and not math.isnan(base) else MISSING,
+                "Paper / base": number(printed / printed_memory(panel, panel.cell("base"))),
+                "Ours / base": number(ours[cell.variant] / base) if found else MISSING,
             }
         )
     caption = f"{panel.data}. Memory of the hidden layers: 12 bytes a weight, in units of 10⁶ bytes."
-    return as_html(pd.DataFrame(lines), caption)
+    return as_html(without_empty(pd.DataFrame(lines)), caption)
+
+
+def number(value: float) -> str:
+    """With two decimals; empty for none."""
+    return "" if math.isnan(value) else f"{value:,.2f}"
 
 
 def figure(panel: Panel) -> Figure:
@@ -78,7 +83,7 @@ def figure(panel: Panel) -> Figure:
         axis.set_xscale("log")
         axis.set_xlabel("memory, M")
         if not axis.has_data():
-            not_run(axis)
+            not_run(axis, "no such data" if axis is axes[0] else "not run")
     axes[0].set_ylabel("test AUC, percent")
     legend = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     fig.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=4)
