@@ -6,6 +6,8 @@ Shapes: R rows, F fields.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import nn
@@ -13,6 +15,7 @@ from torch import nn
 from apg_repro.config import UserError
 from apg_repro.data import Dataset
 from apg_repro.metrics import auc
+from apg_repro.paths import DATA
 
 N_GROUPS = 10  # of users, by how often they occur (Appendix F)
 TOP = 0.1  # the share of a group's instances that count as shown, for its stand-in of the click-through rate
@@ -62,7 +65,23 @@ def user_groups(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[st
     return found
 
 
-OBSERVERS: dict[str, Observer] = {"user_groups": user_groups}
+def truth(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[str, Any]:
+    """What is to be reached on the test rows of planted data: nothing of the model itself.
+
+    Returns:
+        {"best_auc", "blind_auc"}: of the probabilities that the labels were drawn with, and of each item's mean
+        probability, the best that a model blind to groups can know.
+    """
+    table = pd.read_parquet(DATA / test.name / "rows.parquet", columns=["group", "item", "probability"])
+    by_pair = np.zeros((test.schema.fields["group"], test.schema.fields["item"]))
+    by_pair[table["group"], table["item"]] = table["probability"]
+    by_item = table.groupby("item")["probability"].mean().to_numpy()
+    group, item = (test.fields[:, test.schema.column(name)].cpu().numpy() for name in ("group", "item"))
+    scores = {"best_auc": by_pair[group, item], "blind_auc": by_item[item]}
+    return {name: auc(torch.tensor(score), test.labels) for name, score in scores.items()}
+
+
+OBSERVERS: dict[str, Observer] = {"user_groups": user_groups, "truth": truth}
 
 
 def observer(name: str) -> Observer:

@@ -127,8 +127,8 @@ def at_hand(suite: Suite, profile: Profile, run: str, store: Store) -> list[str]
     The synthetic set stands in only where no real one is at hand.
     """
     if run == "none":
-        found = [dataset for dataset in suite.datasets if store.rows(profile, suite.name, dataset)]
+        found = [dataset for dataset in suite.wanted(profile) if store.rows(profile, suite.name, dataset)]
     else:
-        found = [dataset for dataset in suite.datasets if (DATA / dataset / "manifest.json").exists()]
+        found = [dataset for dataset in suite.wanted(profile) if (DATA / dataset / "manifest.json").exists()]
     real = [dataset for dataset in found if dataset != "synthetic"]
     return real or found or list(suite.datasets[:1])

@@ -5,7 +5,7 @@ A cell with a grid is searched first: its runs on the search seed choose, by val
 that several tables need is trained once, for the first that asks.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Literal, get_args
@@ -87,6 +87,7 @@ class Suite:
 
     Attributes:
         table: in ``paper_numbers.csv``, where it is not called as the suite.
+        quick: the data sets of a quick run, where all would be too many.
     """
 
     name: str
@@ -94,8 +95,13 @@ class Suite:
     page: str
     datasets: tuple[str, ...]
     table: str = ""
+    quick: tuple[str, ...] = ()
     cells: Callable[[Plan], tuple[Cell, ...]] = lambda plan: ()
     measurements: Callable[[Plan], list[Measurement]] = lambda plan: []
+
+    def wanted(self, profile: Profile) -> tuple[str, ...]:
+        """The data sets of a profile."""
+        return self.quick if self.quick and profile == "quick" else self.datasets
 
     def config(self, plan: Plan, cell: Cell, seed: int, *options: Options) -> RunConfig:
         """A run of a cell; later options win."""
@@ -326,6 +332,93 @@ def encodings(plan: Plan) -> tuple[Cell, ...]:
     )
 
 
+# Planted truth: when does APG pay, and is it the specific parameters that do it? Synthetic rows whose groups differ by
+# a known amount (data_scripts/planted.py), swept one number at a time around a centre.
+@dataclass(frozen=True, kw_only=True)
+class Planted:
+    """A setting of the synthetic rows.
+
+    Attributes:
+        heterogeneity: share of the variance of preferences that is a group's own, in percent.
+        groups: how many; more groups are smaller ones, as there are as many rows in all.
+        noise: share of labels that a fair coin decides, in percent.
+    """
+
+    heterogeneity: int = 50
+    groups: int = 100
+    noise: int = 0
+
+    @property
+    def name(self) -> str:
+        """The setting's data set. What stands before the first dash names the script that prepares it."""
+        return f"planted-h{self.heterogeneity}-g{self.groups}-n{self.noise}"
+
+
+CENTRE = Planted()
+SWEEPS: dict[str, tuple[Planted, ...]] = {
+    "heterogeneity": tuple(Planted(heterogeneity=share) for share in (0, 25, 50, 75, 100)),
+    "groups": tuple(Planted(groups=groups) for groups in (5, 20, 100, 500)),
+    "noise": tuple(Planted(noise=noise) for noise in (0, 25, 50)),
+}
+PLANTED = {setting.name: setting for setting in (CENTRE, *(found for sweep in SWEEPS.values() for found in sweep))}
+
+CONTROLS = ("wide base", "APG, shuffled groups", "APG, one group")
+SpecificVerdict = Literal["specific", "partly specific", "not specific", "no gain", "not run"]
+
+
+def specific_verdict(gain: tuple[float, float], over_controls: Sequence[tuple[float, float]]) -> SpecificVerdict:
+    """The rule for "it is the specific parameters that do it", in one setting.
+
+    *No gain*: APG by group is not reproducibly better than base by ``THRESHOLD`` (see ``verdict``). *Specific*: it is,
+    and better than every control, each interval beyond 0 and each mean at least half of the gain, so that no control
+    has more than the other half. *Partly specific*: every interval beyond 0, but a control has more than half of the
+    gain. *Not specific*: not beyond 0 against some control.
+
+    The claim's verdict is that of the centre. With heterogeneity 0 nothing is specific: that must read "no gain".
+
+    Args:
+        gain: of APG by group over base, in AUC points: the lower end of the 95 % interval, and the mean.
+        over_controls: the same over each of ``CONTROLS``.
+    """
+    if verdict(*gain, 1.0) != "reproduced":
+        return "no gain"
+    if not all(low > 0 for low, _ in over_controls):
+        return "not specific"
+    return "specific" if all(mean >= gain[1] / 2 for _, mean in over_controls) else "partly specific"
+
+
+def planted(plan: Plan) -> tuple[Cell, ...]:
+    """Base and APG by group, what could explain a difference without specific parameters, and two further ways.
+
+    All see the group as a feature, so none knows more than base. The controls have as many weights in their hidden
+    layers as APG by group, and nothing specific: base widened until it has as many; APG by groups that are shuffled
+    between users, which is the same function of a condition without a meaning; APG whose condition is the same for
+    all, which is the same layers, factorised and over-parameterised, with one S for everyone. Self-wise APG has to
+    find the group within its input. Star stores weights for every group, which APG generates.
+
+    K is the largest and P the smallest of the paper's grid, and two hidden layers do for rows as simple as these. Star
+    takes two to five times as long as the others, so it has fewer seeds.
+    """
+    size = {"d_embedding": 16, "hidden": (64, 32)}
+    apg = size | {"version": "v5", "rank": 8, "over": 32}
+    options = {
+        "base": size | {"observe": "truth"},
+        "wide base": size | {"hidden": (100, 50)},
+        "APG, shuffled groups": apg | {"condition": "shuffled"},
+        "APG, one group": apg | {"condition": "everyone"},
+        "APG by group": apg | {"condition": "group"},
+        "APG, self-wise": apg,
+        "Star by group": size | {"domain": "group"},
+    }
+    return tuple(
+        Cell(
+            variant=name, paper="", options=found, against=None if name == "base" else "base",
+            backbone="Star" if name.startswith("Star") else "WDL", n_seeds=3 if name.startswith("Star") else None,
+        )
+        for name, found in options.items()
+    )  # fmt: skip
+
+
 def measured_once(name: str) -> Callable[[Plan], list[Measurement]]:
     """One measurement a data set, of all of its rows in either profile."""
     return lambda plan: [Measurement(suite=name, dataset=plan.dataset, profile=plan.profile)]
@@ -375,6 +468,10 @@ SUITES = {
         Suite(
             name="optimizers", title="Adam row by row", page="executed/optimizers.ipynb",
             datasets=REAL_OR_SYNTHETIC, cells=optimizers,
+        ),
+        Suite(
+            name="planted", title="Planted truth", page="executed/planted_truth.ipynb",
+            datasets=tuple(PLANTED), quick=(SWEEPS["heterogeneity"][0].name, CENTRE.name), cells=planted,
         ),
     ]
 }  # fmt: skip
