@@ -173,7 +173,9 @@ def sweeps_figure(panels: Sequence[Panel]) -> Figure:
 
 def draw_shares(axis: Axes, places: Sequence[int], found: Sequence[Point]) -> None:
     """A line a contender through its shares, side by side so that bars do not hide each other."""
-    names = list(found[0].gains) if found else []
+    if not found:
+        return
+    names = list(found[0].gains)
     colours = sns.color_palette("colorblind", len(names))
     for number, (name, colour, marker) in enumerate(zip(names, colours, "vsPoXD", strict=True)):
         shares = [entry.share(name) for entry in found]
