@@ -11,9 +11,10 @@ from apg_repro.report_planted import (
     lesson,
     point,
     points,
+    reach_table,
     sentences,
     sweeps_figure,
-    truth_table,
+    verdicts_table,
 )
 from apg_repro.suites import CENTRE, CONTROLS, PLANTED, SUITES, SWEEPS, Plan
 
@@ -105,22 +106,23 @@ def test_the_sentences_name_the_settings_in_which_apg_pays_and_in_which_it_costs
     text = lesson([panel_of(row), panel_of(row, ALIKE, gains=GAINS | {"APG by group": 0.0}), worse]).data
     assert "At the centre base lacks 2.00 points" in text
     assert "Where all groups are alike: no gain." in text
-    assert "better than base by at least 0.1 points, the interval beyond 0, in centre." in text
+    assert "better than base by at least 0.1 points, the interval beyond 0, in the centre." in text
     assert "worse than base, the interval below 0, in 500 groups." in text
     assert lesson([panel_of(row, ALIKE)]).data == "<p>The centre was not run.</p>"
 
 
 def test_a_quick_number_gets_no_verdict_and_no_sentence(row):
     quick = panel_of(row, profile="quick")
-    assert "specific" not in truth_table([quick], "one_epoch").data
+    assert "specific" not in verdicts_table([quick], "one_epoch").data
     assert lesson([quick]).data == "<p>A quick run decides nothing.</p>"
 
 
 def test_tables_and_figure_show_the_shares_of_every_contender(row):
     panels = [panel_of(row), panel_of(row, ALIKE)]
-    table = truth_table(panels, "one_epoch").data
+    table = verdicts_table(panels, "one_epoch").data
     assert "<td>42 ± 7 %</td>" in table
     assert '<span class="apg-verdict apg-specific">specific</span>' in table
+    assert "<td>76.00</td><td>70.00</td><td>2.00 ± 0.00</td><td>2.00 ± 0.00</td>" in reach_table(panels).data
     assert contenders_table(panels, "one_epoch").data.count("<th>") == 1 + len(GAINS)
     figure = sweeps_figure(panels)
     (legend,) = figure.legends
