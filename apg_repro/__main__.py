@@ -31,7 +31,9 @@ def parser() -> argparse.ArgumentParser:
     train = commands.add_parser("run", help="train the runs of a table or figure that the store lacks")
     train.set_defaults(command=run)
     train.add_argument("suite", help=", ".join(SUITES))
-    train.add_argument("--datasets", default="movielens", help="names joined by commas")
+    train.add_argument(
+        "--datasets", default="", help="names joined by commas; default: movielens, or all of a suite without it"
+    )
     train.add_argument("--jobs", type=int, help="processes side by side; default: one a core, or one on a GPU")
 
     commands.add_parser("status", help="what each suite has and lacks").set_defaults(command=status)
@@ -57,7 +59,8 @@ def run(args: argparse.Namespace) -> None:
 
     suite, store = get_suite(args.suite), Store()
     seeds = parse_seeds(args.seeds) or SEEDS[args.profile]
-    for dataset in args.datasets.split(","):
+    usual = ("movielens",) if "movielens" in suite.datasets else suite.wanted(args.profile)
+    for dataset in args.datasets.split(",") if args.datasets else usual:
         if dataset not in suite.datasets:
             raise UserError(f"{suite.title} has no data set {dataset!r}; choose from {', '.join(suite.datasets)}")
         plan = Plan(profile=args.profile, dataset=dataset, seeds=seeds)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import nn
@@ -16,6 +17,7 @@ from apg_repro.data import Dataset, generator
 from apg_repro.metrics import auc
 from apg_repro.nn.apg import ApgLayer, ApgV4, ApgV5
 from apg_repro.nn.conditions import GroupWise
+from apg_repro.paths import DATA
 
 N_GROUPS = 10  # of users, by how often they occur (Appendix F)
 TOP = 0.1  # the share of a group's instances that count as shown, for its stand-in of the click-through rate
@@ -162,7 +164,23 @@ def explained(s: Float[torch.Tensor, "n KK"], group: Int[torch.Tensor, " n"]) ->
     return float((sums**2 / member.bincount().unsqueeze(1)).sum() / (centred**2).sum())
 
 
-OBSERVERS: dict[str, Observer] = {"user_groups": user_groups, "states": states}
+def truth(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[str, Any]:
+    """What is to be reached on the test rows of planted data: nothing of the model itself.
+
+    Returns:
+        {"best_auc", "blind_auc"}: of the probabilities that the labels were drawn with, and of each item's mean
+        probability, the best that a model blind to groups can know.
+    """
+    table = pd.read_parquet(DATA / test.name / "rows.parquet", columns=["group", "item", "probability"])
+    by_pair = np.zeros((test.schema.fields["group"], test.schema.fields["item"]))
+    by_pair[table["group"], table["item"]] = table["probability"]
+    by_item = table.groupby("item")["probability"].mean().to_numpy()
+    group, item = (test.fields[:, test.schema.column(name)].cpu().numpy() for name in ("group", "item"))
+    scores = {"best_auc": by_pair[group, item], "blind_auc": by_item[item]}
+    return {name: auc(torch.tensor(score), test.labels) for name, score in scores.items()}
+
+
+OBSERVERS: dict[str, Observer] = {"user_groups": user_groups, "states": states, "truth": truth}
 
 
 def observer(name: str) -> Observer:

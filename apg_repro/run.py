@@ -23,6 +23,7 @@ from apg_repro import provenance
 from apg_repro.config import Measurement, RunConfig, UserError
 from apg_repro.data import Dataset, load
 from apg_repro.measure import measure
+from apg_repro.paths import DATA
 from apg_repro.store import Store
 from apg_repro.suites import PROTOCOLS, Plan, Suite
 from apg_repro.train import Result, train
@@ -141,6 +142,9 @@ def describe(config: RunConfig, entry: dict[str, Any]) -> str:
 @cache
 def cached(name: str, features: str, rows: int | None, device: str) -> Dataset:
     """The data set, read once a process."""
+    script, dash, _ = name.partition("-")
+    if dash and not (DATA / name / "manifest.json").exists():
+        raise UserError(f"data set {name!r} is not prepared: run `python data_scripts/{script}.py`")
     return load(name, features=features, rows=rows).to(torch.device(device))
 
 

@@ -127,9 +127,9 @@ def at_hand(suite: Suite, profile: Profile, run: str, store: Store) -> list[str]
     The synthetic set stands in only where no real one is at hand.
     """
     if run == "none":
-        plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in suite.datasets]
+        plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in suite.wanted(profile)]
         found = [plan.dataset for plan in plans if open_panel(suite, plan, store).rows]
     else:
-        found = [dataset for dataset in suite.datasets if (DATA / dataset / "manifest.json").exists()]
+        found = [dataset for dataset in suite.wanted(profile) if (DATA / dataset / "manifest.json").exists()]
     real = [dataset for dataset in found if dataset != "synthetic"]
     return real or found or list(suite.datasets[:1])

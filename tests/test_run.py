@@ -141,3 +141,8 @@ def test_runs_side_by_side_give_the_rows_of_runs_one_by_one(tmp_path):
         found[jobs] = {row["id"]: row["one_epoch_test_auc"] for row in rows}
     assert found[1] == pytest.approx(found[2], abs=1e-5)
     assert len(found[1]) == 2
+
+
+def test_a_planted_set_that_is_not_prepared_names_the_script_of_them_all():
+    with pytest.raises(UserError, match=r"'planted-h1-g2-n3' is not prepared: run `python data_scripts/planted.py`"):
+        run.cached("planted-h1-g2-n3", "default", None, "cpu")

@@ -1,0 +1,83 @@
+"""CTR rows with planted weights, whose truth is known: the generator of the synthetic data sets.
+
+Each of R impressions shows an item of some category to a user of some group. The click is drawn with
+
+    P(click) = (1 - noise) sigmoid(w_group · q_item / sqrt(Q) + b_item) + noise / 2
+    w_group = common · w + heterogeneity · d_group
+
+where q_item are the item's Q hidden qualities, w is what all users care about, and d_group what a group cares about
+beyond that: the specific patterns that the paper says shared weights miss. Over the items, qualities have mean 0 and
+the identity as covariance; |w|^2 is Q, and so is the mean of |d|^2 over the groups, whose d add up to 0. So the logits
+vary over the items by common² + heterogeneity² + the variance of b, and the first two say exactly how much of it is
+shared and how much is a group's own. The probabilities are known, so the best possible AUC is: that of the
+probabilities themselves, on the same clicks.
+
+Items, groups, impressions and clicks are drawn from streams of their own, so changing one leaves the others alone.
+"""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+N_USERS, N_ITEMS, N_CATEGORIES, N_QUALITIES = 2_000, 500, 10, 4
+
+
+def generate(
+    *, n_rows: int, n_groups: int, heterogeneity: float, common: float = 1.0, noise: float = 0.0, seed: int = 0
+) -> pd.DataFrame:
+    """Rows of user, group, item, category, label, and the probability that the label was drawn with.
+
+    Args:
+        n_rows: impressions.
+        n_groups: groups of users, at least 2; user u belongs to group u mod n_groups.
+        heterogeneity: size of the weights that are a group's own; with 0 every group is alike.
+        common: size of the weights that all groups share.
+        noise: share of labels that a fair coin decides.
+        seed: of all streams.
+    """
+    of_items, of_groups, of_impressions, of_clicks = np.random.default_rng(seed).spawn(4)
+    category_of = of_items.integers(N_CATEGORIES, size=N_ITEMS)
+    centres = of_items.normal(size=(N_CATEGORIES, N_QUALITIES))
+    qualities = whitened(centres[category_of] + of_items.normal(size=(N_ITEMS, N_QUALITIES)))
+    bias = of_items.normal(scale=0.5, size=N_ITEMS)
+    shared, own = of_groups.normal(size=N_QUALITIES), of_groups.normal(size=(n_groups, N_QUALITIES))
+    own -= own.mean(0)
+    weights = common * scaled(shared) + heterogeneity * scaled(own)  # (groups, qualities)
+    user = of_impressions.integers(N_USERS, size=n_rows)
+    item = of_impressions.integers(N_ITEMS, size=n_rows)
+    group = user % n_groups
+    logits = (weights[group] * qualities[item]).sum(1) / np.sqrt(N_QUALITIES) + bias[item]
+    probability = (1 - noise) / (1 + np.exp(-logits)) + noise / 2
+    label = of_clicks.random(n_rows) < probability
+    ids = {"user": user, "group": group, "item": item, "category": category_of[item]}
+    return pd.DataFrame({name: values.astype("int32") for name, values in ids.items()}).assign(
+        label=label.astype("int8"), probability=probability
+    )
+
+
+def whitened(values: np.ndarray) -> np.ndarray:
+    """The rows, moved and turned so that their mean is 0 and their covariance the identity."""
+    centred = values - values.mean(0)
+    return centred @ np.linalg.inv(np.linalg.cholesky(np.cov(centred.T, bias=True))).T
+
+
+def scaled(weights: np.ndarray) -> np.ndarray:
+    """The rows, scaled so that their mean squared length is their dimension."""
+    return weights / np.sqrt((weights**2).mean())
+
+
+def best_auc(table: pd.DataFrame) -> float:
+    """The AUC of the probabilities themselves, which no model can surpass but by chance."""
+    return float(roc_auc_score(table["label"], table["probability"]))
+
+
+def blind_auc(table: pd.DataFrame) -> float:
+    """The best possible AUC of a model that does not see groups: that of each item's mean probability."""
+    return float(roc_auc_score(table["label"], table.groupby("item")["probability"].transform("mean")))
+
+
+def checksum(table: pd.DataFrame) -> str:
+    """Sha256 of the rows."""
+    return hashlib.sha256(table.to_numpy().tobytes()).hexdigest()

@@ -1,0 +1,54 @@
+"""Prepares the data sets of the study of planted truth, one a setting, as ``data/planted-hH-gG-nN/``.
+
+    python data_scripts/planted.py
+
+H is the share of the preferences' variance that is a group's own, N the share of labels that a fair coin decides,
+both in percent, and G the number of groups: see ``suites.Planted``. The squares of ``common`` and ``heterogeneity``
+add up to 1, so preferences are as strong in every setting. How the rows come about stands in ``apg_repro/planted.py``;
+items, impressions, common weights and the random numbers behind the clicks are the same in all.
+
+Models see group, item and category. Two further fields serve as conditions of the controls: ``shuffled``, the groups
+permuted at random between users, and ``everyone``, one group for all. The probabilities stay in ``rows.parquet``,
+where no model finds them (see ``observe.truth``).
+"""
+
+import sys
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from apg_repro.paths import DATA
+from apg_repro.planted import N_ITEMS, N_USERS, best_auc, blind_auc, checksum, generate
+from apg_repro.prepare import write_dataset
+from apg_repro.suites import PLANTED, Planted
+
+N_ROWS = 200_000
+FEATURES = {"default": {"inputs": ["group", "item", "category"], "numbers": [], "bags": {}}}
+
+
+def make(setting: Planted, n_rows: int) -> pd.DataFrame:
+    """The rows of a setting, with the fields of the controls."""
+    table = generate(
+        n_rows=n_rows, n_groups=setting.groups, heterogeneity=sqrt(setting.heterogeneity / 100),
+        common=sqrt(1 - setting.heterogeneity / 100), noise=setting.noise / 100,
+    )  # fmt: skip
+    shuffled_of = np.random.default_rng(0).permutation(np.arange(N_USERS) % setting.groups)
+    return table.assign(shuffled=shuffled_of[table["user"]].astype("int32"), everyone=np.int32(0))
+
+
+def prepare(root: Path = DATA, n_rows: int = N_ROWS) -> None:
+    """Generates and writes all settings."""
+    for name, setting in PLANTED.items():
+        table = make(setting, n_rows)
+        write_dataset(
+            name, table, fields=["user", "group", "item", "category", "shuffled", "everyone"], features=FEATURES,
+            source={"file": Path(__file__).name, "sha256": checksum(table), "official": True},
+            counts={"users": N_USERS, "items": N_ITEMS},
+            extra={"best_auc": round(best_auc(table), 6), "blind_auc": round(blind_auc(table), 6)}, root=root,
+        )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(prepare())
