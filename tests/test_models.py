@@ -108,7 +108,7 @@ def test_every_model_overfits_256_rows(backbone, options, small):
     assert auc_after(150, config(backbone, **options, **FITTED), small) > 0.99
 
 
-# From a static start: a Glorot start of v2 and v3 is near a saddle, which few steps on few rows without numbers do not leave.
+# From a static start: Glorot's, of v2 and v3, is near a saddle that few steps on rows without numbers do not leave.
 FITTED = {"init": "static_start", "d_embedding": 8, "hidden": (16, 8), "rank": 4, "over": 8, "learning_rate": 0.03}
 
 

@@ -1,5 +1,6 @@
 """The files of the project agree with each other."""
 
+import dataclasses
 import json
 import re
 import tomllib
@@ -87,6 +88,16 @@ def test_committed_rows_are_those_of_todays_code():
         if age(json.loads(line)) == "stale"
     ]
     assert stale == []
+
+
+def test_a_committed_row_is_named_by_its_configuration():
+    """Base has no generated weights: what its rows say of their start and damping names nothing."""
+    for path in sorted((RESULTS / "full").rglob("*.jsonl")):
+        for row in map(json.loads, path.read_text().splitlines()):
+            if "seed" in row:
+                config = RunConfig.of_row(row)
+                idle = {"init": RunConfig.init, "damping": RunConfig.damping} if config.version == "base" else {}
+                assert row["id"] == dataclasses.replace(config, **idle).id
 
 
 def test_what_stands_to_rounding_serves_a_committed_row():
