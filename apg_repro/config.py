@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 Version = Literal["base", "v1", "v2", "v3", "v4", "v5"]
-Init = Literal["static_start", "glorot"]
+Init = Literal["static_bias", "static_start", "glorot"]
 OptimizerName = Literal["adam", "row_adam"]
 Profile = Literal["quick", "full"]
 How = Literal["mean", "concat", "attention"]  # k conditions are joined
@@ -47,7 +47,7 @@ class RunConfig:
     generator_layers: int = 1
     domain: str | None = None  # MMoE and Star: a field, or fields joined by "+"
     projections: bool = False  # generate the attention's projections too (DIFM, AutoInt)
-    init: Init = "glorot"
+    init: Init = "static_bias"
     d_embedding: int = 32
     hidden: tuple[int, ...] = (256, 128, 64)
     optimizer: OptimizerName = "adam"  # see optimizer.py

@@ -352,19 +352,20 @@ def figure8(plan: Plan) -> tuple[Cell, ...]:
     )
 
 
+STARTS = ("static_bias", "static_start", "glorot")
+
+
 def starts(plan: Plan) -> tuple[Cell, ...]:
-    """The two starts of generated weights (see nn.apg), for versions whose runs a CPU affords."""
-    v4 = {"version": "v4", "rank": APG[plan.profile]["rank"]}
-    v5, v1 = APG[plan.profile], {"version": "v1", "max_epochs": 1}
-    static = {"init": "static_start"}
+    """The starts of generated weights (see nn.apg), for versions whose runs a CPU affords."""
+    v4, v1 = {"version": "v4", "rank": APG[plan.profile]["rank"]}, {"version": "v1", "max_epochs": 1}
     return (
         BASE,
-        Cell(variant="v4, Glorot", paper="v4", options=v4),
-        Cell(variant="v4, static", paper="v4", options={**v4, **static}),
-        Cell(variant="v5, Glorot", paper="v5", options=v5),
-        Cell(variant="v5, static", paper="v5", options={**v5, **static}),
-        Cell(variant="v1, Glorot", paper="v1", options=v1, n_seeds=2, dear=2),
-        Cell(variant="v1, static", paper="v1", options={**v1, **static}, n_seeds=2, dear=2),
+        *(Cell(variant=f"v4, {init}", paper="v4", options={**v4, "init": init}) for init in STARTS),
+        *(Cell(variant=f"v5, {init}", paper="v5", options={**APG[plan.profile], "init": init}) for init in STARTS),
+        *(
+            Cell(variant=f"v1, {init}", paper="v1", options={**v1, "init": init}, n_seeds=2, dear=2)
+            for init in ("static_bias", "static_start")
+        ),
     )
 
 
@@ -401,7 +402,7 @@ def figure6(plan: Plan) -> tuple[Cell, ...]:
 # What may keep training from diverging: initialisation, damping, clipping.
 SAFEGUARDS: dict[str, Options] = {
     f"{init}, {damped}, {clipped}": {"init": init, "damping": damping, "clip_norm": clip_norm}
-    for init in ("static_start", "glorot")
+    for init in ("static_start", "glorot", "static_bias")
     for damped, damping in (("damped", True), ("not damped", False))
     for clipped, clip_norm in (("clipped", 1.0), ("not clipped", None))
 }

@@ -148,8 +148,21 @@ def test_a_static_start_keeps_the_scale_of_its_input():
         assert 0.3 < layer(torch.randn(64, 256), torch.randn(64, D)).std() < 3
 
 
-def test_glorot_gives_every_matrix_a_glorot_start_by_default():
-    layer = ApgV4(M, N, rank=K, d_condition=D)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_layer_starts_near_a_static_one_and_depends_on_its_condition(version):
+    """By default. Without z, that is with 0, it is the static start."""
+    layer, static = make(version), make(version)
+    static.init = "static_start"
+    for each in (layer, static):
+        initialise(each, lambda name: 3)
+    x = rows(M).float()
+    zero = torch.zeros(B, D)
+    torch.testing.assert_close(layer(x, zero), static(x, zero))
+    assert not torch.allclose(layer(x, rows(D, 2).float()), layer(x, zero))
+
+
+def test_glorot_gives_every_matrix_a_glorot_start():
+    layer = ApgV4(M, N, rank=K, d_condition=D, init="glorot")
     initialise(layer, lambda name: 3)
     limit = (6 / (D + K * K)) ** 0.5
     assert 0.5 * limit < layer.generator.last.weight.abs().max() <= limit

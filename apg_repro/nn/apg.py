@@ -5,13 +5,13 @@ instance's condition. With ``d_condition=None`` the layer is *self-wise* (Sectio
 
 Every layer adds a bias b that all instances share; the paper does not mention biases.
 
-Initialisation (the paper is silent). ``glorot``, the default here and of most frameworks: every weight matrix of the
-layer, G's included, starts Glorot-uniform and every bias at 0, so that weights depend on z from the first step.
-``static_start``: the last layer of G starts with weights of 0, and its bias is the weight matrix, or the factors, that
-a static layer would start with; S starts as the identity. Every version then starts as a static layer, whatever z is,
-and learns from there how to depend on z; factors start Glorot-uniform where one matrix stands alone (v1) and with
-variance 1 / inputs where they multiply, which keeps the scale of x. On validation rows the first learns sooner and
-ends no higher (``suites.starts``).
+Initialisation (the paper is silent). ``static_bias``, the default: G starts Glorot-uniform, as most frameworks start
+any layer, but for the bias of its last layer, which is the weight matrix, or the factors, that a static layer would
+start with; S starts around the identity. So every version starts near a static layer, and its weights depend on z from
+the first step. Factors start Glorot-uniform where one matrix stands alone (v1) and with variance 1 / inputs where
+they multiply, which keeps the scale of x. ``static_start``: the same with weights of 0 in the last layer of G, so
+that z makes no difference at first. ``glorot``: every matrix starts Glorot-uniform and every bias at 0; v2 and v3 then
+multiply three small generated matrices and hardly leave that saddle. ``suites.starts`` sets the three side by side.
 
 Damping, the safeguard (the paper is silent). Adam moves each weight by about the learning rate, however small
 its gradient. An entry of W_i that G makes is a sum of D products, so one step moves it by up to D |z| times the
@@ -59,12 +59,13 @@ class Generator(nn.Module):
         self.last = nn.Linear(sizes[-1], n_outputs)
 
     def start(self, init: Init, start: Float[torch.Tensor, " n"]) -> None:
-        """Initialises G so that it first generates ``start`` for every z (``static_start``), or Glorot."""
+        """Initialises G so that it first generates ``start``, around it, or around 0: see the module's docstring."""
         for linear in [*self.hidden, self.last]:
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
         if init == "static_start":
             nn.init.zeros_(self.last.weight)
+        if init != "glorot":
             with torch.no_grad():
                 self.last.bias.copy_(start)
 
@@ -128,7 +129,7 @@ class ApgV1(ApgLayer):
     """y = W_i x + b,  W_i = reshape(G(z_i))    (Eq. 1 and 2: the basic model)."""
 
     def __init__(
-        self, d_in: int, d_out: int, *, d_condition: int | None = None, layers: int = 1, init: Init = "glorot",
+        self, d_in: int, d_out: int, *, d_condition: int | None = None, layers: int = 1, init: Init = "static_bias",
         make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
         super().__init__(d_in, d_out, d_out * d_in, d_condition, layers, init, make_generator)
@@ -147,7 +148,7 @@ class ApgV2(ApgLayer):
 
     def __init__(
         self, d_in: int, d_out: int, *, rank: int, d_condition: int | None = None, layers: int = 1,
-        init: Init = "glorot", make_generator: MakeGenerator = Generator,
+        init: Init = "static_bias", make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
         super().__init__(
             d_in, d_out, d_out * rank + rank * rank + rank * d_in, d_condition, layers, init, make_generator
@@ -191,7 +192,7 @@ class ApgV4(ApgLayer):
 
     def __init__(
         self, d_in: int, d_out: int, *, rank: int, d_condition: int | None = None, layers: int = 1,
-        init: Init = "glorot", make_generator: MakeGenerator = Generator,
+        init: Init = "static_bias", make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
         super().__init__(d_in, d_out, rank * rank, d_condition, layers, init, make_generator)
         self.rank = rank
@@ -217,7 +218,7 @@ class ApgV5(ApgLayer):
 
     def __init__(
         self, d_in: int, d_out: int, *, rank: int, over: int, d_condition: int | None = None, layers: int = 1,
-        init: Init = "glorot", make_generator: MakeGenerator = Generator,
+        init: Init = "static_bias", make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
         super().__init__(d_in, d_out, rank * rank, d_condition, layers, init, make_generator)
         self.rank, self.over, self.layers = rank, over, layers
@@ -268,10 +269,10 @@ def apply_per_instance(s: Float[torch.Tensor, "B K K"], h: Float[torch.Tensor, "
 
 def start_factor(factor: Float[torch.Tensor, "o i"], init: Init) -> None:
     """Variance 1 / inputs, which keeps the scale of what is multiplied, or Glorot-uniform."""
-    if init == "static_start":
-        nn.init.normal_(factor, std=sqrt(1 / factor.shape[1]))
-    else:
+    if init == "glorot":
         nn.init.xavier_uniform_(factor)
+    else:
+        nn.init.normal_(factor, std=sqrt(1 / factor.shape[1]))
 
 
 def fold(model: nn.Module) -> nn.Module:

@@ -16,7 +16,15 @@ from apg_repro.report import MISSING, Panel, as_html, percent
 from apg_repro.suites import SAFEGUARDS
 
 VERSIONS = ("v3", "v4", "v5")
-HEADS = {"static_start": "static start", "glorot": "Glorot"}
+HEADS = {"static_bias": "static bias", "static_start": "static start", "glorot": "Glorot"}
+
+
+def head(guard: str) -> str:
+    """A key of ``SAFEGUARDS`` as it stands on the page."""
+    init, comma, rest = guard.partition(",")
+    return HEADS[init] + comma + rest
+
+
 LOWEST, HIGHEST = 0.5, 1e3  # nats: ends of the colours; 10 nats is what counts as diverged
 
 
@@ -40,7 +48,7 @@ def figure(panel: Panel, version: str) -> Figure:
     style()
     found = {key: row for key, row in runs(panel).items() if key[0].startswith(version)}
     models, rates = list(dict.fromkeys(key[0] for key in found)), sorted({key[2] for key in found})
-    fig, axes = plt.subplots(2, 4, figsize=(8.5, 5.2), sharex=True, sharey=True)
+    fig, axes = plt.subplots(3, 4, figsize=(8.5, 7.5), sharex=True, sharey=True)
     image = None
     for axis, guard in zip(axes.flat, SAFEGUARDS, strict=True):
         rows = [[found[model, guard, rate] for rate in rates] for model in models]
@@ -50,7 +58,7 @@ def figure(panel: Panel, version: str) -> Figure:
         )
         for (y, x), loss in np.ndenumerate(losses):
             axis.text(x, y, inside(rows[y][x]), ha="center", va="center", fontsize=9, color="w" if loss > 50 else "k")
-        axis.set_title(guard.replace("static_start", "static start").replace("glorot", "Glorot").replace(", ", "\n", 1))
+        axis.set_title(head(guard).replace(", ", "\n", 1))
         axis.title.set_fontsize(9)
         axis.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
         axis.set_yticks(range(len(models)), [model.partition(" ")[2] for model in models])
@@ -96,7 +104,7 @@ def best(panel: Panel) -> HTML:
     found = runs(panel)
     lines = []
     for guard in SAFEGUARDS:
-        line: dict[str, Any] = {"Safeguards": guard.replace("static_start", "static start").replace("glorot", "Glorot")}
+        line: dict[str, Any] = {"Safeguards": head(guard)}
         for version in ("base", *VERSIONS):
             rows = [
                 (percent(row["one_epoch_test_auc"]), rate, model)
