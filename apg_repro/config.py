@@ -94,12 +94,15 @@ class RunConfig:
 
     @property
     def key(self) -> str:
-        """Twelve hex digits that name what is computed: as ``id``, whichever table and row of it asks for the run.
+        """Twelve hex digits that name what is computed: as ``id``, whichever table and row of it asks for the run."""
+        return dataclasses.replace(self.effective, suite="", variant="").id
 
-        Base has no generated weights, so how those start and move makes no difference to it.
-        """
-        idle = {"init": RunConfig.init, "damping": RunConfig.damping} if self.version == "base" else {}
-        return dataclasses.replace(self, suite="", variant="", **idle).id
+    @property
+    def effective(self) -> "RunConfig":
+        """The same run, idle options at their defaults: base has no generated weights to start or to damp."""
+        if self.version != "base":
+            return self
+        return dataclasses.replace(self, init=RunConfig.init, damping=RunConfig.damping)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RunConfig":

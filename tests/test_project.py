@@ -1,6 +1,5 @@
 """The files of the project agree with each other."""
 
-import dataclasses
 import json
 import re
 import tomllib
@@ -95,9 +94,7 @@ def test_a_committed_row_is_named_by_its_configuration():
     for path in sorted((RESULTS / "full").rglob("*.jsonl")):
         for row in map(json.loads, path.read_text().splitlines()):
             if "seed" in row:
-                config = RunConfig.of_row(row)
-                idle = {"init": RunConfig.init, "damping": RunConfig.damping} if config.version == "base" else {}
-                assert row["id"] == dataclasses.replace(config, **idle).id
+                assert row["id"] == RunConfig.of_row(row).effective.id
 
 
 def test_what_stands_to_rounding_serves_a_committed_row():
