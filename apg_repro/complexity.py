@@ -18,6 +18,8 @@ COMPUTATION = {
     "v3": ("NKD + MKD + KKD", "", "NK + MK + KK"),
     "v4": ("KKD", "", "NK + MK + KK"),
 }
+# What our v3 multiplies beside: it does not form U and V, but weighs K (D + 1) sums by z, before U and after V.
+BESIDE = {"v3": "KD + K + KD + K"}
 # Table 1's columns that count memory: generating the specific parameters, storing the shared ones.
 MEMORY = {
     "base": ("", "NM"),

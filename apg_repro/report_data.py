@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from apg_repro import complexity
-from apg_repro.complexity import BIASES, COMPUTATION, MEMORY, evaluate, is_lower_order, total
+from apg_repro.complexity import BESIDE, BIASES, COMPUTATION, MEMORY, evaluate, is_lower_order, total
 from apg_repro.figures import style
 from apg_repro.report import Panel, signed
 from apg_repro.suites import difference_verdict, formula_verdict, verdict
@@ -155,7 +155,8 @@ def formulas(panel: Panel, cost: Cost) -> pd.DataFrame:
         formula = total(FORMULAS[cost], version)
         found = [layer for layer in layers(panel) if layer["version"] == version]
         if cost == "multiplications":
-            more = {"Verdict": judge(formula, "", found, "multiplications"), "Layers": len(found)}
+            beside = BESIDE.get(version, "")
+            more = {"Verdict": judge(formula, beside, found, "multiplications"), "Layers": len(found)}
         else:
             more = {"Verdict": judge(formula, biases, found, "parameters")}
             more["Leaves out: biases"] = biases

@@ -70,6 +70,14 @@ def test_v3_computes_the_same_function_as_v2():
     torch.testing.assert_close(v2(rows(M), rows(D, 2)), v3(rows(M), rows(D, 2)))
 
 
+def test_a_v3_of_one_generator_layer_makes_no_matrix_for_an_instance():
+    """Besides its input, what is held of an instance for the backward pass grows with K (D + 1), not with I or O."""
+    layer, held = randomised(make("v3", m=50, n=60)), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: held.append(tensor.shape) or tensor, lambda t: t):
+        layer(rows(50), rows(D, 2))
+    assert max(shape.numel() for shape in held if shape[0] == B) == B * max(50, K * (D + 1))
+
+
 @pytest.mark.parametrize("self_wise", [True, False], ids=["self", "group"])
 def test_a_folded_v5_is_a_v4_with_the_same_outputs(self_wise):
     layer = randomised(make("v5", None if self_wise else D, layers=2))

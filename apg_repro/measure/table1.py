@@ -95,7 +95,8 @@ def count(layer: Layer) -> dict[str, Any]:
         a_batch: those that do not depend on the size of the batch.
         training: multiplications of forward and backward pass together, an instance.
         parameters: weights and biases. biases: of the layer and of G.
-        generated: numbers that G makes for an instance, and for v2 the product U S V.
+        generated: numbers that are made for an instance: what G makes, and for v2 the product U S V; for v3, which
+            does not form U and V, S and its K (D + 1) sums on either side.
     """
     (two, both_two), (four, both_four) = (multiplications(layer, batch) for batch in (2, 4))
     parameters = dict(layer.module.named_parameters())
@@ -104,6 +105,8 @@ def count(layer: Layer) -> dict[str, Any]:
         generated += layer.module.generator.last.out_features  # pyright: ignore
     if layer.version == "v2":
         generated += layer.sizes["N"] * layer.sizes["M"]
+    if layer.version == "v3":
+        generated = layer.sizes["K"] ** 2 + 2 * layer.sizes["K"] * (layer.sizes["D"] + 1)
     return {
         "part": layer.part,
         "condition": layer.condition,

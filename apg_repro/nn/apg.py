@@ -179,12 +179,29 @@ class ApgV2(ApgLayer):
 
 
 class ApgV3(ApgV2):
-    """y = U_i (S_i (V_i x)) + b: v2's function, the product never formed    (Eq. 4, decomposed feed-forwarding)."""
+    """y = U_i (S_i (V_i x)) + b: v2's function, the product never formed    (Eq. 4, decomposed feed-forwarding).
+
+    With one linear layer as G, U_i and V_i need not be formed either. They are sums over the entries of (z_i, 1),
+    U_i = Σ_d z_id U^(d), so U_i h = Σ_d U^(d) (z_id h): one product with a matrix that all instances share, of as many
+    operations as forming U_i takes, and without B K (I + O) numbers to write and read.
+    """
 
     def forward(self, x: Input, z: Condition = None) -> Output:
-        u, s, v = self.factors(x, z)
-        h = torch.einsum("bki,bi->bk", v, x)
-        return torch.einsum("bok,bk->bo", u, apply_per_instance(s, h)) + self.bias
+        if not isinstance(self.generator, Generator) or self.generator.hidden:
+            u, s, v = self.factors(x, z)
+            h = torch.einsum("bki,bi->bk", v, x)
+            return torch.einsum("bok,bk->bo", u, apply_per_instance(s, h)) + self.bias
+        condition = x if self.d_condition is None else z
+        if condition is None:
+            raise ValueError("this layer was built for a condition of size D, but called without one")
+        o, k, i = self.d_out, self.rank, self.d_in
+        one = F.pad(condition, (0, 1), value=1.0)  # (B, D+1)
+        made = torch.cat([self.generator.last.weight, self.generator.last.bias.unsqueeze(1)], dim=1)  # (n, D+1)
+        u, s, v = made.split([o * k, k * k, k * i])
+        h = F.linear(x, v.view(k, i, -1).transpose(1, 2).flatten(0, 1)).view(len(x), k, -1)  # (B, K, D+1)
+        s = F.linear(condition, s[:, :-1], s[:, -1]).view(-1, k, k)  # (B, K, K)
+        h = apply_per_instance(s, (h * one.unsqueeze(1)).sum(2))  # (B, K)
+        return F.linear((h.unsqueeze(2) * one.unsqueeze(1)).flatten(1), u.view(o, -1), self.bias)
 
 
 class ApgV4(ApgLayer):
