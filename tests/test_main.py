@@ -1,8 +1,12 @@
 """The command line: a user's mistake is one line and exit status 1."""
 
+import subprocess
+import sys
+
 import pytest
 
 from apg_repro.__main__ import main
+from apg_repro.paths import ROOT
 
 
 @pytest.mark.parametrize(
@@ -36,3 +40,16 @@ def test_an_interruption_says_that_nothing_is_lost(monkeypatch, capsys):
     monkeypatch.setattr("apg_repro.__main__.get_suite", interrupted)
     assert main(["run", "table4"]) == 130
     assert "the same command goes on from there" in capsys.readouterr().err
+
+
+def test_training_needs_no_package_of_the_book():
+    """A rented GPU's image has neither Jupyter nor matplotlib."""
+    absent = "import sys; sys.modules |= dict.fromkeys(['IPython', 'matplotlib', 'seaborn', 'papermill'])"
+    subprocess.run([sys.executable, "-c", f"{absent}; import apg_repro.run"], cwd=ROOT, check=True)
+
+
+def test_without_those_packages_a_run_ends_with_where_its_rows_are(monkeypatch, capsys):
+    monkeypatch.setattr("apg_repro.run.run_suite", lambda *args, **options: None)
+    monkeypatch.setitem(sys.modules, "apg_repro.report", None)
+    assert main(["run", "table7", "--datasets", "synthetic"]) == 0
+    assert "synthetic.jsonl; a summary needs" in capsys.readouterr().out
