@@ -1,5 +1,6 @@
 """Tables and figures of what is measured without training: Figure 1's users, Table 1's layers. Imports no torch."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -227,6 +228,14 @@ def over_parameterised(panel: Panel) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(lines)
+
+
+def share_of_base(panel: Panel, version: str, cost: Cost) -> float:
+    """What WDL's hidden layers cost with K = 4 and one embedding as the condition, by static ones; NaN without rows."""
+    found = [layer for layer in layers(panel) if (layer["part"], layer["condition"]) == ("WDL", "group")]
+    ours = sum(layer[cost] for layer in found if (layer["version"], layer.get("K")) == (version, 4))
+    base = sum(layer[cost] for layer in found if layer["version"] == "base")
+    return ours / base if base else math.nan
 
 
 def relative_costs(panel: Panel, cost: Cost) -> pd.DataFrame:

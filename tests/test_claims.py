@@ -6,9 +6,10 @@ import pytest
 
 from apg_repro import claims
 from apg_repro.report import Estimate, Panel
-from apg_repro.suites import PROTOCOLS, SUITES, Plan
+from apg_repro.suites import COST_CASES, PROTOCOLS, SUITES, Plan
 
 EVERY = [claim for section in claims.SECTIONS.values() for claim in section]
+TWIN = Plan(profile="full", dataset="iaac_twin", seeds=(1,))
 PLAN = Plan(profile="full", dataset="movielens", seeds=(1, 2, 3, 4, 5))
 
 
@@ -62,7 +63,7 @@ def test_no_claim_is_judged_without_rows(monkeypatch):
 
 def test_a_measurement_of_an_absent_suite_is_not_run(monkeypatch):
     monkeypatch.setattr(claims, "opened", dict)
-    claim = claims.measured("faster", "", "table99")
+    claim = claims.cost("faster", "", "v4", claims.TIME)
     assert claims.look_up(claim, "one_epoch").verdict == "not run"
 
 
@@ -95,3 +96,67 @@ def test_apg_is_compared_with_star_by_the_gain_over_the_base_that_each_is_traine
     assert claim.find is not None
     assert claim.find(panel, "one_epoch").ours == "+0.50 ± 0.00 (n = 5)"
     assert claims.over_domains("cg", "mmoe").find(panel, "one_epoch").verdict == "not run"
+
+
+def table5(v1, v2, v4):
+    """Every width of Table 5, group-wise, these versions' times by base's; v4 has a hundredth of base's weights."""
+    times = {"base": 1.0, "v1": v1, "v2": v2, "v4": v4}
+    versions = {
+        name: {
+            "ratio": {"p10": 0.9 * ratio, "p50": ratio, "p90": 1.1 * ratio},
+            "n_hidden": 10 if name == "v4" else 1000,
+        }
+        for name, ratio in times.items()
+    }
+    suite = SUITES["table5"]
+    rows = [{"case": name, "versions": versions} for name in COST_CASES]
+    return Panel(suite=suite, plan=TWIN, pool={}, measured=rows)
+
+
+@pytest.mark.parametrize(
+    ("version", "widths", "rival", "times", "verdict", "ours"),
+    [
+        ("v4", [claims.WIDEST], "base", (200, 20, 0.5), "reproduced", "0.50 × base's"),
+        ("v4", [claims.WIDEST], "base", (200, 20, 0.7), "direction only", "0.70 × base's"),
+        ("v4", [claims.WIDEST], "base", (200, 20, 1.0), "not reproduced", "1.00 × base's"),
+        ("v1", [], "base", (200, 20, 0.5), "reproduced", "200 × base's"),
+        ("v1", [], "base", (2, 20, 0.5), "direction only", "2.00 × base's"),
+        ("v2", [], "v1", (200, 190, 0.5), "not reproduced", "0.95 × v1's"),  # the intervals overlap
+    ],
+)
+def test_a_cost_is_judged_in_every_width_by_the_rule_of_its_page(version, widths, rival, times, verdict, ours):
+    claim = claims.cost("", "", version, claims.TIME, *widths, rival=rival)
+    assert claim.find is not None
+    found = claim.find(table5(*times), "one_epoch")
+    assert (found.verdict, found.ours) == (verdict, ours)
+
+
+def test_memory_is_counted():
+    claim = claims.cost("", "", "v4", claims.MEMORY, claims.WIDEST)
+    assert claim.find is not None
+    assert claim.find(table5(200, 20, 2.0), "one_epoch").ours == "0.010 × base's"
+
+
+@pytest.mark.parametrize(
+    ("v1", "apg", "verdict"),
+    [
+        (0.5, 1.0, "reproduced"),
+        (0.8, 1.0, "direction only"),
+        (0.5, 0.9, "direction only"),
+        (1.0, 1.0, "not reproduced"),
+    ],
+)
+def test_page_views_are_judged_against_the_papers_losses(v1, apg, verdict):
+    engines = {"eager": {name: {"answered": share} for name, share in {"base": 1.0, "v1": v1, "apg": apg}.items()}}
+    plan = Plan(profile="full", dataset="iaac_twin", seeds=(1,))
+    rows = [{"case": "1 candidate", "engines": engines}]
+    assert (
+        claims.views_lost(Panel(suite=SUITES["table10"], plan=plan, pool={}, measured=rows), "one_epoch").verdict
+        == verdict
+    )
+
+
+def test_the_committed_rows_answer_figure_1_and_table_1():
+    found = {claim.words: claims.look_up(claim, "one_epoch") for claim in EVERY if claim.suite in ("figure1", "table1")}
+    assert len(found) == 4
+    assert all(finding.verdict != "not run" and finding.ours for finding in found.values())
