@@ -26,8 +26,8 @@ BATCH = 1024
 BATCHES = 16  # drawn in turn
 # Who takes turns with base. Those that make whole matrices for every instance are slow, so they get fewer rounds.
 TURNS: dict[tuple[Version, ...], dict[Profile, Effort]] = {
-    ("v3", "v4", "v5"): {"quick": Effort(rounds=5, seconds=2), "full": Effort(rounds=40, at_least=10, seconds=40)},
-    ("v1", "v2"): {"quick": Effort(rounds=3, at_least=2, seconds=2), "full": Effort(rounds=15, seconds=40)},
+    ("v3", "v4", "v5"): {"quick": Effort(rounds=5, seconds=2), "full": Effort(rounds=40, at_least=10, seconds=25)},
+    ("v1", "v2"): {"quick": Effort(rounds=3, at_least=2, seconds=2), "full": Effort(rounds=15, seconds=20)},
 }
 STEPS_A_ROUND = 4  # of the fast ones, so that a round is long beside the ticks of the machine
 
