@@ -36,6 +36,7 @@ DATASET_TITLES = {
 }
 OPTION_NAMES = {"rank": "K", "over": "P", "learning_rate": "learning rate", "weight_decay": "weight decay"}
 MISSING = "–"
+EXPLODED = 10.0  # nats, as in training, which this module does not import
 AGES: dict[Age, str] = {
     "today's": "{} rows by the code of this checkout",
     "equal to rounding": "{} by earlier code that gives the same numbers to rounding",
@@ -202,11 +203,19 @@ def comparison(panel: Panel, protocol: Protocol) -> dict[tuple[str, str], Line]:
             ours=estimate(list(panel.by_seed(cell, protocol).values())),
             difference=difference,
             n=len(rows),
-            diverged=sum(row["status"] == "diverged" for row in rows),
+            diverged=sum(diverged(row, protocol) for row in rows),
             chosen=suite.choice(plan, cell, protocol, panel.pool) or {},
             verdict=judge(difference, expected) if judged else "",
         )
     return lines
+
+
+def diverged(row: Mapping[str, Any], protocol: Protocol) -> bool:
+    """Whether a run diverged, under *one epoch* in its first."""
+    if row["status"] != "diverged" or protocol != "one_epoch":
+        return row["status"] == "diverged"
+    worst = row["history"][0]["worst_batch_loss"]
+    return worst is None or worst > EXPLODED  # None: it was not finite
 
 
 def printed_auc(panel: Panel, cell: Cell) -> float:

@@ -97,7 +97,10 @@ def row() -> dict:
         "one_epoch_epoch": 1, "one_epoch_valid_auc": 0.79, "one_epoch_test_auc": 0.79, "one_epoch_test_logloss": 0.5,
         "early_stopping_epoch": 2, "early_stopping_valid_auc": 0.8, "early_stopping_test_auc": 0.8,
         "early_stopping_test_logloss": 0.5,
-        "history": [{"epoch": 1, "valid_auc": 0.79}, {"epoch": 2, "valid_auc": 0.8}],
+        "history": [
+            {"epoch": 1, "valid_auc": 0.79, "worst_batch_loss": 0.7},
+            {"epoch": 2, "valid_auc": 0.8, "worst_batch_loss": 0.7},
+        ],
         "n_parameters": 1, "n_hidden": 1, "train_rows": 1, "seconds": 1.0, "commit": "abc", "dirty": False,
         "code": code_digest(config), "data": "0" * 12, "device": "a CPU", "threads": 1, "torch": "2", "python": "3",
         "finished": "2026-11-24 00:00",

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from apg_repro import figures, paper, provenance, report
+from apg_repro import figures, paper, provenance, report, train
 from apg_repro.config import RunConfig
 from apg_repro.report import Panel, estimate
 from apg_repro.store import Store
@@ -86,10 +86,22 @@ def test_what_was_not_run_says_so(panel):
     assert report.shown(report.comparison(panel, "one_epoch")).set_index("Version").loc["v5", "Our AUC"] == "–"
 
 
+@pytest.mark.parametrize(("worst", "counts"), [(None, True), (10.1, True), (0.7, False)])
+def test_a_run_that_diverged_after_its_first_epoch_counts_under_early_stopping_only(row, worst, counts):
+    row |= {"status": "diverged", "history": [{"worst_batch_loss": worst}, {"worst_batch_loss": 99.0}]}
+    assert report.diverged(row, "early_stopping")
+    assert report.diverged(row, "one_epoch") == counts
+
+
+def test_a_loss_explodes_on_pages_where_it_does_in_training():
+    assert report.EXPLODED == train.EXPLODED
+
+
 def test_a_diverged_run_is_counted_and_one_without_auc_leaves_no_verdict(rows, row):
     rows = [r for r in rows if (r["variant"], r["seed"], r["rank"]) != ("v4", 3, 4)]
     late = panel_of([*rows, make(row, "v4", 3, 0.797, rank=4, status="diverged")])
-    assert report.shown(report.comparison(late, "one_epoch")).set_index("Version").loc["v4", "n"] == "3 (1 diverged)"
+    table = report.shown(report.comparison(late, "early_stopping"))
+    assert table.set_index("Version").loc["v4", "n"] == "3 (1 diverged)"
     lost = panel_of([*rows, make(row, "v4", 3, None, rank=4, status="diverged")])
     assert line(lost, "v4").verdict == "not reproduced"
     assert str(line(lost, "v4").difference) == "diverged"
