@@ -10,7 +10,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from apg_repro import report
+from apg_repro import claims, report
 from apg_repro.config import UserError
 from apg_repro.paths import EXECUTED, NOTEBOOKS
 from apg_repro.store import Store
@@ -27,7 +27,7 @@ def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
         UserError: no such notebook, or one failed. Pages of an earlier run stay as they were.
     """
     execute(find(names), EXECUTED, parameters)
-    (EXECUTED / "_verdict.md").write_text(report.home(Store()))
+    (EXECUTED / "_verdict.md").write_text(f"{claims.tally().data}\n{report.home(Store())}")
 
 
 def find(names: Sequence[str]) -> list[Path]:

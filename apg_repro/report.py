@@ -439,7 +439,7 @@ def page_link(suite: Suite, text: str, beside: bool = False) -> HTML:
 def home(store: Store) -> str:
     """The home page's summary, as HTML: a line a suite, from the committed rows of the full profile only.
 
-    Pages that answer no printed AUC are named below.
+    Pages that judge no printed AUC are named below.
     """
     lines, others = [], []
     for suite in SUITES.values():
@@ -447,10 +447,10 @@ def home(store: Store) -> str:
         panels = [open_panel(suite, plan, store) for plan in plans]
         panels = [panel for panel in panels if panel.rows] or panels[:1]
         link, cells = page_link(suite, suite.title), answered(suite, panels)
-        if not cells:
+        verdicts = {PROTOCOL_TITLES[how].capitalize(): printed_verdicts(panels, how) for how in PROTOCOLS}
+        if not cells or not any(found.data for found in verdicts.values()):
             others.append(link.data)
             continue
-        verdicts = {PROTOCOL_TITLES[how].capitalize(): printed_verdicts(panels, how) for how in PROTOCOLS}
         lines.append({"Page": link, "Cells answered": cells} | verdicts)
     return f"{table_html(pd.DataFrame(lines), words=True)}<p>Beside them: {'; '.join(others)}.</p>"
 
