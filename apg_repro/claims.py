@@ -430,10 +430,10 @@ SECTIONS: dict[str, list[Claim]] = {
 @cache
 def opened() -> dict[str, Panel]:
     """The committed rows of every suite, on MovieLens-1M or what it is measured on instead."""
-    panels = {}
+    store, panels = Store(), {}
     for name, suite in SUITES.items():
         dataset = DATASET if DATASET in suite.datasets else suite.datasets[0]
-        panels[name] = open_panel(suite, Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), Store())
+        panels[name] = open_panel(suite, Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), store)
     return panels
 
 

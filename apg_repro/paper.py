@@ -27,6 +27,7 @@ def read(name: str) -> pd.DataFrame:
     return pd.read_csv(Path(__file__).parent / name, keep_default_na=False, dtype={"value": float})
 
 
+@cache
 def value(table: str, dataset: str, backbone: str, variant: str, metric: str = "auc") -> float:
     """The number in one cell of the paper; NaN where it prints none."""
     rows = numbers()

@@ -447,11 +447,12 @@ def home(store: Store) -> str:
         panels = [open_panel(suite, plan, store) for plan in plans]
         panels = [panel for panel in panels if panel.rows] or panels[:1]
         link, cells = page_link(suite, suite.title), answered(suite, panels)
-        verdicts = {PROTOCOL_TITLES[how].capitalize(): printed_verdicts(panels, how) for how in PROTOCOLS}
-        if not cells or not any(found.data for found in verdicts.values()):
+        verdicts = {how: printed_verdicts(panels, how) for how in PROTOCOLS if cells}
+        if not any(found.data for found in verdicts.values()):
             others.append(link.data)
             continue
-        lines.append({"Page": link, "Cells answered": cells} | verdicts)
+        found = {PROTOCOL_TITLES[how].capitalize(): badges for how, badges in verdicts.items()}
+        lines.append({"Page": link, "Cells answered": cells} | found)
     return f"{table_html(pd.DataFrame(lines), words=True)}<p>Beside them: {'; '.join(others)}.</p>"
 
 

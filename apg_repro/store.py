@@ -25,6 +25,7 @@ class Store:
 
     def __init__(self, root: Path = RESULTS) -> None:
         self.root = root
+        self._pools: dict[tuple[str, str], tuple[Any, dict[str, dict[str, Any]]]] = {}
 
     def path(self, profile: str, suite: str, dataset: str) -> Path:
         """Where the rows of a suite on a data set lie."""
@@ -42,14 +43,21 @@ class Store:
     def pool(self, profile: str, dataset: str) -> dict[str, dict[str, Any]]:
         """Every training run of a data set by its ``RunConfig.key``, whichever suite it was trained for.
 
+        It is read anew when a file has changed: every page asks for it, suite by suite. Not to be changed.
+
         Raises:
             UserError: as ``rows``.
         """
-        found: dict[str, dict[str, Any]] = {}
-        for path in sorted((self.root / profile).glob(f"*/{dataset}.jsonl")):
-            for row in self.rows(profile, path.parent.name, dataset):
-                if "seed" in row:
-                    found.setdefault(RunConfig.of_row(row).key, row)
+        paths = sorted((self.root / profile).glob(f"*/{dataset}.jsonl"))
+        state = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths]
+        known, found = self._pools.get((profile, dataset), (None, {}))
+        if known != state:
+            found = {}
+            for path in paths:
+                for row in self.rows(profile, path.parent.name, dataset):
+                    if "seed" in row:
+                        found.setdefault(RunConfig.of_row(row).key, row)
+            self._pools[profile, dataset] = state, found
         return found
 
     def append(self, row: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ import multiprocessing
 import pandas as pd
 import pytest
 
-from apg_repro.config import UserError
+from apg_repro.config import RunConfig, UserError
 from apg_repro.store import Store
 
 
@@ -85,3 +85,13 @@ def test_processes_may_write_side_by_side(tmp_path):
     for worker in workers:
         worker.join()
     assert sorted(row["value"] for row in Store(tmp_path).rows("full", "s", "d")) == list(range(40))
+
+
+def test_a_run_appended_by_another_process_is_in_the_pool_at_once(tmp_path, row):
+    ours, other = Store(tmp_path), Store(tmp_path)
+    assert not ours.pool("full", "movielens")
+    for seed in (1, 2):
+        config = RunConfig.of_row(row | {"seed": seed})
+        other.append(row | {"seed": seed, "id": config.id})
+        assert config.key in ours.pool("full", "movielens")
+    assert len(ours.pool("full", "movielens")) == 2
