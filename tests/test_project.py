@@ -90,11 +90,12 @@ def test_committed_rows_are_those_of_todays_code():
 
 
 def test_a_committed_row_is_named_by_its_configuration():
-    """Base has no generated weights: what its rows say of their start and damping names nothing."""
+    """Base has no generated weights: what its rows say of their start and damping need not be part of the name."""
     for path in sorted((RESULTS / "full").rglob("*.jsonl")):
         for row in map(json.loads, path.read_text().splitlines()):
             if "seed" in row:
-                assert row["id"] == RunConfig.of_row(row).effective.id
+                config = RunConfig.of_row(row)
+                assert row["id"] in (config.id, config.effective.id)
 
 
 def test_what_stands_to_rounding_serves_a_committed_row():
