@@ -63,6 +63,7 @@ class Finding:
     ours: str | HTML = ""
 
 
+NOT_RUN = Finding(verdict="not run")
 Find = Callable[[Panel, Protocol], Finding]
 
 
@@ -95,6 +96,11 @@ def alike(difference: Estimate) -> Finding:
     within = abs(difference.mean) + difference.half <= THRESHOLD  # never if it is NaN
     verdict = "not run" if difference.n == 0 else "reproduced" if within else "not reproduced"
     return Finding(verdict=verdict, ours=judged(difference, 1).ours)
+
+
+def holds(is_so: bool, ours: str) -> Finding:
+    """A statement that is true or not."""
+    return Finding(verdict="reproduced" if is_so else "not reproduced", ours=ours)
 
 
 def between(
@@ -200,19 +206,18 @@ def least_memory(panel: Panel, protocol: Protocol) -> Finding:
     rows = {cell.variant: panel.found(cell, protocol) for cell in panel.cells}
     sizes = {name: megabytes(domains.served(found[0])) for name, found in rows.items() if found}
     if not {"apg_fg", "apg_cg", "base", "mmoe_cg", "star_cg"} <= set(sizes):
-        return Finding(verdict="not run")
+        return NOT_RUN
     apg = max(sizes["apg_fg"], sizes["apg_cg"])
     least = min(size for name, size in sizes.items() if not name.startswith("apg"))
-    ours = f"{apg:.2f} M against {least:.2f} M or more"
-    return Finding(verdict="reproduced" if apg < least else "not reproduced", ours=ours)
+    return holds(apg < least, f"{apg:.2f} M against {least:.2f} M or more")
 
 
 def grouped(panel: Panel, protocol: Protocol) -> Finding:
     """Figure 6: the kind of item explains more of S than chance, in every layer."""
     above, total = states.grouped(panel, protocol)
     if not total:
-        return Finding(verdict="not run")
-    return Finding(verdict="reproduced" if above == total else "not reproduced", ours=f"in {above} of {total} layers")
+        return NOT_RUN
+    return holds(above == total, f"in {above} of {total} layers")
 
 
 def of_range(part: hyperparameters.Range) -> Claim:
@@ -235,8 +240,8 @@ def half_of_rows(panel: Panel, protocol: Protocol) -> Finding:
     """Figure 8: what share of the rows the most frequent tenth of the users has."""
     shares = frequency.share(panel, protocol)
     if not len(shares):
-        return Finding(verdict="not run")
-    return Finding(verdict="reproduced" if shares[-1] > 50 else "not reproduced", ours=f"{shares[-1]:.1f} %")
+        return NOT_RUN
+    return holds(shares[-1] > 50, f"{shares[-1]:.1f} %")
 
 
 # What is measured is the same under both protocols.
@@ -247,7 +252,7 @@ def cost(words: str, number: str, version: str, metric: str, *widths: str, rival
         found = [report_cost.against([panel], version, width, metric, rival) for width in widths or COST_WIDTHS]
         pairs = [pair for pair in found if pair is not None]
         if len(pairs) < len(found):
-            return Finding(verdict="not run")
+            return NOT_RUN
         verdict = all_of([report_cost.judge([panel], *pair) for pair in pairs]).verdict
         return Finding(verdict=verdict, ours=f"{span([ratio['p50'] for ratio, _ in pairs])} {rival}'s")
 
@@ -266,20 +271,20 @@ def responses(name: str) -> Find:
     def find(panel: Panel, protocol: Protocol) -> Finding:
         found = report_cost.response_times([panel], name)
         if not found:
-            return Finding(verdict="not run")
-        badges = all_of([verdict for _, verdict in found])
-        return Finding(verdict=badges.verdict, ours=f"{span([ratio for ratio, _ in found])} base's")
+            return NOT_RUN
+        verdict = all_of([verdict for _, verdict in found]).verdict
+        return Finding(verdict=verdict, ours=f"{span([ratio for ratio, _ in found])} base's")
 
     return find
 
 
 def served_memory(panel: Panel, protocol: Protocol) -> Finding:
     """Table 10: the weights of APG's hidden layers by base's."""
-    table = report_cost.serving_memory([panel])
-    if table.empty:
-        return Finding(verdict="not run")
-    line = table.set_index("Model").loc[report_cost.MODELS["apg"]]
-    return Finding(verdict=str(line["Verdict"]), ours=f"{line['Ours ÷ base']} × base's")
+    if not report_cost.served_models([panel]):
+        return NOT_RUN
+    ratio, expected = report_cost.served_ratio([panel], "apg")
+    verdict = report_cost.judge([panel], report_cost.exactly(ratio), expected)
+    return Finding(verdict=verdict, ours=f"{span([ratio])} base's")
 
 
 def views_lost(panel: Panel, protocol: Protocol) -> Finding:
@@ -287,7 +292,7 @@ def views_lost(panel: Panel, protocol: Protocol) -> Finding:
     fewer; *direction only* if v1 loses more than APG; all for every number of candidates and engine."""
     v1, apg = (report_cost.views_lost([panel], name) for name in ("v1", "apg"))
     if not v1 or not apg:
-        return Finding(verdict="not run")
+        return NOT_RUN
     worst, least = (paper.value("table10", "indusdata", "", name, "page_view_rate_change") for name in ("v1", "apg"))
     as_printed = 100 * max(v1) <= worst and 100 * min(apg) >= least
     verdict = "reproduced" if as_printed else "direction only" if max(v1) < min(apg) else "not reproduced"
@@ -300,7 +305,7 @@ def users(what: str) -> Find:
     def find(panel: Panel, protocol: Protocol) -> Finding:
         contrasts = report_data.contrasts(panel)
         if not contrasts:
-            return Finding(verdict="not run")
+            return NOT_RUN
         found = contrasts[0]["distances"][what]
         verdict = difference_verdict(report_data.CLAIMS[what], **found)
         return Finding(verdict=verdict, ours=f"{found['distance']:.2f} ({found['low']:.2f} to {found['high']:.2f})")
@@ -312,18 +317,17 @@ def formulas(panel: Panel, protocol: Protocol) -> Finding:
     """Table 1: every formula holds, exactly or up to lower-order terms."""
     found = [verdict for kind in report_data.FORMULAS for verdict in report_data.formulas(panel, kind)["Verdict"]]
     if "not run" in found:
-        return Finding(verdict="not run")
-    hold = sum(verdict.startswith("holds") for verdict in found)
-    verdict = "reproduced" if hold == len(found) else "not reproduced"
-    return Finding(verdict=verdict, ours=f"{hold} of {len(found)} formulas hold")
+        return NOT_RUN
+    true = sum(verdict.startswith("holds") for verdict in found)
+    return holds(true == len(found), f"{true} of {len(found)} formulas hold")
 
 
 def smaller(panel: Panel, protocol: Protocol) -> Finding:
     """Table 1: v4 in WDL takes fewer multiplications and weights than static layers."""
     shares = [report_data.share_of_base(panel, "v4", kind) for kind in report_data.FORMULAS]
     if any(math.isnan(share) for share in shares):
-        return Finding(verdict="not run")
-    return Finding(verdict="reproduced" if max(shares) < 1 else "not reproduced", ours=f"{span(shares)} base's")
+        return NOT_RUN
+    return holds(max(shares) < 1, f"{span(shares)} base's")
 
 
 CONDITIONS = ("group_user", "group_item", "mix_user_item_context")
@@ -444,7 +448,7 @@ def look_up(claim: Claim, protocol: Protocol) -> Finding:
     panel = opened().get(claim.suite)
     if panel and claim.find:
         return claim.find(panel, protocol)
-    return Finding(verdict="not run")
+    return NOT_RUN
 
 
 def table(section: str) -> HTML:

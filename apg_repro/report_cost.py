@@ -95,9 +95,9 @@ def printed(version: str, width: str, metric: str) -> float:
     return paper.value("table5", "iaac", "WDL", f"{version}/{width}", metric)
 
 
-def printed_ratio(version: str, width: str, metric: str) -> float:
-    """The same, by base's."""
-    return printed(version, width, metric) / printed("base", width, metric)
+def printed_ratio(version: str, width: str, metric: str, rival: str = "base") -> float:
+    """The same, by a rival's."""
+    return printed(version, width, metric) / printed(rival, width, metric)
 
 
 def judge(panels: Sequence[Panel], ratio: dict[str, float], expected: float) -> str:
@@ -141,7 +141,7 @@ def against(
     What two versions took was only compared with base's, so against another rival each end of the interval is the
     farthest that the two intervals allow.
     """
-    expected = printed(version, width, metric) / printed(rival, width, metric)
+    expected = printed_ratio(version, width, metric, rival)
     versions = dict(timed(panels, "user", "step")).get(width)
     if not versions:
         return None
@@ -334,7 +334,12 @@ def serving(panels: Sequence[Panel]) -> pd.DataFrame:
 
 def views_lost(panels: Sequence[Panel], name: str) -> list[float]:
     """The simulated change of the page view rate against base, for every number of candidates and engine."""
-    return [found[name]["answered"] / found["base"]["answered"] - 1 for *_, found in answers(panels) if name in found]
+    return [views_change(found, name) for *_, found in answers(panels) if name in found]
+
+
+def views_change(found: dict[str, Any], name: str) -> float:
+    """The same, for one number of candidates and engine."""
+    return found[name]["answered"] / found["base"]["answered"] - 1
 
 
 def response_times(panels: Sequence[Panel], name: str) -> list[tuple[float, str]]:
@@ -352,8 +357,7 @@ def page_views(panels: Sequence[Panel]) -> pd.DataFrame:
         line = {"Candidates": case, "Engine": engine, "base answers": f"{found['base']['answered']:.2%}"}
         for name in ("apg", "v1"):
             if name in found:
-                change = found[name]["answered"] / found["base"]["answered"] - 1
-                line[MODELS[name]] = signed(f"{change:+.2%}")
+                line[MODELS[name]] = signed(f"{views_change(found, name):+.2%}")
         lines.append(line | {"Logits differ by": f"{max(entry['differs_by'] for entry in found.values()):.0e}"})
     return pd.DataFrame(lines).fillna("")
 
@@ -371,21 +375,36 @@ def judge_serving(panels: Sequence[Panel], name: str, ratio: dict[str, float]) -
     return cost_verdict(ratio["p10"], ratio["p90"], response(name), dearer=name == "v1")
 
 
+def served_models(panels: Sequence[Panel]) -> dict[str, dict[str, Any]]:
+    """The models that were served and what they store; none without rows."""
+    rows = cases(panels)
+    return next(iter(rows.values()))["models"] if rows else {}
+
+
+def printed_served(name: str) -> float:
+    """The paper's memory of a served model's hidden layers, in M."""
+    return paper.value("table10", "indusdata", "", name, "hidden_memory")
+
+
+def served_ratio(panels: Sequence[Panel], name: str) -> tuple[float, float]:
+    """Weights of a served model's hidden layers by base's: ours and the paper's."""
+    models = served_models(panels)
+    return models[name]["n_hidden"] / models["base"]["n_hidden"], printed_served(name) / printed_served("base")
+
+
 def serving_memory(panels: Sequence[Panel]) -> pd.DataFrame:
     """Weights that are served: of the hidden layers, the paper's and ours, and of the whole model."""
-    rows, lines = cases(panels), []
-    models = next(iter(rows.values()))["models"] if rows else {}
-    for name, entry in models.items():
-        theirs, base = (paper.value("table10", "indusdata", "", which, "hidden_memory") for which in (name, "base"))
-        ratio = entry["n_hidden"] / models["base"]["n_hidden"]
+    lines = []
+    for name, entry in served_models(panels).items():
+        ratio, expected = served_ratio(panels, name)
         lines.append(
             {
                 "Model": MODELS[name],
-                "Paper, M": f"{theirs:,.2f}",
+                "Paper, M": f"{printed_served(name):,.2f}",
                 "Ours, M": f"{SERVED_BYTES * entry['n_hidden'] / 1e6:,.2f}",
-                "Paper ÷ base": figures(theirs / base),
+                "Paper ÷ base": figures(expected),
                 "Ours ÷ base": figures(ratio),
-                "Verdict": "" if name == "base" else judge(panels, exactly(ratio), theirs / base),
+                "Verdict": "" if name == "base" else judge(panels, exactly(ratio), expected),
                 "Whole model, M": f"{SERVED_BYTES * entry['n_parameters'] / 1e6:,.1f}",
             }
         )

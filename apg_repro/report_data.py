@@ -230,20 +230,25 @@ def over_parameterised(panel: Panel) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def wdl_costs(panel: Panel, cost: Cost) -> pd.Series:
+    """What WDL's three hidden layers cost together, by condition, version and K; empty without rows."""
+    found = pd.DataFrame([layer for layer in layers(panel) if layer["part"] == "WDL"])
+    if found.empty:
+        return pd.Series(dtype=int)
+    return found.groupby(["condition", "version", "K"], dropna=False)[cost].sum()
+
+
 def share_of_base(panel: Panel, version: str, cost: Cost) -> float:
-    """What WDL's hidden layers cost with K = 4 and one embedding as the condition, by static ones; NaN without rows."""
-    found = [layer for layer in layers(panel) if (layer["part"], layer["condition"]) == ("WDL", "group")]
-    ours = sum(layer[cost] for layer in found if (layer["version"], layer.get("K")) == (version, 4))
-    base = sum(layer[cost] for layer in found if layer["version"] == "base")
-    return ours / base if base else math.nan
+    """What these layers cost with K = 4 and one embedding as the condition, by static ones; NaN without rows."""
+    totals = wdl_costs(panel, cost)
+    return math.nan if totals.empty else totals["group", version, 4] / totals["group", "base"].iloc[0]
 
 
 def relative_costs(panel: Panel, cost: Cost) -> pd.DataFrame:
     """WDL's three hidden layers together: what each version costs against static ones, by K and condition."""
-    found = pd.DataFrame([layer for layer in layers(panel) if layer["part"] == "WDL"])
-    if found.empty:
-        return found
-    totals = found.groupby(["condition", "version", "K"], dropna=False)[cost].sum()
+    totals = wdl_costs(panel, cost)
+    if totals.empty:
+        return pd.DataFrame()
     lines = []
     for condition, title in (("group", "one embedding"), ("self", "self-wise")):
         base = totals[condition, "base"].iloc[0]
