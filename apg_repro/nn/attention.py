@@ -26,7 +26,7 @@ class FieldAttention(nn.Module):
     def __init__(self, d_in: int, n_heads: int, d_head: int, make_projection: MakeDense, scaled: bool = False) -> None:
         super().__init__()
         self.n_heads, self.d_head = n_heads, d_head
-        self.scale = sqrt(d_head) if scaled else 1.0
+        self.scale = 1 / sqrt(d_head) if scaled else 1.0
         d_out = n_heads * d_head
         self.query = make_projection(d_in, d_out)
         self.key = make_projection(d_in, d_out)
@@ -43,6 +43,6 @@ class FieldAttention(nn.Module):
             project(x, z).view(-1, n_fields, self.n_heads, self.d_head).transpose(1, 2)  # (B, H, J, A)
             for project in (self.query, self.key, self.value)
         )
-        weights = (query @ key.transpose(2, 3) / self.scale).softmax(dim=3)  # (B, H, J, J)
-        heads = (weights @ value).transpose(1, 2).flatten(2)  # (B, J, H A)
+        heads = F.scaled_dot_product_attention(query, key, value, scale=self.scale)  # (B, H, J, A)
+        heads = heads.transpose(1, 2).flatten(2)  # (B, J, H A)
         return F.relu(heads + self.residual(x, z).view(-1, n_fields, self.n_heads * self.d_head))
