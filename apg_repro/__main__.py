@@ -1,6 +1,7 @@
 """The command line: ``python -m apg_repro run | status | notebooks``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,12 +15,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     try:
         args.command(args)
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped; what was trained is in the store, and the same command goes on from there", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # who read the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's exit would write there once more
+        return 1
     return 0
 
 

@@ -33,6 +33,15 @@ def test_status_counts_what_each_suite_has_and_lacks(capsys):
     assert table7.endswith("rows 1 of 1")
 
 
+def test_a_reader_that_has_seen_enough_is_no_error():
+    with subprocess.Popen(
+        [sys.executable, "-m", "apg_repro", "status"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
 def test_an_interruption_says_that_nothing_is_lost(monkeypatch, capsys):
     def interrupted(*args):
         raise KeyboardInterrupt
