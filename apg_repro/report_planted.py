@@ -190,7 +190,7 @@ def draw_shares(axis: Axes, places: Sequence[int], found: Sequence[Point]) -> No
         return
     names = list(found[0].gains)
     colours = sns.color_palette("colorblind", len(names))
-    for number, (name, colour, marker) in enumerate(zip(names, colours, "vsPoXD", strict=True)):
+    for number, (name, colour, marker) in enumerate(zip(names, colours, "vsPoHXD", strict=True)):
         shares = [entry.share(name) for entry in found]
         bold = name == APG
         axis.errorbar(
