@@ -35,7 +35,7 @@ def first_states(panel):
 
 
 PAGES = {
-    "table2": (lambda panel: [backbones.table(panel, "one_epoch")], backbones.figure),
+    "table2": (lambda panel: [backbones.both_tuned(panel), backbones.table(panel, "one_epoch")], backbones.figure),
     "table6": (lambda panel: [domains.table(panel)], domains.figure),
     "protocol": (lambda panel: [protocol.table(panel)], protocol.curves),
     "figure6": (lambda panel: [states.table(panel), states.outcome(panel)], first_states),
@@ -68,6 +68,7 @@ def test_the_average_over_models_is_taken_seed_by_seed_once_all_have_run(row):
     assert backbones.printed_average(panel) == pytest.approx(79.70 - 79.46)
     text = backbones.table(panel, "one_epoch").data
     assert "<td>average</td><td>+0.24</td><td>+0.40 ± 0.00</td>" in text
+    assert "<td>+0.10 ± 0.00</td><td>2</td>" in backbones.both_tuned(panel).data
     late = panel_of("table2", row, lambda config: None if config.backbone == "AutoInt" else auc(config))
     assert backbones.average(late, "one_epoch", "apg").n == 0
 

@@ -95,6 +95,21 @@ def outcome(panel: Panel) -> HTML:
     return as_html(pd.DataFrame(rows), f"{panel.data}. Verdicts on the seven models.")
 
 
+def both_tuned(panel: Panel) -> HTML:
+    """WDL: base and APG with the paper's learning rate, then each with its own, and what APG gains there."""
+    rows = []
+    for protocol in PROTOCOLS:
+        lines = comparison(panel, protocol)
+        difference = lines["WDL", "tuned apg"].difference
+        rows.append(
+            {"Protocol": PROTOCOL_TITLES[protocol]}
+            | {variant: str(lines["WDL", variant].ours) for variant in ("base", "apg", "tuned base", "tuned apg")}
+            | {"Δ, both tuned": difference.signed if difference.n else "not run", "n": difference.n}
+        )
+    caption = f"{panel.data}, WDL. Test AUC in percent, Δ in points, ± 95 % confidence."
+    return as_html(pd.DataFrame(rows), caption)
+
+
 def figure(panel: Panel) -> Figure:
     """Δ of APG, model by model: the paper's, ours against base and ours against tuned base. One panel a protocol."""
     style()
