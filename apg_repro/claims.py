@@ -92,9 +92,9 @@ def judged(difference: Estimate, expected: float) -> Finding:
 
 
 def alike(difference: Estimate) -> Finding:
-    """A difference that should be none."""
+    """A difference that should be none; a single run has no interval that could say so."""
     within = abs(difference.mean) + difference.half <= THRESHOLD  # never if it is NaN
-    verdict = "not run" if difference.n == 0 else "reproduced" if within else "not reproduced"
+    verdict = "not run" if difference.n < 2 else "reproduced" if within else "not reproduced"
     return Finding(verdict=verdict, ours=judged(difference, 1).ours)
 
 

@@ -73,12 +73,13 @@ def value(cell: Cell, axis: str) -> int:
 
 
 def differences(panel: Panel, part: Range, protocol: Protocol) -> list[Estimate]:
-    """Of every value of a range against base, or one of the means of two ranges."""
+    """Of every value of a range against base, or one of the means of two ranges, without values of few seeds."""
     base = panel.cell("base")
     if part.than is None:
         pairs = [([cell], [base]) for cell in part.cells(panel)]
     else:
-        pairs = [(part.cells(panel), part.than.cells(panel))]
+        ours, theirs = ([cell for cell in side.cells(panel) if not cell.n_seeds] for side in (part, part.than))
+        pairs = [(ours, theirs)]
     return [estimate(panel.between(ours, theirs, protocol)) for ours, theirs in pairs]
 
 
