@@ -15,6 +15,9 @@ from apg_repro.config import UserError
 from apg_repro.paths import EXECUTED, NOTEBOOKS
 from apg_repro.store import Store
 
+# A kernel is interrupted before it is shut down, and may report that as an error. Those of cells come another way.
+QUIET = ["--IPKernelApp.log_level=CRITICAL"]
+
 
 def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
     """Executes the named notebooks (none: all) and writes the home page's verdicts.
@@ -67,8 +70,9 @@ def execute_one(notebook: Path, target: Path, parameters: dict[str, Any]) -> Non
     unfinished = target / f".{notebook.name}"
     try:
         papermill.execute_notebook(
-            str(notebook), str(unfinished), parameters, kernel_name="python3", progress_bar=False, cwd=str(NOTEBOOKS)
-        )
+            str(notebook), str(unfinished), parameters, kernel_name="python3", progress_bar=False, cwd=str(NOTEBOOKS),
+            extra_arguments=QUIET,
+        )  # fmt: skip
     except PapermillExecutionError as error:
         what = error.evalue if error.ename == "UserError" else f"cell {error.exec_count}: {error.ename}: {error.evalue}"
         raise UserError(f"{notebook.stem}: {what}") from error

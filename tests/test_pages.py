@@ -69,6 +69,8 @@ def test_the_average_over_models_is_taken_seed_by_seed_once_all_have_run(row):
     text = backbones.table(panel, "one_epoch").data
     assert "<td>average</td><td>+0.24</td><td>+0.40 ± 0.00</td>" in text
     assert "<td>+0.10 ± 0.00</td><td>2</td>" in backbones.both_tuned(panel).data
+    assert "Verdict" not in (text := backbones.cells(panel, "one_epoch").data)
+    assert "<td>PNN</td><td>tuned base</td>" in text
     late = panel_of("table2", row, lambda config: None if config.backbone == "AutoInt" else auc(config))
     assert backbones.average(late, "one_epoch", "apg").n == 0
 

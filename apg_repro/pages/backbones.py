@@ -21,6 +21,7 @@ from apg_repro.report import (
     comparison,
     estimate,
     judge,
+    shown,
     signed,
     where,
     without_empty,
@@ -78,6 +79,14 @@ def against_base(lines: dict[tuple[str, str], Line], backbone: str) -> dict[str,
 def difference_text(value: float) -> str:
     """A printed difference; empty for none."""
     return "" if math.isnan(value) else signed(f"{value:+.2f}")
+
+
+def cells(panel: Panel, protocol: Protocol) -> HTML:
+    """Every AUC, the paper's and ours, and what was chosen for it; what APG gains stands in ``table``."""
+    lines = {name: line for name, line in comparison(panel, protocol).items() if name[1] != "apg over tuned base"}
+    columns = ["Paper Δ", "Our Δ", "Verdict"]
+    caption = f"{where(panel, protocol)}. Test AUC in percent, ± 95 % confidence, n seeds."
+    return as_html(shown(lines).drop(columns=columns, errors="ignore"), caption)
 
 
 def outcome(panel: Panel) -> HTML:
