@@ -469,6 +469,32 @@ def finding_html(finding: Finding) -> HTML:
     return HTML(badge(finding.verdict) + (f"<br>{ours}" if ours else ""))
 
 
+def headline() -> HTML:
+    """The paper's two promises, better models and cheaper ones, and what came of them."""
+    better = sum(printed("table2", "apg", "base", backbone) > 0 for backbone in BACKBONES)
+    lines = []
+    for variant, base in backbones.AGAINST.items():
+        line = {
+            "APG": f"AUC against {base}",
+            "Paper": f"ahead in {better} of {len(BACKBONES)}" if base == "base" else "",
+        }
+        for protocol in PROTOCOLS:
+            ran, ahead, behind = backbones.standing(opened()["table2"], protocol, variant)
+            text = f"ahead in {ahead} of {ran}" + (f", behind in {behind}" if behind else "")
+            line[PROTOCOL_TITLES[protocol].capitalize()] = text if ran else "not run"
+        lines.append(line)
+    for words, metric in (("training time", TIME), ("memory", MEMORY)):
+        pair = report_cost.against([opened()["table5"]], "v4", WIDEST, metric)
+        ours, theirs = (span([value]) for value in (pair[0]["p50"], pair[1])) if pair else ("not run", "")
+        line = {"APG": f"{words} of v4, widest layers, by base's", "Paper": theirs}
+        lines.append(line | {PROTOCOL_TITLES[protocol].capitalize(): ours for protocol in PROTOCOLS})
+    caption = (
+        "In short: the models whose AUC is ahead, the 95 % interval beyond 0. Tuned base: its learning rate and weight "
+        "decay were searched as long as K and P of APG."
+    )
+    return as_html(pd.DataFrame(lines), caption)
+
+
 def tally() -> HTML:
     """How many claims have which verdict, under each protocol."""
     claims = [claim for section in SECTIONS.values() for claim in section]

@@ -20,7 +20,7 @@ QUIET = ["--IPKernelApp.log_level=CRITICAL"]
 
 
 def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
-    """Executes the named notebooks (none: all) and writes the home page's verdicts.
+    """Executes the named notebooks (none: all) and writes what the home page begins with.
 
     Args:
         names: such as "table4_versions".
@@ -30,7 +30,7 @@ def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
         UserError: no such notebook, or one failed. Pages of an earlier run stay as they were.
     """
     execute(find(names), EXECUTED, parameters)
-    (EXECUTED / "_verdict.md").write_text(f"{claims.tally().data}\n{report.home(Store())}")
+    (EXECUTED / "_verdict.md").write_text(f"{claims.headline().data}\n{claims.tally().data}\n{report.home(Store())}")
 
 
 def find(names: Sequence[str]) -> list[Path]:

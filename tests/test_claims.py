@@ -131,6 +131,15 @@ def test_a_cost_is_judged_in_every_width_by_the_rule_of_its_page(version, widths
     assert (found.verdict, found.ours) == (verdict, ours)
 
 
+def test_the_headline_has_the_models_that_ran_and_the_costs(monkeypatch):
+    models = Panel(suite=SUITES["table2"], plan=PLAN, pool={})
+    monkeypatch.setattr(claims, "opened", lambda: {"table2": models, "table5": table5(200, 20, 0.5)})
+    text = claims.headline().data
+    assert "<td>AUC against base</td><td>ahead in 7 of 7</td><td>not run</td><td>not run</td>" in text
+    assert "<td>0.61 ×</td><td>0.50 ×</td><td>0.50 ×</td>" in text
+    assert "<td>0.034 ×</td><td>0.010 ×</td><td>0.010 ×</td>" in text
+
+
 def test_memory_is_counted():
     claim = claims.cost("", "", "v4", claims.MEMORY, claims.WIDEST)
     assert claim.find is not None

@@ -81,6 +81,13 @@ def difference_text(value: float) -> str:
     return "" if math.isnan(value) else signed(f"{value:+.2f}")
 
 
+def standing(panel: Panel, protocol: Protocol, variant: str) -> tuple[int, int, int]:
+    """How many models have run, in how many APG's interval lies above 0, and in how many below."""
+    lines = comparison(panel, protocol)
+    ran = [found for backbone in BACKBONES if (found := lines[backbone, variant].difference).n]
+    return len(ran), sum(found.mean > found.half for found in ran), sum(-found.mean > found.half for found in ran)
+
+
 def cells(panel: Panel, protocol: Protocol) -> HTML:
     """Every AUC, the paper's and ours, and what was chosen for it; what APG gains stands in ``table``."""
     lines = {name: line for name, line in comparison(panel, protocol).items() if name[1] != "apg over tuned base"}
