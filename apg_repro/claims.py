@@ -27,7 +27,7 @@ from apg_repro.report import (
     Estimate,
     Panel,
     as_html,
-    badge,
+    badge_over,
     badges,
     estimate,
     judge,
@@ -466,18 +466,15 @@ def table(section: str) -> HTML:
 def finding_html(finding: Finding) -> HTML:
     """The verdict, and below it what it rests on."""
     ours = finding.ours.data if isinstance(finding.ours, HTML) else escape(finding.ours)
-    return HTML(badge(finding.verdict) + (f"<br>{ours}" if ours else ""))
+    return badge_over(finding.verdict, str(ours))
 
 
 def headline() -> HTML:
     """The paper's two promises, better models and cheaper ones, and what came of them."""
     better = sum(printed("table2", "apg", "base", backbone) > 0 for backbone in BACKBONES)
     lines = []
-    for variant, base in backbones.AGAINST.items():
-        line = {
-            "APG": f"AUC against {base}",
-            "Paper": f"ahead in {better} of {len(BACKBONES)}" if base == "base" else "",
-        }
+    for variant, against in backbones.AGAINST.items():
+        line = {"APG": f"AUC, {against}", "Paper": f"ahead in {better} of {len(BACKBONES)}" if variant == "apg" else ""}
         for protocol in PROTOCOLS:
             ran, ahead, behind = backbones.standing(opened()["table2"], protocol, variant)
             text = f"ahead in {ahead} of {ran}" + (f", behind in {behind}" if behind else "")
@@ -489,8 +486,8 @@ def headline() -> HTML:
         line = {"APG": f"{words} of v4, widest layers, by base's", "Paper": theirs}
         lines.append(line | {PROTOCOL_TITLES[protocol].capitalize(): ours for protocol in PROTOCOLS})
     caption = (
-        "In short: the models whose AUC is ahead, the 95 % interval beyond 0. Tuned base: its learning rate and weight "
-        "decay were searched as long as K and P of APG."
+        "In short: in how many models AUC is ahead, the 95 % interval beyond 0. Tuned base: its learning rate and "
+        "weight decay were searched as long as K and P of APG. Both tuned: those of APG were, too."
     )
     return as_html(pd.DataFrame(lines), caption)
 

@@ -347,6 +347,11 @@ def badge(verdict: str, count: int | None = None) -> str:
     return f'<span class="apg-verdict apg-{verdict.replace(" ", "-")}">{text}</span>'
 
 
+def badge_over(verdict: str, below: str) -> HTML:
+    """A verdict, and below it what it rests on; either may be empty."""
+    return HTML("<br>".join(filter(None, [verdict and badge(verdict), below])))
+
+
 def badges(verdicts: Iterable[str]) -> HTML:
     """How often each verdict stands among these; empty ones do not count."""
     found = Counter(filter(None, verdicts))

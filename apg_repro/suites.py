@@ -268,25 +268,23 @@ BACKBONES = ("WDL", "PNN", "FiBiNET", "DIFM", "DeepFM", "DCN", "AutoInt")
 
 
 def table2(plan: Plan) -> tuple[Cell, ...]:
-    """Every backbone: base, base tuned as much as APG, and APG, against either.
+    """Every backbone: base, base tuned as much as APG, APG against either, and APG with a learning rate of its own.
 
-    Tuned base has a learning rate and a weight decay of its own, and APG the paper's. So WDL's APG gets base's grid as
-    well, with the K and P of the other tables. That was added when the search of WDL's tuned base was known.
+    Tuned base has a learning rate and a weight decay of its own, and APG the paper's. So APG is searched in base's grid
+    as well, with the K and P of the other tables. That was added when the search of WDL's tuned base was known.
     """
     apg: dict[str, Any] = {"options": {"version": "v5"}, "grid": ranks_and_widths(plan)}
-    rates = rates_and_decays(plan)
-    return (
-        *(
-            cell
-            for backbone in BACKBONES
-            for cell in (
-                Cell(backbone=backbone, variant="base", against=None),
-                Cell(backbone=backbone, variant="tuned base", paper="base", grid=rates),
-                Cell(backbone=backbone, variant="apg", **apg),
-                Cell(backbone=backbone, variant="apg over tuned base", paper="apg", against="tuned base", **apg),
-            )
-        ),
-        Cell(variant="tuned apg", paper="", options=APG[plan.profile], grid=rates, against="tuned base"),
+    tuned: dict[str, Any] = {"grid": rates_and_decays(plan)}
+    return tuple(
+        replace(cell, backbone=backbone)
+        for backbone in BACKBONES
+        for cell in (
+            BASE,
+            Cell(variant="tuned base", paper="base", **tuned),
+            Cell(variant="apg", **apg),
+            Cell(variant="apg over tuned base", paper="apg", against="tuned base", **apg),
+            Cell(variant="tuned apg", paper="apg", against="tuned base", options=APG[plan.profile], dear=1, **tuned),
+        )
     )
 
 

@@ -135,7 +135,7 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(monkeypatch):
     models = Panel(suite=SUITES["table2"], plan=PLAN, pool={})
     monkeypatch.setattr(claims, "opened", lambda: {"table2": models, "table5": table5(200, 20, 0.5)})
     text = claims.headline().data
-    assert "<td>AUC against base</td><td>ahead in 7 of 7</td><td>not run</td><td>not run</td>" in text
+    assert "<td>AUC, against base</td><td>ahead in 7 of 7</td><td>not run</td><td>not run</td>" in text
     assert "<td>0.61 ×</td><td>0.50 ×</td><td>0.50 ×</td>" in text
     assert "<td>0.034 ×</td><td>0.010 ×</td><td>0.010 ×</td>" in text
 

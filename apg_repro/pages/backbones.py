@@ -1,7 +1,8 @@
-"""Table 2: APG in seven models, against base and against base tuned as much as APG."""
+"""Table 2: APG in seven models, against base, against base tuned as much as APG, and both tuned."""
 
 import math
 from itertools import product
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -14,9 +15,9 @@ from apg_repro.figures import style
 from apg_repro.report import (
     PROTOCOL_TITLES,
     Estimate,
-    Line,
     Panel,
     as_html,
+    badge_over,
     badges,
     comparison,
     estimate,
@@ -28,13 +29,15 @@ from apg_repro.report import (
 )  # fmt: skip
 from apg_repro.suites import BACKBONES, PROTOCOLS, Protocol
 
-AGAINST = {"apg": "base", "apg over tuned base": "tuned base"}  # the cell of a difference → what it is taken from
+# The cells of differences, by what they are taken from.
+AGAINST = {"apg": "against base", "apg over tuned base": "against tuned base", "tuned apg": "both tuned"}
 AVERAGE = "average"
 
 
 def average(panel: Panel, protocol: Protocol, variant: str) -> Estimate:
     """The mean difference over all seven models, seed by seed; none before all have run."""
-    ours, theirs = ([panel.cell(name, backbone) for backbone in BACKBONES] for name in (variant, AGAINST[variant]))
+    ours = [panel.cell(variant, backbone) for backbone in BACKBONES]
+    theirs = [panel.cell(cell.against, cell.backbone) for cell in ours if cell.against]
     return estimate(panel.between(ours, theirs, protocol))
 
 
@@ -47,33 +50,21 @@ def printed_average(panel: Panel) -> float:
 def table(panel: Panel, protocol: Protocol) -> HTML:
     """A line a model, and the average: differences with their verdicts."""
     lines = comparison(panel, protocol)
-    rows = [
-        {
-            "Model": backbone,
-            "Paper Δ": difference_text(lines[backbone, "apg"].paper_difference),
-            **against_base(lines, backbone),
-            "n": lines[backbone, "apg"].n,
-        }
-        for backbone in BACKBONES
-    ]
+    rows = []
+    for backbone in BACKBONES:
+        row: dict[str, Any] = {"Model": backbone, "Paper Δ": difference_text(lines[backbone, "apg"].paper_difference)}
+        for variant, against in AGAINST.items():
+            line = lines[backbone, variant]
+            row[f"Δ {against}"] = badge_over(line.verdict, line.difference.signed if line.n else "")
+        rows.append(row | {"n": lines[backbone, "apg"].n})
     expected = printed_average(panel)
-    overall: dict[str, object] = {"Model": AVERAGE, "Paper Δ": difference_text(expected)}
-    for variant, base in AGAINST.items():
+    overall: dict[str, Any] = {"Model": AVERAGE, "Paper Δ": difference_text(expected), "n": ""}
+    for variant, against in AGAINST.items():
         found = average(panel, protocol, variant)
         verdict = judge(found, expected) if panel.plan.profile == "full" else ""
-        overall |= {f"Δ, {base}": found.signed if found.n else "", f"{base}: verdict": verdict}
-    caption = f"{where(panel, protocol)}. Δ of test AUC in points, ± 95 % confidence, APG against base and tuned base."
-    return as_html(without_empty(pd.DataFrame([*rows, overall], dtype=object).fillna("")), caption)
-
-
-def against_base(lines: dict[tuple[str, str], Line], backbone: str) -> dict[str, str]:
-    """The two differences of a model, and their verdicts."""
-    found = {}
-    for variant, base in AGAINST.items():
-        line = lines[backbone, variant]
-        found[f"Δ, {base}"] = line.difference.signed if line.difference.n else ""
-        found[f"{base}: verdict"] = line.verdict
-    return found
+        overall[f"Δ {against}"] = badge_over(verdict, found.signed if found.n else "")
+    caption = f"{where(panel, protocol)}. Δ of test AUC in points, ± 95 % confidence, n seeds."
+    return as_html(without_empty(pd.DataFrame([*rows, overall])), caption)
 
 
 def difference_text(value: float) -> str:
@@ -97,37 +88,22 @@ def cells(panel: Panel, protocol: Protocol) -> HTML:
 
 
 def outcome(panel: Panel) -> HTML:
-    """How many of the seven models have which verdict, against base and against tuned base."""
+    """How many of the seven models have which verdict, against each base."""
     rows = [
-        {"Against": base}
+        {"APG": against}
         | {
             PROTOCOL_TITLES[protocol].capitalize(): badges(
                 comparison(panel, protocol)[backbone, variant].verdict for backbone in BACKBONES
             )
             for protocol in PROTOCOLS
         }
-        for variant, base in AGAINST.items()
+        for variant, against in AGAINST.items()
     ]
     return as_html(pd.DataFrame(rows), f"{panel.data}. Verdicts on the seven models.")
 
 
-def both_tuned(panel: Panel) -> HTML:
-    """WDL: base and APG with the paper's learning rate, then each with its own, and what APG gains there."""
-    rows = []
-    for protocol in PROTOCOLS:
-        lines = comparison(panel, protocol)
-        difference = lines["WDL", "tuned apg"].difference
-        rows.append(
-            {"Protocol": PROTOCOL_TITLES[protocol]}
-            | {variant: str(lines["WDL", variant].ours) for variant in ("base", "apg", "tuned base", "tuned apg")}
-            | {"Δ, both tuned": difference.signed if difference.n else "not run", "n": difference.n}
-        )
-    caption = f"{panel.data}, WDL. Test AUC in percent, Δ in points, ± 95 % confidence."
-    return as_html(pd.DataFrame(rows), caption)
-
-
 def figure(panel: Panel) -> Figure:
-    """Δ of APG, model by model: the paper's, ours against base and ours against tuned base. One panel a protocol."""
+    """Δ of APG, model by model: the paper's, and ours against each base. One panel a protocol."""
     style()
     names = [*BACKBONES, AVERAGE]
     palette = dict(zip(AGAINST, sns.color_palette("colorblind", len(AGAINST)), strict=True))
@@ -138,10 +114,10 @@ def figure(panel: Panel) -> Figure:
         axis.plot(printed, range(len(names)), "D", color="black", ms=6, label="paper")
         for (place, name), variant in product(enumerate(names), AGAINST):
             found = lines[name, variant].difference if name in BACKBONES else average(panel, protocol, variant)
-            height = place + 0.2 + 0.2 * list(AGAINST).index(variant)
-            label = f"ours, against {AGAINST[variant]}" if place == 0 else None
+            height = place + 0.2 + 0.15 * list(AGAINST).index(variant)
+            label = f"ours, {AGAINST[variant]}" if place == 0 else None
             axis.errorbar(
-                found.mean, height, xerr=0 if math.isnan(found.half) else found.half, fmt="o", ms=5, capsize=3, lw=2,
+                found.mean, height, xerr=0 if math.isnan(found.half) else found.half, fmt="o", ms=4, capsize=3, lw=2,
                 color=palette[variant], label=label,
             )  # fmt: skip
         axis.axvline(0, color="black", lw=1)
@@ -149,6 +125,6 @@ def figure(panel: Panel) -> Figure:
         axis.set(title=PROTOCOL_TITLES[protocol], xlabel="Δ test AUC, points")
         axis.set_yticks(range(len(names)), names)
     axes[0].invert_yaxis()
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     plt.close(fig)
     return fig
