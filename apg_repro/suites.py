@@ -1,8 +1,8 @@
 """Which runs a table of the paper needs, how hyper-parameters are chosen, and what counts as reproduced.
 
-Everything here was written down before the runs. A suite is a list of cells, each saying what is trained to answer it.
-A cell with a grid is searched first: its runs on the search seed choose, by validation AUC, what is reported. A run
-that several tables need is trained once, for the first that asks.
+Verdict rules, seeds and grids were written down before the runs; what was added or changed later says so. A suite is a
+list of cells, each saying what is trained to answer it. A cell with a grid is searched first: its runs on the search
+seed choose, by validation AUC, what is reported. A run that several tables need is trained once.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -79,10 +79,38 @@ def test_the_numbers_beside_the_claims_are_the_papers():
     assert "+0.53 to +1.61" in {claim.number for claim in EVERY if claim.suite == "table2"}
 
 
-def test_the_tally_counts_every_claim_under_each_protocol():
-    rows = claims.tally().data.split("<tr>")[2:]
+def test_the_tally_counts_claims_on_auc_under_each_protocol_and_the_others_once():
+    rows = [row for row in claims.tally().data.split("<tr>")[2:] if "of these" not in row]
     columns = [[int(part.partition("<")[0]) for part in row.split("<td>")[2:]] for row in rows]
-    assert [sum(column) for column in zip(*columns, strict=True)] == [len(EVERY)] * 2
+    once = sum(claim.once for claim in EVERY)
+    assert [sum(column) for column in zip(*columns, strict=True)] == [len(EVERY) - once, len(EVERY) - once, once]
+
+
+def test_what_is_said_to_be_the_same_under_both_protocols_is():
+    for claim in EVERY:
+        if claim.once:
+            early, late = (claims.look_up(claim, protocol) for protocol in PROTOCOLS)
+            assert early == late, claim.words
+
+
+@pytest.mark.parametrize(
+    ("difference", "expected", "is_open"),
+    [
+        (found(0.05, 0.1), 0.3, True),
+        (found(-0.05, 0.1), 0.3, False),
+        (found(-0.05, 0.1), -0.3, True),
+        (found(0.3, 0.1), 0.3, False),  # it is reproduced
+        (found(0.3, math.nan, n=1), 0.3, True),
+    ],
+)
+def test_open_is_what_a_gain_that_matters_is_not_ruled_out_for(difference, expected, is_open):
+    assert claims.judged(difference, expected).open == is_open
+    assert claims.judged(difference, expected).ours.endswith("open") == is_open
+
+
+@pytest.mark.parametrize(("difference", "is_open"), [(found(0.3, 0.25), True), (found(0.3, 0.15), False)])
+def test_open_is_what_may_be_alike_after_all(difference, is_open):
+    assert claims.alike(difference).open == is_open
 
 
 def test_apg_is_compared_with_star_by_the_gain_over_the_base_that_each_is_trained_like(row):
@@ -135,7 +163,7 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(monkeypatch):
     models = Panel(suite=SUITES["table2"], plan=PLAN, pool={})
     monkeypatch.setattr(claims, "opened", lambda: {"table2": models, "table5": table5(200, 20, 0.5)})
     text = claims.headline().data
-    assert "<td>AUC, against base</td><td>ahead in 7 of 7</td><td>not run</td><td>not run</td>" in text
+    assert "<td>AUC of v5, against base</td><td>ahead in 7 of 7</td><td>not run</td><td>not run</td>" in text
     assert "<td>0.61 ×</td><td>0.50 ×</td><td>0.50 ×</td>" in text
     assert "<td>0.034 ×</td><td>0.010 ×</td><td>0.010 ×</td>" in text
 

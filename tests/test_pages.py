@@ -82,7 +82,8 @@ def test_the_average_over_models_is_taken_seed_by_seed_once_all_have_run(row):
 @pytest.mark.parametrize(
     ("one_epoch", "early_stopping", "answer"),
     [
-        ((0.3, 0.4), (0.2, 0.21), "better"), ((0.3, 0.31), (-0.1, 0.4), "only sooner"),
+        ((0.3, 0.4), (0.2, 0.21), "better"), ((0.3, 0.31), (0.0, 0.01), "only sooner"),
+        ((0.3, 0.31), (-0.1, 0.4), "sooner; whether better is open"),
         ((-0.3, 0.4), (0.1, -0.2), "neither"),
     ],
 )  # fmt: skip
@@ -107,11 +108,12 @@ def test_when_base_passes_what_apg_has_after_its_first_epoch():
     assert protocol.best_epoch([79, 81, 80]) == 2
 
 
+@pytest.mark.parametrize("condition", ["item", "self"])
 @pytest.mark.parametrize("version", ["base", "v4", "v5"])
-def test_served_memory_is_that_of_the_folded_model(schema, version):
+def test_served_memory_is_that_of_the_folded_model(schema, version, condition):
     config = RunConfig(
-        suite="s", dataset="d", variant="v", seed=1, version=version, rank=3, over=9, condition="item", d_embedding=4,
-        hidden=(8, 7, 5),
+        suite="s", dataset="d", variant="v", seed=1, version=version, rank=3, over=9, condition=condition,
+        d_embedding=4, hidden=(8, 7, 5),
     )  # fmt: skip
     model = build(config, schema)
     row = config.as_dict() | {"n_hidden": count(model.deep)}
@@ -188,8 +190,8 @@ def test_a_layer_counts_as_grouped_where_permutations_seldom_explain_as_much(row
 
     panel = panel_of("figure6", row, lambda config: 0.8, extra)
     runs = 4 * 2
-    assert states.grouped(panel) == (runs, 2 * runs)
-    assert f"in {runs} of {2 * runs} layers" in states.outcome(panel).data
+    assert states.grouped(panel, panel.cells) == (runs, 2 * runs)
+    assert states.outcome(panel).data.count("<td>in 2 of 4 layers</td>") == len(panel.cells)
     assert "<td>90.0 %</td><td>40.0 %</td><td>10.0 %</td><td>0.005</td>" in states.table(panel).data
     assert [axis.get_title() for axis in states.figure(panel, panel.cells[0]).axes] == ["layer 1", "layer 2", "layer 3"]
 

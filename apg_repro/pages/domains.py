@@ -21,17 +21,20 @@ MARKERS = {"base": "s", "mmoe": "o", "star": "^", "apg": "*"}
 
 
 def served(row: Mapping[str, Any]) -> int:
-    """Parameters of the hidden layers with U and V of v5 multiplied out, for a group-wise G of one layer.
+    """Parameters of the hidden layers with U and V of v5 multiplied out, for a G of one layer and no mix.
 
-    v5 has P Σ(I + O) + L (2 K P + K² (D + 1)) + ΣO of them, summed over L layers of I inputs and O outputs, of which
-    the first two terms become K Σ(I + O).
+    v5 has P Σ(I + O) + 2 L K P + K² Σ(D + 1) + ΣO of them, summed over L layers of I inputs and O outputs, of which
+    the first two terms become K Σ(I + O). Self-wise, D is I.
     """
     if row["version"] != "v5":
         return row["n_hidden"]
-    k, p, layers = row["rank"], row["over"], len(row["hidden"])
-    stays = layers * k * k * (row["d_embedding"] + 1) + sum(row["hidden"])
-    ends = (row["n_hidden"] - stays - 2 * layers * k * p) // p  # Σ(I + O)
-    return k * ends + stays
+    k, p, layers, outputs = row["rank"], row["over"], len(row["hidden"]), sum(row["hidden"])
+    known = 2 * layers * k * p + k * k * layers + outputs
+    if row["condition"] == "self":
+        ends = (row["n_hidden"] - known + k * k * outputs) // (p + k * k)  # Σ(I + O), and ΣI is that less ΣO
+    else:
+        ends = (row["n_hidden"] - known - k * k * layers * row["d_embedding"]) // p
+    return row["n_hidden"] - (p - k) * ends - 2 * layers * k * p
 
 
 def printed_memory(panel: Panel, cell: Cell) -> float:

@@ -56,7 +56,7 @@ RANGES = (
     SMALL_P,
     Range(words="large P is better than small P", axis="P", low=32, high=512, than=SMALL_P),
     SMALL_K,
-    Range(words="K from 16 on is better than K from 2 to 8", axis="K", low=16, high=512, than=SMALL_K),
+    Range(words="large K, 16 and 32, is better than K from 2 to 8", axis="K", low=16, high=512, than=SMALL_K),
     Range(words="APG with 1 to 4 layers of G is better than base", axis="layers", low=1, high=4),
     Range(words="2 to 4 layers are better than one", axis="layers", low=2, high=4, than=ONE_LAYER),
 )

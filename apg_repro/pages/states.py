@@ -1,5 +1,7 @@
 """Figure 6: the generated S in the plane, and how much of it the kind of item explains."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -72,11 +74,11 @@ def percent_text(share: float | None) -> str:
     return MISSING if share is None else f"{100 * share:.1f} %"
 
 
-def grouped(panel: Panel, protocol: Protocol = "early_stopping") -> tuple[int, int]:
-    """In how many layers of all runs the kind explains more than permuted kinds do, and of how many."""
+def grouped(panel: Panel, cells: Sequence[Cell], protocol: Protocol = "early_stopping") -> tuple[int, int]:
+    """In how many layers of these cells' runs the kind explains more than permuted kinds do, and of how many."""
     layers = [
         layer
-        for cell in panel.cells
+        for cell in cells
         for found in panel.observed(cell, protocol).values()
         for layer in found["layers"]
         if layer["p"] is not None
@@ -85,9 +87,10 @@ def grouped(panel: Panel, protocol: Protocol = "early_stopping") -> tuple[int, i
 
 
 def outcome(panel: Panel) -> HTML:
-    """In how many layers the kind explains more than permuted kinds do."""
-    above, total = grouped(panel)
-    text = (
-        f"the kind explains more than chance (p < {SIGNIFICANT}) in {above} of {total} layers" if total else "not run"
-    )
-    return HTML(f"<p>{panel.data}: {text}.</p>")
+    """In how many layers of each S the kind explains more than permuted kinds do."""
+    lines = []
+    for cell in panel.cells:
+        above, total = grouped(panel, [cell])
+        lines.append({"S of": cell.variant, "Beyond chance": f"in {above} of {total} layers" if total else "not run"})
+    caption = f"{panel.data}. Layers of all seeds in which the kind explains more than chance, p < {SIGNIFICANT}."
+    return as_html(pd.DataFrame(lines), caption)
