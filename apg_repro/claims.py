@@ -524,7 +524,7 @@ def headline() -> HTML:
         "K = 4 and the user as its condition; the paper's memory contains a constant that ours leaves out."
     )
     columns = ["APG", "Paper", *(PROTOCOL_TITLES[how].capitalize() for how in PROTOCOLS)]
-    return as_html(pd.DataFrame(lines, columns=columns), caption)
+    return as_html(pd.DataFrame(lines, columns=columns), caption, words=True)
 
 
 def standing(panel: Panel, protocol: Protocol, variant: str) -> str:
