@@ -36,9 +36,6 @@ BIASES = {
     "v3": "NK + MK + KK + N",
     "v4": "KK + N",
 }
-# v5 in training has, beside v4's multiplications, those of its factors, once a batch; and factors in place of U and V.
-OVER_MULTIPLICATIONS = "NPK + KPM"
-OVER_WEIGHTS = "KKD + NP + PK + KP + PM"
 
 
 def total(columns: Mapping[str, tuple[str, ...]], version: str) -> str:

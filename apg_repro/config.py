@@ -105,18 +105,6 @@ class RunConfig:
         return dataclasses.replace(self, init=RunConfig.init, damping=RunConfig.damping)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "RunConfig":
-        """The inverse of ``as_dict``.
-
-        Raises:
-            UserError: a key is not a field of RunConfig.
-        """
-        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
-        if unknown:
-            raise UserError(f"unknown configuration keys: {', '.join(unknown)}")
-        return cls(**values)
-
-    @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> "RunConfig":
         """The configuration of a row of the store; what the row does not mention has its default."""
         return cls(**{field.name: row[field.name] for field in dataclasses.fields(cls) if field.name in row})

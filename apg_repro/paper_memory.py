@@ -15,14 +15,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from apg_repro import paper
+from apg_repro.complexity import BIASES, MEMORY, evaluate, total
 from apg_repro.errata import DEFAULT_WIDTH, HALF, PUBLIC, WIDTHS, plus
 from apg_repro.figures import style
 from apg_repro.report import DATASET_TITLES, MISSING
+from apg_repro.report_cost import BYTES, D
+from apg_repro.suites import COST_RANK
 
-BYTES = 12  # a float32 weight and Adam's two moments
 UNIT = 1e6
-D = 32  # the size of an embedding (Appendix B.3)
-RANK = 4  # K of Table 5 (Section 4.4)
 RANKS = (2, 4, 6, 8)  # K elsewhere (Appendix B.3)
 D_V2 = 16  # v2's cells fit no D = 32 with K = 4: see ``settings``
 FITTED = ("base", "v1", "v4")  # of Table 5, 15 cells: what the constant is fitted to
@@ -51,7 +51,7 @@ class Shape:
 
     inputs: int = INPUTS["iaac"]
     hidden: str = DEFAULT_WIDTH
-    rank: int = RANK
+    rank: int = COST_RANK
     d_condition: int | None = D
     bias: bool = True
 
@@ -63,20 +63,11 @@ class Shape:
 
 def parameters(version: str, shape: Shape) -> int:
     """Parameters of the hidden layers: Table 1's terms, G of one layer, and biases."""
-    total, k = 0, shape.rank
-    for i, o in shape.layers:
-        of_each = (i if shape.d_condition is None else shape.d_condition) + shape.bias  # G's weights a generated one
-        total += shape.bias * o
-        match version:
-            case "base":
-                total += i * o
-            case "v1":
-                total += i * o * of_each
-            case "v2":
-                total += ((i + o) * k + k * k) * of_each
-            case "v4":
-                total += (i + o) * k + k * k * of_each
-    return total
+    formula = total(MEMORY, version) + (f" + {BIASES[version]}" if shape.bias else "")
+    d = shape.d_condition
+    return sum(
+        evaluate(formula, {"N": o, "M": i, "D": i if d is None else d, "K": shape.rank}) for i, o in shape.layers
+    )
 
 
 def megabytes(n: float) -> float:
@@ -130,7 +121,7 @@ def settings(version: str, best: int = 3) -> pd.DataFrame:
     candidates = [
         Shape(rank=rank, d_condition=d, bias=bias)
         for rank, d, bias in product(
-            (RANK,) if version == "v1" else (1, 2, 3, 4, 6, 8), (8, 16, D, 64, None), (True, False)
+            (COST_RANK,) if version == "v1" else (1, 2, 3, 4, 6, 8), (8, 16, D, 64, None), (True, False)
         )
     ]
 
@@ -236,7 +227,9 @@ def fits() -> list[Fit]:
     for version, width in product(("base", "v1", "v2", "v4"), WIDTHS):
         shape = Shape(hidden=width, d_condition=D_V2 if version == "v2" else D)
         n = parameters(version, shape)
-        what = {"base": "", "v1": f"D = {D}", "v2": f"K = {RANK}, D = {D_V2}", "v4": f"K = {RANK}, D = {D}"}[version]
+        what = {"base": "", "v1": f"D = {D}", "v2": f"K = {COST_RANK}, D = {D_V2}", "v4": f"K = {COST_RANK}, D = {D}"}[
+            version
+        ]
         found.append(
             Fit(group=f"5, {version}", cell=width, account=what, printed=table5(version, width),
                 fitted=megabytes(n) + constant())

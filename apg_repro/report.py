@@ -352,6 +352,11 @@ def badge_over(verdict: str, below: str) -> HTML:
     return HTML("<br>".join(filter(None, [verdict and badge(verdict), below])))
 
 
+def with_n(difference: Estimate) -> str:
+    """A difference and its number of seeds; empty without one."""
+    return f"{difference.signed} (n = {difference.n})" if difference.n else ""
+
+
 def badges(verdicts: Iterable[str]) -> HTML:
     """How often each verdict stands among these; empty ones do not count."""
     found = Counter(filter(None, verdicts))

@@ -15,6 +15,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from apg_repro import paper
+from apg_repro.complexity import COMPUTATION, evaluate, total
 from apg_repro.figures import style
 from apg_repro.report import MISSING, Panel, signed
 from apg_repro.suites import (
@@ -67,19 +68,11 @@ def figures(value: float) -> str:
 
 def multiplications(version: str, width: str, condition: str) -> int:
     """Multiplications an instance in the hidden layers, forward (the paper's Table 1, G of one layer)."""
-    total, k = 0, COST_RANK
-    for m, n in pairwise((COST_INPUTS, *COST_WIDTHS[width])):
-        d = m if condition == "self" else D
-        factors = (n + m + k) * k
-        total += {
-            "base": n * m,
-            "v1": n * m * (d + 1),
-            "v2": factors * d + n * k * k + n * m * k + n * m,
-            "v3": factors * (d + 1),
-            "v4": k * k * d + factors,
-            "v5": k * k * d + factors,  # in training it forms U and V besides, once a batch
-        }[version]
-    return total
+    formula = total(COMPUTATION, "v4" if version == "v5" else version)  # v5 forms U and V besides, once a batch
+    return sum(
+        evaluate(formula, {"N": n, "M": m, "D": m if condition == "self" else D, "K": COST_RANK})
+        for m, n in pairwise((COST_INPUTS, *COST_WIDTHS[width]))
+    )
 
 
 def timed(panels: Sequence[Panel], condition: str, part: str) -> Iterator[tuple[str, dict[str, Any]]]:

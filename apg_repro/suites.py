@@ -126,7 +126,8 @@ class Suite:
 
     def search(self, plan: Plan) -> list[RunConfig]:
         """The runs that choose: every point of every grid, on the search seed."""
-        return [self.candidate(plan, cell, point) for cell in self.cells(plan) for point in cell.grid]
+        cells = sorted(self.cells(plan), key=lambda cell: cell.dear)
+        return [self.candidate(plan, cell, point) for cell in cells for point in cell.grid]
 
     def candidate(self, plan: Plan, cell: Cell, point: Options) -> RunConfig:
         """The search's run of one point of a grid."""
@@ -343,17 +344,19 @@ def figure7(plan: Plan) -> tuple[Cell, ...]:
     a range, which would have their few seeds; so it was decided when two seeds up to K = 32 were known.
     """
     quick = plan.profile == "quick"
-    widths = (2, 16) if quick else (2, 4, 6, 8, 16, 32, 64, 128, 256, 512)
     sizes = (2, 16) if quick else (2, 4, 6, 8, 16, 32, 64, 128, 256, 512)
-    short = {"max_epochs": 1}
-    effort = {64: (2, 1, {}), 128: (2, 1, {}), 256: (1, 2, short), 512: (1, 2, short)}  # seeds, how dear, options
+    few: dict[str, Any] = {"n_seeds": 2, "dear": 1}
+    single: dict[str, Any] = {"n_seeds": 1, "dear": 2}
+    effort = {64: few, 128: few, 256: single, 512: single}
     v5 = {"version": "v5", "rank": 8, "over": 32}
     return (
         BASE,
-        *(Cell(variant=f"P = {p}", paper="", options={**v5, "over": p}) for p in widths),
+        *(Cell(variant=f"P = {p}", paper="", options={**v5, "over": p}) for p in sizes),
         *(
-            Cell(variant=f"K = {k}", paper="", options={**v5, "rank": k, **less}, n_seeds=n_seeds, dear=dear)
-            for k in sizes for n_seeds, dear, less in [effort.get(k, (None, 0, {}))]
+            Cell(
+                variant=f"K = {k}", paper="", options={**v5, "rank": k} | ({"max_epochs": 1} if k >= 256 else {}),
+                **effort.get(k, {}),
+            ) for k in sizes
         ),
         *(Cell(variant=f"layers = {n}", paper="", options={**v5, "generator_layers": n}) for n in range(1, 5)),
     )  # fmt: skip

@@ -11,7 +11,6 @@ from sklearn.metrics import roc_auc_score
 
 from apg_repro import observe
 from apg_repro.build import build
-from apg_repro.config import RunConfig
 from apg_repro.data import Schema, load
 from apg_repro.planted import N_USERS, best_auc, blind_auc, generate
 from apg_repro.suites import CENTRE, CONTROLS, PLANTED, SUITES, SWEEPS, Plan, Planted, specific_verdict
@@ -166,7 +165,7 @@ def test_apgs_controls_differ_from_apg_by_group_in_the_condition_only():
     _, apg = found["APG by group"]
     for name, condition in {"APG, shuffled groups": "shuffled", "APG, one group": "everyone"}.items():
         assert found[name][1].key == dataclasses.replace(apg, condition=condition).key
-    assert RunConfig.from_dict(apg.as_dict()).condition == "group"
+    assert apg.condition == "group"
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_a_row_says_what_was_run_what_came_out_and_where_it_comes_from(store):
     run.run_suite(SUITE, PLAN, jobs=1, store=store)
     row = rows(store)[-1]
     fields = {field.name for field in dataclasses.fields(RunConfig)}
-    again = RunConfig.from_dict({name: row[name] for name in fields})
+    again = RunConfig(**{name: row[name] for name in fields})
     assert row["id"] == again.id
     assert row["status"] == "ok"
     assert 0.5 < row["one_epoch_test_auc"] < 1

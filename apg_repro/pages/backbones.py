@@ -25,6 +25,7 @@ from apg_repro.report import (
     shown,
     signed,
     where,
+    with_n,
     without_empty,
 )  # fmt: skip
 from apg_repro.suites import BACKBONES, PROTOCOLS, Protocol
@@ -55,14 +56,14 @@ def table(panel: Panel, protocol: Protocol) -> HTML:
         row: dict[str, Any] = {"Model": backbone, "Paper Δ": difference_text(lines[backbone, "apg"].paper_difference)}
         for variant, against in AGAINST.items():
             line = lines[backbone, variant]
-            row[f"Δ {against}"] = badge_over(line.verdict, line.difference.signed if line.n else "")
-        rows.append(row | {"n": lines[backbone, "apg"].n})
+            row[f"Δ {against}"] = badge_over(line.verdict, with_n(line.difference))
+        rows.append(row)
     expected = printed_average(panel)
-    overall: dict[str, Any] = {"Model": AVERAGE, "Paper Δ": difference_text(expected), "n": ""}
+    overall: dict[str, Any] = {"Model": AVERAGE, "Paper Δ": difference_text(expected)}
     for variant, against in AGAINST.items():
         found = average(panel, protocol, variant)
         verdict = judge(found, expected) if panel.plan.profile == "full" else ""
-        overall[f"Δ {against}"] = badge_over(verdict, found.signed if found.n else "")
+        overall[f"Δ {against}"] = badge_over(verdict, with_n(found))
     caption = f"{where(panel, protocol)}. Δ of test AUC in points, ± 95 % confidence, n seeds."
     return as_html(without_empty(pd.DataFrame([*rows, overall])), caption)
 
@@ -89,14 +90,10 @@ def cells(panel: Panel, protocol: Protocol) -> HTML:
 
 def outcome(panel: Panel) -> HTML:
     """How many of the seven models have which verdict, against each base."""
+    lines = {PROTOCOL_TITLES[protocol].capitalize(): comparison(panel, protocol) for protocol in PROTOCOLS}
     rows = [
         {"APG": against}
-        | {
-            PROTOCOL_TITLES[protocol].capitalize(): badges(
-                comparison(panel, protocol)[backbone, variant].verdict for backbone in BACKBONES
-            )
-            for protocol in PROTOCOLS
-        }
+        | {title: badges(found[name, variant].verdict for name in BACKBONES) for title, found in lines.items()}
         for variant, against in AGAINST.items()
     ]
     return as_html(pd.DataFrame(rows), f"{panel.data}. Verdicts on the seven models.")

@@ -56,7 +56,7 @@ RANGES = (
     SMALL_P,
     Range(words="large P is better than small P", axis="P", low=32, high=512, than=SMALL_P),
     SMALL_K,
-    Range(words="large K, 16 and 32, is better than K from 2 to 8", axis="K", low=16, high=512, than=SMALL_K),
+    Range(words="large K, 16 and 32, is better than K from 2 to 8", axis="K", low=16, high=32, than=SMALL_K),
     Range(words="APG with 1 to 4 layers of G is better than base", axis="layers", low=1, high=4),
     Range(words="2 to 4 layers are better than one", axis="layers", low=2, high=4, than=ONE_LAYER),
 )
@@ -73,13 +73,12 @@ def value(cell: Cell, axis: str) -> int:
 
 
 def differences(panel: Panel, part: Range, protocol: Protocol) -> list[Estimate]:
-    """Of every value of a range against base, or one of the means of two ranges, without values of few seeds."""
+    """Of every value of a range against base, or one of the means of two ranges."""
     base = panel.cell("base")
     if part.than is None:
         pairs = [([cell], [base]) for cell in part.cells(panel)]
     else:
-        ours, theirs = ([cell for cell in side.cells(panel) if not cell.n_seeds] for side in (part, part.than))
-        pairs = [(ours, theirs)]
+        pairs = [(part.cells(panel), part.than.cells(panel))]
     return [estimate(panel.between(ours, theirs, protocol)) for ours, theirs in pairs]
 
 

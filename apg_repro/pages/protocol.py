@@ -20,7 +20,11 @@ VARIANTS = ("base", "apg")
 def histories(panel: Panel, backbone: str, variant: str) -> dict[int, list[float]]:
     """Validation AUC by epoch in percent, seed by seed, of the runs that early stopping reports."""
     rows = panel.found(panel.cell(variant, backbone), "early_stopping")
-    return {row["seed"]: [percent(entry["valid_auc"]) for entry in row["history"]] for row in rows}
+    return {
+        row["seed"]: [percent(entry["valid_auc"]) for entry in row["history"]]
+        for row in rows
+        if row["early_stopping_epoch"]
+    }
 
 
 def gain(panel: Panel, backbone: str, protocol: Protocol) -> Estimate:

@@ -92,5 +92,5 @@ def outcome(panel: Panel) -> HTML:
     for cell in panel.cells:
         above, total = grouped(panel, [cell])
         lines.append({"S of": cell.variant, "Beyond chance": f"in {above} of {total} layers" if total else "not run"})
-    caption = f"{panel.data}. Layers of all seeds in which the kind explains more than chance, p < {SIGNIFICANT}."
+    caption = f"{where(panel, 'early_stopping')}. Where the kind explains more than chance: p < {SIGNIFICANT}."
     return as_html(pd.DataFrame(lines), caption)
