@@ -37,7 +37,9 @@ def first_states(panel):
 
 PAGES = {
     "table2": (
-        lambda panel: [backbones.outcome(panel), *(of(panel, "one_epoch") for of in (backbones.table, backbones.cells))],
+        lambda panel: [
+            backbones.outcome(panel), backbones.table(panel, "one_epoch"), backbones.cells(panel, "one_epoch")
+        ],
         backbones.figure,
     ),
     "table6": (lambda panel: [domains.table(panel)], domains.figure),
