@@ -1,7 +1,6 @@
 """What single pages show: recomputed here by hand from rows."""
 
 import math
-import re
 
 import pytest
 
@@ -79,7 +78,8 @@ def test_the_average_over_models_is_taken_seed_by_seed_once_all_have_run(row):
     assert backbones.average(panel, "one_epoch", "apg").half == pytest.approx(0, abs=1e-9)
     assert backbones.printed_average(panel) == pytest.approx(79.70 - 79.46)
     text = backbones.table(panel, "one_epoch").data
-    assert re.search("<td>average</td><td>[+]0.24</td><td>.*reproduced</span><br>[+]0.40 ± 0.00\\s", text)
+    reproduced = '<span class="apg-verdict apg-reproduced">reproduced</span><br>'
+    assert f"<td>average</td><td>+0.24</td><td>{reproduced}+0.40 ± 0.00 (n\u00a0=\u00a02)</td>" in text
     assert backbones.average(panel, "one_epoch", "tuned apg").mean == pytest.approx(0.4)
     assert "Verdict" not in (text := backbones.cells(panel, "one_epoch").data)
     assert "<td>PNN</td><td>tuned base</td>" in text

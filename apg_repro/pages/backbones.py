@@ -75,8 +75,8 @@ def difference_text(value: float) -> str:
 
 def standing(panel: Panel, protocol: Protocol, variant: str) -> tuple[int, int, int]:
     """How many models have run, in how many APG's interval lies above 0, and in how many below."""
-    lines = comparison(panel, protocol)
-    ran = [found for backbone in BACKBONES if (found := lines[backbone, variant].difference).n]
+    ours = [panel.cell(variant, backbone) for backbone in BACKBONES]
+    ran = [found for cell in ours if (found := estimate(panel.differences(cell, protocol))).n]
     return len(ran), sum(found.mean > found.half for found in ran), sum(-found.mean > found.half for found in ran)
 
 
