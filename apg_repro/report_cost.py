@@ -117,8 +117,8 @@ def times(panels: Sequence[Panel]) -> pd.DataFrame:
                     "Layers": width,
                     "Version": version,
                     "Paper ÷ base": MISSING if math.isnan(expected) else figures(expected),
-                    "Ours ÷ base": between(entry["ratio"]) if ours else entry["not_run"],
-                    "Verdict": judge(panels, entry["ratio"], expected) if ours else "not run",
+                    "Ours ÷ base": between(entry["ratio"]["base"]) if ours else entry["not_run"],
+                    "Verdict": judge(panels, entry["ratio"]["base"], expected) if ours else "not run",
                     "Paper, s": MISSING if math.isnan(seconds) else f"{seconds:,.2f}",
                     "Ours, s": figures(EPOCH_STEPS * entry["seconds"]["p50"]) if ours else MISSING,
                 }
@@ -131,8 +131,7 @@ def against(
 ) -> tuple[dict[str, float], float] | None:
     """A version's epoch time or hidden memory by a rival's, group-wise: ours and the paper's; None if not run.
 
-    What two versions took was only compared with base's, so against another rival each end of the interval is the
-    farthest that the two intervals allow.
+    Times of versions that did not take turns with one another are not compared.
     """
     expected = printed_ratio(version, width, metric, rival)
     versions = dict(timed(panels, "user", "step")).get(width)
@@ -141,10 +140,8 @@ def against(
     ours, theirs = versions[version], versions[rival]
     if metric == "hidden_memory":
         return exactly(ours["n_hidden"] / theirs["n_hidden"]), expected
-    if "not_run" in ours or "not_run" in theirs:
-        return None
-    ends = {"p10": "p90", "p50": "p50", "p90": "p10"}
-    return {end: ours["ratio"][end] / theirs["ratio"][other] for end, other in ends.items()}, expected
+    ratio = ours.get("ratio", {}).get(rival)
+    return None if ratio is None else (ratio, expected)
 
 
 def claims(panels: Sequence[Panel]) -> pd.DataFrame:
@@ -174,7 +171,7 @@ def arithmetic(panels: Sequence[Panel]) -> pd.DataFrame:
                 wanted = multiplications(version, width, condition) / multiplications("base", width, condition)
                 line = lines.setdefault((width, version), {"Layers": width, "Version": version})
                 line[f"Table 1, {title}"] = figures(wanted)
-                line[f"Time, {title}"] = figures(entry["ratio"]["p50"]) if "ratio" in entry else "not run"
+                line[f"Time, {title}"] = figures(entry["ratio"]["base"]["p50"]) if "ratio" in entry else "not run"
     return pd.DataFrame(list(lines.values())).fillna("")
 
 
@@ -190,7 +187,8 @@ def crossings(panels: Sequence[Panel]) -> pd.DataFrame:
             line = {"Version": version, "Condition": title, "By arithmetic": cheaper_from(by_arithmetic)}
             for part, name in PARTS.items():
                 measured = {
-                    width: versions[version]["ratio"]["p90"] < 1 for width, versions in timed(panels, condition, part)
+                    width: versions[version]["ratio"]["base"]["p90"] < 1
+                    for width, versions in timed(panels, condition, part)
                 }
                 line[f"Measured, {name}"] = cheaper_from(measured)
             lines.append(line)
@@ -211,7 +209,7 @@ def self_wise(panels: Sequence[Panel]) -> pd.DataFrame:
     return pd.DataFrame(
         {"Layers": width}
         | {
-            version: between(entry["ratio"]) if "ratio" in entry else "not run"
+            version: between(entry["ratio"]["base"]) if "ratio" in entry else "not run"
             for version, entry in versions.items()
             if version != "base"
         }
@@ -276,7 +274,7 @@ def arithmetic_figure(panels: Sequence[Panel]) -> Figure:
         for version in VERSIONS[1:]:
             points = [
                 (multiplications(version, width, condition) / multiplications("base", width, condition),
-                 versions[version]["ratio"]["p50"])
+                 versions[version]["ratio"]["base"]["p50"])
                 for width, versions in timed(panels, condition, "hidden") if "ratio" in versions[version]
             ]  # fmt: skip
             axis.plot([x for x, _ in points], [y for _, y in points], "o-", color=PALETTE[version], label=version, lw=1)

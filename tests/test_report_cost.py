@@ -26,9 +26,10 @@ def table5(ratios, profile="full"):
     rows = []
     for case in COST_CASES.values():
         versions = {
-            version: {"seconds": around(0.01 * ratio), "ratio": around(ratio), "n_hidden": 1000, "peak_bytes": 500_000}
+            version: {"seconds": around(0.01 * ratio), "ratio": {"base": around(ratio)}, "n_hidden": 1000,
+                      "peak_bytes": 500_000}
             for version, ratio in {"base": 1.0, "v3": 1.0, "v4": 1.0, **ratios}.items()
-        }
+        }  # fmt: skip
         rows.append({"case": case.name, "versions": versions})
     return panel("table5", rows, profile)
 

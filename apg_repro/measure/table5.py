@@ -35,7 +35,7 @@ Work = Callable[[], object]
 
 
 def measure(measurement: Measurement) -> dict[str, Any]:
-    """One case of Table 5: for every version its seconds a step, also as a ratio to base's, and its parameters.
+    """One case of Table 5: for every version its seconds a step, also as ratios to its rivals', and its parameters.
 
     Of the hidden layers alone, also the most bytes that a step holds at once, besides weights and moments.
 
@@ -66,7 +66,7 @@ def measure(measurement: Measurement) -> dict[str, Any]:
             for version in work:
                 timed = {
                     "seconds": spread(costs[version]),
-                    "ratio": spread(ratios(costs[version], costs["base"])),
+                    "ratio": {rival: spread(ratios(costs[version], costs[rival])) for rival in work},
                     "rounds": len(costs[version]),
                     "steps_a_round": times,
                 }
