@@ -24,12 +24,13 @@ from apg_repro.train import count, make_step
 
 BATCH = 1024
 BATCHES = 16  # drawn in turn
-# Who takes turns with base. Those that make whole matrices for every instance are slow, so they get fewer rounds.
+SLOW: tuple[Version, ...] = ("v1", "v2")  # those that make whole matrices for every instance
+# Who takes turns with base. The slow ones get fewer rounds.
 TURNS: dict[tuple[Version, ...], dict[Profile, Effort]] = {
     ("v3", "v4", "v5"): {"quick": Effort(rounds=5, seconds=2), "full": Effort(rounds=40, at_least=10, seconds=25)},
-    ("v1", "v2"): {"quick": Effort(rounds=3, at_least=2, seconds=2), "full": Effort(rounds=15, seconds=20)},
+    SLOW: {"quick": Effort(rounds=3, at_least=2, seconds=2), "full": Effort(rounds=15, seconds=20)},
 }
-STEPS_A_ROUND = 4  # of the fast ones, so that a round is long beside the ticks of the machine
+STEPS_A_ROUND = 10  # of the fast ones: long beside the machine's ticks, and beside what a slow one before left cold
 
 Work = Callable[[], object]
 
@@ -47,7 +48,6 @@ def measure(measurement: Measurement) -> dict[str, Any]:
     versions: dict[Version, Any] = {}
     with threads(1 if measurement.profile == "quick" else cores()) as n_threads:
         for rivals, efforts in TURNS.items():
-            times = STEPS_A_ROUND if "v4" in rivals else 1
             work: dict[Version, Work] = {}
             for version in ("base", *rivals):
                 config = configure(case, version, measurement.dataset)
@@ -61,14 +61,15 @@ def measure(measurement: Measurement) -> dict[str, Any]:
                 else:
                     work[version] = hidden_step(config)
                     versions[version]["peak_bytes"] = peak_bytes(work[version])
-            clocks = {version: clock(run, times) for version, run in work.items()}
+            steps = {version: 1 if version in SLOW else STEPS_A_ROUND for version in work}
+            clocks = {version: clock(run, steps[version]) for version, run in work.items()}
             costs = take_turns(clocks, efforts[measurement.profile])
             for version in work:
                 timed = {
                     "seconds": spread(costs[version]),
                     "ratio": {rival: spread(ratios(costs[version], costs[rival])) for rival in work},
                     "rounds": len(costs[version]),
-                    "steps_a_round": times,
+                    "steps_a_round": steps[version],
                 }
                 versions[version] = timed | versions[version]  # of base, the first turns count
     return {
