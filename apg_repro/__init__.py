@@ -8,9 +8,9 @@ Where to look:
 - ``models``: the backbones; none of them knows of APG, dense layers are injected.
 - ``train``: one run, RunConfig → result. ``run``: suites → runs → rows in the store.
 - ``measure``: what is measured without a run of training, a module a suite. ``complexity``: Table 1's formulas.
-- ``store``: rows of ``results/``. ``paper``: the numbers that the paper prints. ``report``: tables and verdicts.
-  ``report_data``: those of Figure 1 and Table 1. ``summary``: tables as text. ``figures``: what people would rather
-  look at. ``pages``: what one page has and no other. ``claims``: every claim.
+- ``store``: rows of ``results/``. ``paper``: the numbers that the paper prints. ``report``: tables and verdicts, and
+  ``report_cost`` those of costs. ``figures``: what people would rather look at. ``pages``: what one page has and no
+  other. ``claims``: every claim. ``summary``: tables as text.
 - ``errata``: the paper's numbers held against each other. ``paper_memory``: what its memory figures are made of.
 - ``notebooks``: executes the notebooks for the book.
 

@@ -16,8 +16,8 @@ from typing import Any, get_args
 import pandas as pd
 from IPython.display import HTML
 
-from apg_repro import paper, report, report_cost, report_data
-from apg_repro.pages import backbones, domains, frequency, hyperparameters, states
+from apg_repro import paper, report, report_cost
+from apg_repro.pages import backbones, cost, domains, frequency, hyperparameters, layers, serving, states, users
 from apg_repro.paper_memory import megabytes
 from apg_repro.report import (
     DATASET_TITLES,
@@ -263,11 +263,11 @@ def half_of_rows(panel: Panel, protocol: Protocol) -> Finding:
 
 
 # What is measured is the same under both protocols.
-def cost(words: str, number: str, version: str, metric: str, *widths: str, rival: str = "base") -> Claim:
+def of_cost(words: str, number: str, version: str, metric: str, *widths: str, rival: str = "base") -> Claim:
     """Table 5: a version's time or memory by a rival's, judged in each of these widths; in all without one."""
 
     def find(panel: Panel, protocol: Protocol) -> Finding:
-        found = [report_cost.against([panel], version, width, metric, rival) for width in widths or COST_WIDTHS]
+        found = [cost.against([panel], version, width, metric, rival) for width in widths or COST_WIDTHS]
         pairs = [pair for pair in found if pair is not None]
         if len(pairs) < len(found):
             return NOT_RUN
@@ -279,7 +279,7 @@ def cost(words: str, number: str, version: str, metric: str, *widths: str, rival
 
 def span(ratios: Sequence[float]) -> str:
     """Ratios to something, from the least to the greatest."""
-    ends = dict.fromkeys(report_cost.figures(end) for end in (min(ratios), max(ratios)))
+    ends = dict.fromkeys(report_cost.rounded(end) for end in (min(ratios), max(ratios)))
     return f"{' to '.join(ends)} ×"
 
 
@@ -287,7 +287,7 @@ def responses(name: str) -> Find:
     """Table 10: a model's response time by base's, judged for every number of candidates and engine."""
 
     def find(panel: Panel, protocol: Protocol) -> Finding:
-        found = report_cost.response_times([panel], name)
+        found = serving.response_times([panel], name)
         if not found:
             return NOT_RUN
         verdict = all_of([verdict for _, verdict in found]).verdict
@@ -298,9 +298,9 @@ def responses(name: str) -> Find:
 
 def served_memory(panel: Panel, protocol: Protocol) -> Finding:
     """Table 10: the weights of APG's hidden layers by base's."""
-    if not report_cost.served_models([panel]):
+    if not serving.served_models([panel]):
         return NOT_RUN
-    ratio, expected = report_cost.served_ratio([panel], "apg")
+    ratio, expected = serving.served_ratio([panel], "apg")
     verdict = report_cost.judge([panel], report_cost.exactly(ratio), expected)
     return Finding(verdict=verdict, ours=f"{span([ratio])} base's")
 
@@ -308,7 +308,7 @@ def served_memory(panel: Panel, protocol: Protocol) -> Finding:
 def views_lost(panel: Panel, protocol: Protocol) -> Finding:
     """Table 10's simulation: *reproduced* if v1 loses as many page views as the paper says or more, and APG as few or
     fewer; *direction only* if v1 loses more than APG; all for every number of candidates and engine."""
-    v1, apg = (report_cost.views_lost([panel], name) for name in ("v1", "apg"))
+    v1, apg = (serving.views_lost([panel], name) for name in ("v1", "apg"))
     if not v1 or not apg:
         return NOT_RUN
     worst, least = (paper.value("table10", "indusdata", "", name, "page_view_rate_change") for name in ("v1", "apg"))
@@ -317,15 +317,15 @@ def views_lost(panel: Panel, protocol: Protocol) -> Finding:
     return Finding(verdict=verdict, ours=signed(f"{max(v1):+.1%} against {min(apg):+.1%}"))
 
 
-def users(what: str) -> Find:
+def cold_and_active(what: str) -> Find:
     """Figure 1: the distance between the distributions of cold and of active users."""
 
     def find(panel: Panel, protocol: Protocol) -> Finding:
-        contrasts = report_data.contrasts(panel)
+        contrasts = users.contrasts(panel)
         if not contrasts:
             return NOT_RUN
         found = contrasts[0]["distances"][what]
-        verdict = difference_verdict(report_data.CLAIMS[what], **found)
+        verdict = difference_verdict(users.CLAIMS[what], **found)
         return Finding(verdict=verdict, ours=f"{found['distance']:.2f} ({found['low']:.2f} to {found['high']:.2f})")
 
     return find
@@ -333,7 +333,7 @@ def users(what: str) -> Find:
 
 def formulas(panel: Panel, protocol: Protocol) -> Finding:
     """Table 1: every formula holds, exactly or up to lower-order terms."""
-    found = [verdict for kind in report_data.FORMULAS for verdict in report_data.formulas(panel, kind)["Verdict"]]
+    found = [verdict for kind in layers.FORMULAS for verdict in layers.formulas(panel, kind)["Verdict"]]
     if "not run" in found:
         return NOT_RUN
     true = sum(verdict.startswith("holds") for verdict in found)
@@ -342,7 +342,7 @@ def formulas(panel: Panel, protocol: Protocol) -> Finding:
 
 def smaller(panel: Panel, protocol: Protocol) -> Finding:
     """Table 1: v4 in WDL takes fewer multiplications and weights than static layers."""
-    shares = [report_data.share_of_base(panel, "v4", kind) for kind in report_data.FORMULAS]
+    shares = [layers.share_of_base(panel, "v4", kind) for kind in layers.FORMULAS]
     if any(math.isnan(share) for share in shares):
         return NOT_RUN
     return holds(max(shares) < 1, f"{span(shares)} base's")
@@ -357,14 +357,14 @@ SECTIONS: dict[str, list[Claim]] = {
     "Abstract and Section 1": [
         Claim(words="APG significantly improves a variety of models (average of seven)", suite="table2",
               number=points(printed("table2", "apg", "base", backbones.AVERAGE)), find=average_gain),
-        cost("APG reduces the time cost (v4, widest layers)", "−38.7 %", "v4", TIME, WIDEST),
-        cost("APG reduces the memory usage (v4, widest layers)", "−96.6 %", "v4", MEMORY, WIDEST),
-        cost("the basic model needs extra training time", "111 ×", "v1", TIME, WIDEST),
-        cost("the basic model needs extra memory", "31 ×", "v1", MEMORY, WIDEST),
+        of_cost("APG reduces the time cost (v4, widest layers)", "−38.7 %", "v4", TIME, WIDEST),
+        of_cost("APG reduces the memory usage (v4, widest layers)", "−96.6 %", "v4", MEMORY, WIDEST),
+        of_cost("the basic model needs extra training time", "111 ×", "v1", TIME, WIDEST),
+        of_cost("the basic model needs extra memory", "31 ×", "v1", MEMORY, WIDEST),
         Claim(words="click-through rates differ between active and cold users", suite="figure1",
-              find=users("thinned_rate"), once=True),
+              find=cold_and_active("thinned_rate"), once=True),
         Claim(words="ages are distributed alike among active and cold users", suite="figure1",
-              find=users("trait"), once=True),
+              find=cold_and_active("trait"), once=True),
         outside("online click-through rate", "+3 %"),
         outside("online revenue per mille", "+1 %"),
     ],
@@ -394,15 +394,15 @@ SECTIONS: dict[str, list[Claim]] = {
         *elsewhere("table4", [(version, "base") for version in ("v1", "v2", "v4", "v5")], AGAINST_BASE),
     ],
     "Section 4.4: time and memory": [
-        cost("v1 takes more time than base", "+265.5 % to +11117.6 %", "v1", TIME),
-        cost("v1 takes more memory than base", "+2160.1 % to +3146.4 %", "v1", MEMORY),
-        cost("v2 takes less time than v1", "−13.6 % to −28.4 %", "v2", TIME, rival="v1"),
-        cost("v2 takes more time than base all the same", "+206.0 % to +8069.9 %", "v2", TIME),
-        cost("v2 reduces memory in the widest model", "−75.1 %", "v2", MEMORY, WIDEST),
-        cost("v3 reduces time in the widest model", "−13.9 %", "v3", TIME, WIDEST),
-        cost("v4 reduces time", "−0.7 % to −38.7 %", "v4", TIME),
-        cost("v4 reduces memory", "−45.0 % to −96.6 %", "v4", MEMORY),
-        cost("v4 takes less memory than v2", "", "v4", MEMORY, rival="v2"),
+        of_cost("v1 takes more time than base", "+265.5 % to +11117.6 %", "v1", TIME),
+        of_cost("v1 takes more memory than base", "+2160.1 % to +3146.4 %", "v1", MEMORY),
+        of_cost("v2 takes less time than v1", "−13.6 % to −28.4 %", "v2", TIME, rival="v1"),
+        of_cost("v2 takes more time than base all the same", "+206.0 % to +8069.9 %", "v2", TIME),
+        of_cost("v2 reduces memory in the widest model", "−75.1 %", "v2", MEMORY, WIDEST),
+        of_cost("v3 reduces time in the widest model", "−13.9 %", "v3", TIME, WIDEST),
+        of_cost("v4 reduces time", "−0.7 % to −38.7 %", "v4", TIME),
+        of_cost("v4 reduces memory", "−45.0 % to −96.6 %", "v4", MEMORY),
+        of_cost("v4 takes less memory than v2", "", "v4", MEMORY, rival="v2"),
     ],
     "Sections 4.5 and 4.6: domains, and what is generated": [
         *(over_domains(grain, model) for grain in ("fg", "cg") for model in ("mmoe", "star")),
@@ -507,7 +507,7 @@ def headline() -> HTML:
         ("training time of v4 in the widest layers", TIME, WIDEST),
         ("hidden weights of v4 in the widest layers", MEMORY, WIDEST),
     ):
-        pair = report_cost.against([costs], "v4", width, metric)
+        pair = cost.against([costs], "v4", width, metric)
         ours, theirs = (span([value]) for value in (pair[0]["p50"], pair[1])) if pair else ("not run", "")
         lines.append([f"{words}, by base's", theirs, *[ours] * len(PROTOCOLS)])
     caption = (

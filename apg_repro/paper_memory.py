@@ -19,10 +19,11 @@ from apg_repro.complexity import BIASES, MEMORY, evaluate, total
 from apg_repro.errata import DEFAULT_WIDTH, HALF, PUBLIC, WIDTHS, plus
 from apg_repro.figures import style
 from apg_repro.report import DATASET_TITLES, MISSING
-from apg_repro.report_cost import BYTES, D
 from apg_repro.suites import COST_RANK
 
+BYTES = 12  # a parameter: a float32 weight and Adam's two moments
 UNIT = 1e6
+D = 32  # of a group-wise condition, an embedding
 RANKS = (2, 4, 6, 8)  # K elsewhere (Appendix B.3)
 D_V2 = 16  # v2's cells fit no D = 32 with K = 4: see ``settings``
 FITTED = ("base", "v1", "v4")  # of Table 5, 15 cells: what the constant is fitted to

@@ -279,44 +279,6 @@ def auc_table(panel: Panel, protocol: Protocol) -> HTML:
     return as_html(shown(comparison(panel, protocol)), caption)
 
 
-def counts(panels: Sequence[Panel]) -> pd.DataFrame:
-    """Table 7: what the paper counts in each data set, and what we count."""
-    ours = {row["dataset"]: row for panel in panels for row in panel.measured}
-    printed = paper.numbers().query("table == 'table7'")
-    lines = []
-    for dataset in [*dict.fromkeys(printed["dataset"]), *(name for name in ours if name == "synthetic")]:
-        for count in ("rows", "users", "items"):
-            theirs, found = paper.value("table7", dataset, "", "", count), ours.get(dataset, {}).get(count)
-            lines.append(
-                {
-                    "Data set": DATASET_TITLES[dataset],
-                    "Count": count,
-                    "Paper": MISSING if math.isnan(theirs) else f"{theirs:,.0f}",
-                    "Ours": NO_DATA[dataset] if found is None else f"{found:,}",
-                    "Verdict": "" if math.isnan(theirs)
-                    else "not run" if found is None else "reproduced" if theirs == found else "not reproduced",
-                }
-            )  # fmt: skip
-    return pd.DataFrame(lines)
-
-
-def encodings(panel: Panel) -> pd.DataFrame:
-    """Base after one epoch on every encoding of MovieLens: weights of the hidden layers, and AUC."""
-    lines = []
-    for cell in panel.cells:
-        rows = panel.found(cell, "one_epoch")
-        lines.append(
-            {
-                "Encoding": cell.variant,
-                "Weights of the hidden layers": f"{rows[0]['n_hidden']:,}" if rows else MISSING,
-                "Paper AUC": f"{paper.value('table2', panel.plan.dataset, 'WDL', 'base'):.2f}",
-                "Our AUC": str(estimate(list(panel.by_seed(cell, "one_epoch").values()))),
-                "n": len(rows),
-            }
-        )
-    return pd.DataFrame(lines)
-
-
 def as_html(table: pd.DataFrame, caption: str, words: bool = False) -> HTML:
     """A table for a page, under its caption."""
     return HTML(f'<p class="apg-caption">{escape(caption)}</p>{table_html(table, words)}')

@@ -1,26 +1,39 @@
 """The tables of a suite as plain text, for the command line. Imports no torch."""
 
-from apg_repro import report, report_cost, report_data
+import pandas as pd
+
+from apg_repro import report
+from apg_repro.pages import cost, counts, encodings, layers, serving, speed, users
 from apg_repro.report import Panel
 from apg_repro.suites import PROTOCOLS
+
+COSTS = {
+    "table5": (cost.claims, cost.times, cost.self_wise, cost.crossings, cost.memory),
+    "table10": (serving.table, serving.page_views, serving.memory),
+    "speed": (speed.rows_a_second, speed.products, speed.by_ids),
+}
 
 
 def summary(panel: Panel) -> str:
     """What the suite's page shows in tables."""
+    return "\n\n".join(f"{title}\n{table.to_string(index=False)}".strip() for title, table in tables(panel).items())
+
+
+def tables(panel: Panel) -> dict[str, pd.DataFrame]:
+    """The same as tables, by their titles."""
     match panel.suite.name:
         case "table7":
-            tables = {"": report.counts([panel])}
+            return {"": counts.table([panel])}
         case "encodings":
-            tables = {"": report.encodings(panel)}
+            return {"": encodings.table(panel)}
         case "figure1":
-            tables = {"distributions": report_data.distances(panel), "models": report_data.transfer(panel)}
+            return {"distributions": users.distances(panel), "models": users.transfer(panel)}
         case "table1":
-            tables = {cost: report_data.formulas(panel, cost) for cost in report_data.FORMULAS}
-        case "table5" | "table10" | "speed":
-            tables = report_cost.summary(panel)
+            return {kind: layers.formulas(panel, kind) for kind in layers.FORMULAS}
+        case "table5" | "table10" | "speed" as name:
+            return {table.__name__.replace("_", " "): table([panel]) for table in COSTS[name]}
         case _:
-            tables = {
+            return {
                 report.PROTOCOL_TITLES[protocol]: report.shown(report.comparison(panel, protocol))
                 for protocol in PROTOCOLS
             }
-    return "\n\n".join(f"{title}\n{table.to_string(index=False)}".strip() for title, table in tables.items())

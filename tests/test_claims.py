@@ -162,7 +162,7 @@ def table5(v1, v2, v4):
     ],
 )
 def test_a_cost_is_judged_in_every_width_by_the_rule_of_its_page(version, widths, rival, times, verdict, ours):
-    claim = claims.cost("", "", version, claims.TIME, *widths, rival=rival)
+    claim = claims.of_cost("", "", version, claims.TIME, *widths, rival=rival)
     assert claim.find is not None
     found = claim.find(table5(*times), "one_epoch")
     assert (found.verdict, found.ours) == (verdict, ours)
@@ -188,13 +188,13 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(monkeypatch, row):
 
 
 def test_times_that_were_not_taken_in_turn_are_not_compared():
-    claim = claims.cost("", "", "v4", claims.TIME, rival="v2")
+    claim = claims.of_cost("", "", "v4", claims.TIME, rival="v2")
     assert claim.find is not None
     assert claim.find(table5(200, 20, 0.5), "one_epoch").verdict == "not run"
 
 
 def test_memory_is_counted():
-    claim = claims.cost("", "", "v4", claims.MEMORY, claims.WIDEST)
+    claim = claims.of_cost("", "", "v4", claims.MEMORY, claims.WIDEST)
     assert claim.find is not None
     assert claim.find(table5(200, 20, 2.0), "one_epoch").ours == "0.010 × base's"
 

@@ -8,7 +8,7 @@ from apg_repro.config import Measurement
 from apg_repro.data import Dataset, Schema
 from apg_repro.measure import table5 as cost
 from apg_repro.measure.timing import Effort
-from apg_repro.report_cost import multiplications
+from apg_repro.pages.cost import multiplications
 from apg_repro.suites import COST_CASES, COST_LIMIT, COST_RANK, COST_WIDTHS, CostCase
 from apg_repro.train import count
 

@@ -135,36 +135,6 @@ def test_figures_show_every_variant_that_has_rows(panel):
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["v1", "v2", "v4", "v5"]
 
 
-def test_table_7_joins_counts_and_says_what_is_not_at_hand():
-    rows = [{"dataset": "movielens", "rows": 1_000_209, "users": 6_040, "items": 3_705}]
-    panel = Panel(suite=get_suite("table7"), plan=PLAN, pool={}, measured=rows)
-    table = report.counts([panel]).set_index(["Data set", "Count"])
-    assert table.loc[("MovieLens-1M", "rows"), "Verdict"] == "reproduced"
-    assert table.loc[("MovieLens-1M", "items"), "Verdict"] == "not reproduced"
-    assert set(table.loc[["Amazon", "IAAC"], "Ours"]) == {"not run here: data not available"}
-    assert set(table.loc[["Amazon", "IAAC"], "Verdict"]) == {"not run"}
-
-
-def test_table_7_has_a_verdict_for_every_data_set_that_was_counted():
-    counted = {
-        "amazon": {"rows": 1_292_954, "users": 1_157_633, "items": 9_560},
-        "iaac": {"rows": 478_138, "users": 197_694, "items": 10_074},
-    }
-    panels = [
-        Panel(
-            suite=get_suite("table7"),
-            plan=Plan(profile="full", dataset=dataset, seeds=(1,)),
-            pool={},
-            measured=[{"dataset": dataset, **found}],
-        )
-        for dataset, found in counted.items()
-    ]
-    table = report.counts(panels).set_index(["Data set", "Count"])["Verdict"]
-    assert set(table["Amazon"]) == {"reproduced"}
-    assert table["IAAC"].to_dict() == {"rows": "reproduced", "users": "reproduced", "items": "not reproduced"}
-    assert set(table["MovieLens-1M"]) == {"not run"}
-
-
 def test_a_row_is_stale_when_its_digest_is_not_todays(row):
     assert report.age(row) == "today's"
     assert report.age(row | {"code": "00000000"}) == "stale"

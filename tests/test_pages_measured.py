@@ -1,8 +1,8 @@
-"""Tables of Figure 1 and Table 1: numbers from rows, verdicts on results only, nothing where there is no row."""
+"""Tables of Figure 1, Table 1 and Table 7: numbers from rows, verdicts on results only, nothing without a row."""
 
 import pytest
 
-from apg_repro import report_data
+from apg_repro.pages import counts, layers, users
 from apg_repro.report import Panel
 from apg_repro.suites import Plan, get_suite
 
@@ -39,9 +39,9 @@ def layer(version, n=4, part="WDL", **more):
     } | more  # fmt: skip
 
 
-def table1(*layers):
-    own = [layer | {"condition": "self"} for layer in layers]
-    return Panel(suite=get_suite("table1"), plan=PLAN, pool={}, measured=[{"layers": [*layers, *own]}])
+def table1(*counted):
+    own = [layer | {"condition": "self"} for layer in counted]
+    return Panel(suite=get_suite("table1"), plan=PLAN, pool={}, measured=[{"layers": [*counted, *own]}])
 
 
 def changed(panel, **plan):
@@ -54,11 +54,11 @@ def changed(panel, **plan):
 
 
 def test_the_claims_of_figure_1_are_judged_on_the_first_groups_with_rows_thinned(figure1):
-    assert report_data.distances(figure1)["Verdict"].tolist() == ["", "reproduced", "not reproduced", "", "", ""]
+    assert users.distances(figure1)["Verdict"].tolist() == ["", "reproduced", "not reproduced", "", "", ""]
 
 
 def test_p_of_y_is_judged_on_the_mean_of_both_groups_with_equal_items(figure1):
-    table = report_data.transfer(figure1)
+    table = users.transfer(figure1)
     assert table["Verdict"].tolist() == ["", "", "", "", "", "reproduced"]
     assert table["Own − other"].iloc[0] == "+1.00"
 
@@ -66,36 +66,66 @@ def test_p_of_y_is_judged_on_the_mean_of_both_groups_with_equal_items(figure1):
 @pytest.mark.parametrize("plan", [{"profile": "quick"}, {"dataset": "synthetic"}])
 def test_a_quick_number_and_made_up_users_get_no_verdict(figure1, plan):
     panel = changed(figure1, **plan)
-    assert set(report_data.distances(panel)["Verdict"]) == set(report_data.transfer(panel)["Verdict"]) == {""}
+    assert set(users.distances(panel)["Verdict"]) == set(users.transfer(panel)["Verdict"]) == {""}
 
 
 def test_a_formula_is_judged_on_every_layer():
     good, bad = table1(layer("base")), table1(layer("base"), layer("base", multiplications=17, parameters=21))
     answers = {"multiplications": "holds exactly", "weights": "holds up to lower-order terms"}
     for cost, answer in answers.items():
-        verdicts = report_data.formulas(good, cost).set_index("Version")["Verdict"]
+        verdicts = layers.formulas(good, cost).set_index("Version")["Verdict"]
         assert verdicts.to_dict() == {"base": answer} | dict.fromkeys(("v1", "v2", "v3", "v4"), "not run")
-        assert report_data.formulas(bad, cost)["Verdict"].iloc[0] == "does not hold"
+        assert layers.formulas(bad, cost)["Verdict"].iloc[0] == "does not hold"
 
 
 def test_costs_of_wdl_are_sums_over_its_layers_against_base():
-    layers = [layer("base"), layer("base", 2, multiplications=4), layer("v1", multiplications=50)]
-    layers += [layer(version, K=2.0, multiplications=5) for version in ("v2", "v3", "v4") for _ in range(2)]
-    table = report_data.relative_costs(table1(*layers), "multiplications")
+    counted = [layer("base"), layer("base", 2, multiplications=4), layer("v1", multiplications=50)]
+    counted += [layer(version, K=2.0, multiplications=5) for version in ("v2", "v3", "v4") for _ in range(2)]
+    table = layers.relative_costs(table1(*counted), "multiplications")
     assert table["any K"].tolist() == ["2.50", "", "", ""] * 2
     assert table["K = 2"].tolist() == ["", "0.50", "0.50", "0.50"] * 2
 
 
 def test_without_a_row_pages_are_empty_and_whole():
     for name, tables in {
-        "figure1": (report_data.groups, report_data.distances, report_data.transfer, report_data.rates),
+        "figure1": (users.groups, users.distances, users.transfer, users.rates),
         "table1": (
-            report_data.over_parameterised,
-            lambda panel: report_data.square_layers(panel, "weights"),
-            lambda panel: report_data.relative_costs(panel, "weights"),
+            layers.over_parameterised,
+            lambda panel: layers.square_layers(panel, "weights"),
+            lambda panel: layers.relative_costs(panel, "weights"),
         ),
     }.items():
         panel = Panel(suite=get_suite(name), plan=PLAN, pool={})
         assert all(table(panel).empty for table in tables)
-    assert set(report_data.formulas(panel, "weights")["Verdict"]) == {"not run"}
-    assert report_data.histograms_figure(Panel(suite=get_suite("figure1"), plan=PLAN, pool={})).axes
+    assert set(layers.formulas(panel, "weights")["Verdict"]) == {"not run"}
+    assert users.figure(Panel(suite=get_suite("figure1"), plan=PLAN, pool={})).axes
+
+
+def test_table_7_joins_counts_and_says_what_is_not_at_hand():
+    rows = [{"dataset": "movielens", "rows": 1_000_209, "users": 6_040, "items": 3_705}]
+    panel = Panel(suite=get_suite("table7"), plan=PLAN, pool={}, measured=rows)
+    table = counts.table([panel]).set_index(["Data set", "Count"])
+    assert table.loc[("MovieLens-1M", "rows"), "Verdict"] == "reproduced"
+    assert table.loc[("MovieLens-1M", "items"), "Verdict"] == "not reproduced"
+    assert set(table.loc[["Amazon", "IAAC"], "Ours"]) == {"not run here: data not available"}
+    assert set(table.loc[["Amazon", "IAAC"], "Verdict"]) == {"not run"}
+
+
+def test_table_7_has_a_verdict_for_every_data_set_that_was_counted():
+    counted = {
+        "amazon": {"rows": 1_292_954, "users": 1_157_633, "items": 9_560},
+        "iaac": {"rows": 478_138, "users": 197_694, "items": 10_074},
+    }
+    panels = [
+        Panel(
+            suite=get_suite("table7"),
+            plan=Plan(profile="full", dataset=dataset, seeds=(1,)),
+            pool={},
+            measured=[{"dataset": dataset, **found}],
+        )
+        for dataset, found in counted.items()
+    ]
+    table = counts.table(panels).set_index(["Data set", "Count"])["Verdict"]
+    assert set(table["Amazon"]) == {"reproduced"}
+    assert table["IAAC"].to_dict() == {"rows": "reproduced", "users": "reproduced", "items": "not reproduced"}
+    assert set(table["MovieLens-1M"]) == {"not run"}

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from apg_repro import report_cost
+from apg_repro.pages import cost, serving, speed
 from apg_repro.report import Panel
 from apg_repro.suites import COST_CASES, EPOCH_STEPS, Plan, get_suite
+from apg_repro.summary import COSTS
 
 WIDEST = "1024-512-256"
 
@@ -40,7 +41,7 @@ def line(table, **wanted):
 
 
 def test_the_papers_seconds_and_ratio_stand_beside_ours():
-    found = line(report_cost.times(table5({"v4": 0.5})), **{"Layers": WIDEST, "Version": "v4"})
+    found = line(cost.times(table5({"v4": 0.5})), **{"Layers": WIDEST, "Version": "v4"})
     assert (found["Paper, s"], found["Paper ÷ base"]) == ("7.99", "0.61")
     assert found["Ours, s"] == f"{0.005 * EPOCH_STEPS:.2f}"
     assert found["Ours ÷ base"] == "0.50 (0.49–0.51)"
@@ -52,21 +53,21 @@ def test_the_papers_seconds_and_ratio_stand_beside_ours():
     [(0.60, "reproduced"), (0.61, "direction only"), (0.9, "direction only"), (1.0, "not reproduced")],
 )
 def test_the_claim_on_time_is_judged_by_the_upper_end_of_the_ratio(ratio, verdict):
-    claims = report_cost.claims(table5({"v4": ratio}))
+    claims = cost.claims(table5({"v4": ratio}))
     assert line(claims, Claim="v4 cuts training time by 38.7%")["Verdict"] == verdict
 
 
 def test_memory_is_judged_by_count():
     panels = table5({})
-    assert line(report_cost.claims(panels), Claim="v4 cuts memory by 96.6%")["Verdict"] == "not reproduced"
+    assert line(cost.claims(panels), Claim="v4 cuts memory by 96.6%")["Verdict"] == "not reproduced"
     for row in panels[0].rows:
         row["versions"]["v4"]["n_hidden"] = 30
-    found = line(report_cost.claims(panels), Claim="v4 cuts memory by 96.6%")
+    found = line(cost.claims(panels), Claim="v4 cuts memory by 96.6%")
     assert (found["Ours ÷ base"], found["Verdict"]) == ("0.030", "reproduced")
 
 
 def test_12_bytes_a_parameter_and_the_peak_above_them():
-    found = line(report_cost.memory(table5({})), **{"Layers": WIDEST, "Version": "base"})
+    found = line(cost.memory(table5({})), **{"Layers": WIDEST, "Version": "base"})
     assert (found["Paper, M"], found["Ours, M"], found["Peak, M"]) == ("12.91", "0.01", "0.5")
     assert found["Verdict"] == ""
 
@@ -75,29 +76,31 @@ def test_what_was_not_run_says_why():
     panels = table5({})
     for row in panels[0].rows:
         row["versions"]["v1"] = {"n_hidden": 5000, "not_run": "needs about 99 GB of memory"}
-    found = line(report_cost.times(panels), **{"Layers": WIDEST, "Version": "v1"})
+    found = line(cost.times(panels), **{"Layers": WIDEST, "Version": "v1"})
     assert (found["Ours ÷ base"], found["Verdict"]) == ("needs about 99 GB of memory", "not run")
-    assert line(report_cost.memory(panels), **{"Layers": WIDEST, "Version": "v1"})["Peak, M"] == "not run"
-    assert line(report_cost.arithmetic(panels), **{"Layers": WIDEST, "Version": "v1"})["Time, group-wise"] == "not run"
+    assert line(cost.memory(panels), **{"Layers": WIDEST, "Version": "v1"})["Peak, M"] == "not run"
+    assert line(cost.arithmetic(panels), **{"Layers": WIDEST, "Version": "v1"})["Time, group-wise"] == "not run"
 
 
 def test_without_rows_a_page_has_empty_tables_and_figures_without_warnings():
-    for suite, figure in (("table5", "width"), ("table5", "arithmetic"), ("table10", "serving"), ("speed", "speed")):
-        getattr(report_cost, f"{figure}_figure")(panel(suite, []))
-        for table in report_cost.SUMMARIES[suite]:
-            table(panel(suite, []))
-    assert report_cost.machine([]) == "not measured"
+    figures = {
+        "table5": (cost.width_figure, cost.arithmetic_figure), "table10": (serving.figure,), "speed": (speed.figure,)
+    }  # fmt: skip
+    for suite, tables in COSTS.items():
+        for make in (*figures[suite], *tables):
+            make(panel(suite, []))
+    assert speed.machine([]) == "not measured"
 
 
 def test_quick_numbers_get_no_verdict():
     panels = table5({"v4": 0.1}, profile="quick")
-    for table in (report_cost.claims(panels), report_cost.times(panels), report_cost.memory(panels)):
+    for table in (cost.claims(panels), cost.times(panels), cost.memory(panels)):
         assert set(table["Verdict"]) == {""}
 
 
 def test_arithmetic_says_from_which_width_on_a_version_is_cheaper():
     """Group-wise: v3 has (NK + MK + KK)(D + 1) multiplications against NM, so it needs wide layers; v4 does not."""
-    found = report_cost.crossings(table5({"v3": 0.5, "v4": 2.0}))
+    found = cost.crossings(table5({"v3": 0.5, "v4": 2.0}))
     v3 = line(found, Version="v3", Condition="group-wise")
     assert (v3["By arithmetic"], v3["Measured, whole step"]) == ("512-256-128", "64-32-16")
     v4 = line(found, Version="v4", Condition="group-wise")
@@ -108,17 +111,17 @@ def test_arithmetic_says_from_which_width_on_a_version_is_cheaper():
 def test_table_1_by_hand():
     """v4, group-wise, [64, 32, 16], K = 4: K K D + N K + M K + K K for 393 → 64 → 32 → 16."""
     by_hand = 3 * (16 * 32 + 16) + 4 * (393 + 64 + 64 + 32 + 32 + 16)
-    assert report_cost.multiplications("v4", "64-32-16", "user") == by_hand
-    assert report_cost.multiplications("base", "64-32-16", "user") == 393 * 64 + 64 * 32 + 32 * 16
+    assert cost.multiplications("v4", "64-32-16", "user") == by_hand
+    assert cost.multiplications("base", "64-32-16", "user") == 393 * 64 + 64 * 32 + 32 * 16
 
 
 def test_cheaper_from_means_cheaper_from_there_on():
-    assert report_cost.cheaper_from({"a": True, "b": False, "c": True}) == "c"
-    assert report_cost.cheaper_from({"a": False}) == "nowhere"
-    assert report_cost.cheaper_from({}) == "–"
+    assert cost.cheaper_from({"a": True, "b": False, "c": True}) == "c"
+    assert cost.cheaper_from({"a": False}) == "nowhere"
+    assert cost.cheaper_from({}) == "–"
 
 
-def serving(apg, v1):
+def table10(apg, v1):
     def entry(ratio, answered):
         return {"ms": {"p50": ratio, "p90": 2 * ratio, "p99": 3 * ratio}, "ratio": around(ratio),
                 "answered": answered, "differs_by": 1e-7}  # fmt: skip
@@ -135,37 +138,38 @@ def serving(apg, v1):
 
 @pytest.mark.parametrize(("apg", "verdict"), [(0.5, "reproduced"), (1.005, "reproduced"), (1.1, "not reproduced")])
 def test_apg_may_take_as_long_as_the_papers_ratio(apg, verdict):
-    assert line(report_cost.serving(serving(apg, 5.0)), Model="v5, folded")["Verdict"] == verdict
+    assert line(serving.table(table10(apg, 5.0)), Model="v5, folded")["Verdict"] == verdict
 
 
 @pytest.mark.parametrize(("v1", "verdict"), [(5.0, "reproduced"), (2.0, "direction only"), (0.9, "not reproduced")])
 def test_v1_must_be_dearer(v1, verdict):
-    found = line(report_cost.serving(serving(1.0, v1)), Model="v1")
+    found = line(serving.table(table10(1.0, v1)), Model="v1")
     assert found["Verdict"] == verdict
 
 
 def test_page_views_are_compared_with_base_in_the_same_engine():
-    found = line(report_cost.page_views(serving(1.0, 5.0)), Engine="torch")
+    found = line(serving.page_views(table10(1.0, 5.0)), Engine="torch")
     assert (found["base answers"], found["v5, folded"], found["v1"]) == ("90.00%", "+0.00%", "−50.00%")
 
 
 def test_an_engine_that_is_missing_says_so():
-    assert line(report_cost.serving(serving(1.0, 5.0)), Engine="ONNX Runtime")["Model"] == "not there"
+    assert line(serving.table(table10(1.0, 5.0)), Engine="ONNX Runtime")["Model"] == "not there"
 
 
 def test_served_memory_is_compared_as_a_ratio():
-    found = line(report_cost.serving_memory(serving(1.0, 5.0)), Model="v5, folded")
+    found = line(serving.memory(table10(1.0, 5.0)), Model="v5, folded")
     assert (found["Paper ÷ base"], found["Ours ÷ base"], found["Verdict"]) == ("0.12", "0.10", "reproduced")
 
 
 def test_pages_of_costs_are_made_without_torch():
     code = (
-        "import sys\nfrom apg_repro import report_cost, study\n"
+        "import sys\nfrom apg_repro import study\n"
+        "from apg_repro.pages import cost\nfrom apg_repro.summary import COSTS\n"
         "given = dict(profile='full', datasets=[], seeds=[], device='cpu', run='none')\n"
-        "for name, tables in report_cost.SUMMARIES.items():\n"
+        "for name, tables in COSTS.items():\n"
         "    panels = study.open(name, given).panels\n"
         "    [table(panels) for table in tables]\n"
-        "report_cost.width_figure(study.open('table5', given).panels)\n"
+        "cost.width_figure(study.open('table5', given).panels)\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""Planted truth: APG's gain as a share of what can be gained at all, its controls, the verdicts. Imports no torch.
+"""Planted truth: APG's gain as a share of what can be gained at all, its controls, the verdicts.
 
 A *gap* is the best possible AUC less base's on the same test rows, in points. A *share* is a mean gain divided by the
 mean gap; its interval is the gain's, divided by the same. There is none where the gap is below ``THRESHOLD``.

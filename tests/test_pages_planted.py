@@ -5,8 +5,7 @@ import math
 import pytest
 
 from apg_repro.config import RunConfig
-from apg_repro.report import Panel
-from apg_repro.report_planted import (
+from apg_repro.pages.planted import (
     contenders_table,
     lesson,
     point,
@@ -16,6 +15,7 @@ from apg_repro.report_planted import (
     sweeps_figure,
     verdicts_table,
 )
+from apg_repro.report import Panel
 from apg_repro.suites import CENTRE, CONTROLS, PLANTED, SUITES, SWEEPS, Plan
 
 SUITE = SUITES["planted"]
