@@ -13,6 +13,7 @@ from apg_repro import complexity
 from apg_repro.complexity import BESIDE, BIASES, COMPUTATION, MEMORY, evaluate, is_lower_order, total
 from apg_repro.figures import style
 from apg_repro.report import Panel
+from apg_repro.report_cost import rounded
 from apg_repro.suites import formula_verdict
 
 Cost = Literal["multiplications", "weights"]
@@ -131,14 +132,9 @@ def relative_costs(panel: Panel, cost: Cost) -> pd.DataFrame:
         for version in COMPUTATION:
             if version != "base":
                 by_rank = totals[condition, version]
-                cells = {f"K = {k:.0f}" if k == k else "any K": times(value / base) for k, value in by_rank.items()}
+                cells = {f"K = {k:.0f}" if k == k else "any K": rounded(value / base) for k, value in by_rank.items()}
                 lines.append({"Condition": title, "Version": version} | cells)
     return pd.DataFrame(lines).fillna("")
-
-
-def times(ratio: float) -> str:
-    """A ratio with three digits or so."""
-    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.2f}"
 
 
 def break_even_figure() -> Figure:
