@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from apg_repro import paper
 from apg_repro.complexity import COMPUTATION, evaluate, total
 from apg_repro.figures import style
-from apg_repro.paper_memory import BYTES, D
+from apg_repro.paper_memory import D, megabytes
 from apg_repro.report import MISSING, Panel
 from apg_repro.report_cost import between, cases, exactly, is_quick, judge, rounded
 from apg_repro.suites import COST_CASES, COST_INPUTS, COST_RANK, COST_WIDTHS, EPOCH_STEPS
@@ -171,7 +171,7 @@ def memory(panels: Sequence[Panel]) -> pd.DataFrame:
         for version, entry in versions.items():
             theirs, expected = printed(version, width, "hidden_memory"), printed_ratio(version, width, "hidden_memory")
             ratio = entry["n_hidden"] / versions["base"]["n_hidden"]
-            kept = BYTES * entry["n_hidden"] / 1e6
+            kept = megabytes(entry["n_hidden"])
             lines.append(
                 {
                     "Layers": width,
