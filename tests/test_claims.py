@@ -178,6 +178,7 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(monkeypatch, row):
     models = panel_of("table2", row, auc, lambda config: {"n_hidden": 88768 if config.version == "base" else 105216})
     monkeypatch.setattr(claims, "opened", lambda: {"table2": models, "table5": table5(200, 20, 0.5)})
     text = claims.headline().data
+    assert "mean of seven models, in points</td><td>+0.24</td><td>not run</td><td>not run</td>" in text
     ours = "<td>ahead in 1 of 3, behind in 1</td>"
     assert f"<td>AUC of v5, against base</td><td>ahead in 7 of 7</td>{ours}{ours}" in text
     assert "in training, by base&#x27;s</td><td></td><td>1.19 ×</td><td>1.19 ×</td>" in text

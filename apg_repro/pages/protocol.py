@@ -1,6 +1,7 @@
 """Does APG learn better, or only sooner? Base and APG of Table 2, epoch by epoch."""
 
 import math
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from apg_repro.figures import not_run, style
+from apg_repro.pages.backbones import AVERAGE
 from apg_repro.report import MISSING, Estimate, Panel, as_html, estimate, percent, without_empty
 from apg_repro.suites import BACKBONES, PROTOCOLS, THRESHOLD, Protocol
 
@@ -27,10 +29,10 @@ def histories(panel: Panel, backbone: str, variant: str) -> dict[int, list[float
     }
 
 
-def gain(panel: Panel, backbone: str, protocol: Protocol) -> Estimate:
-    """The difference of test AUC, APG against base."""
-    apg, base = (panel.cell(variant, backbone) for variant in ("apg", "base"))
-    return estimate(panel.between([apg], [base], protocol))
+def gain(panel: Panel, models: Sequence[str], protocol: Protocol) -> Estimate:
+    """The difference of test AUC, APG against base: the mean over these backbones."""
+    apg, base = ([panel.cell(variant, name) for name in models] for variant in ("apg", "base"))
+    return estimate(panel.between(apg, base, protocol))
 
 
 def curves(panel: Panel) -> Figure:
@@ -61,13 +63,13 @@ def curves(panel: Panel) -> Figure:
     return fig
 
 
-def answer(panel: Panel, backbone: str) -> str:
+def answer(panel: Panel, models: Sequence[str]) -> str:
     """Better, only sooner, or neither, by the differences of test AUC: each is above 0 if its interval is.
 
     *Better*: APG is above base with early stopping. *Sooner*: above it after one epoch alone; *only sooner* if the
     interval of early stopping lies below ``THRESHOLD``, so that a gain that matters is ruled out. *Neither*: else.
     """
-    early, late = (gain(panel, backbone, protocol) for protocol in PROTOCOLS)
+    early, late = (gain(panel, models, protocol) for protocol in PROTOCOLS)
     if not early.n or not late.n:
         return "not run"
     if late.mean > late.half:
@@ -78,26 +80,29 @@ def answer(panel: Panel, backbone: str) -> str:
 
 
 def table(panel: Panel) -> HTML:
-    """A line a model: how long either trains, what it gains after one epoch and at its best, and the answer."""
+    """A line a model, and one for their mean: what APG gains after one epoch and at its best, how long either trains,
+    and the answer."""
     lines = []
-    for backbone in BACKBONES:
-        base, apg = (histories(panel, backbone, variant) for variant in VARIANTS)
-        seeds = [seed for seed in apg if seed in base]
-        early, late = (gain(panel, backbone, protocol) for protocol in PROTOCOLS)
+    for title, models in {**{name: [name] for name in BACKBONES}, AVERAGE: BACKBONES}.items():
+        early, late = (gain(panel, models, protocol) for protocol in PROTOCOLS)
         lines.append(
-            {
-                "Model": backbone,
-                "Δ, one epoch": early.signed,
-                "Δ, early stopping": late.signed,
-                "n": late.n,
-                "Best epoch, base": mean_text([best_epoch(base[seed]) for seed in seeds]),
-                "Best epoch, APG": mean_text([best_epoch(apg[seed]) for seed in seeds]),
-                "Base passes APG's first": passing([first_above(base[seed], apg[seed][0]) for seed in seeds]),
-                "APG learns": answer(panel, backbone) if panel.plan.profile == "full" else "",
-            }
+            {"Model": title, "Δ, one epoch": early.signed, "Δ, early stopping": late.signed, "n": late.n}
+            | (epochs(panel, title) if title in BACKBONES else {})
+            | {"APG learns": answer(panel, models) if panel.plan.profile == "full" else ""}
         )
     caption = f"{panel.data}. Δ of test AUC in points, APG against base; epochs are means over seeds."
-    return as_html(without_empty(pd.DataFrame(lines)), caption)
+    return as_html(without_empty(pd.DataFrame(lines).fillna("")), caption)
+
+
+def epochs(panel: Panel, backbone: str) -> dict[str, str]:
+    """How long either trains, and when base passes what APG has after its first epoch."""
+    base, apg = (histories(panel, backbone, variant) for variant in VARIANTS)
+    seeds = [seed for seed in apg if seed in base]
+    return {
+        "Best epoch, base": mean_text([best_epoch(base[seed]) for seed in seeds]),
+        "Best epoch, APG": mean_text([best_epoch(apg[seed]) for seed in seeds]),
+        "Base passes APG's first": passing([first_above(base[seed], apg[seed][0]) for seed in seeds]),
+    }
 
 
 def best_epoch(history: list[float]) -> int:
