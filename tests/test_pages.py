@@ -94,7 +94,7 @@ def test_the_average_over_models_is_taken_seed_by_seed_once_all_have_run(row):
     ("one_epoch", "early_stopping", "answer"),
     [
         ((0.3, 0.4), (0.2, 0.21), "better"), ((0.3, 0.31), (0.0, 0.01), "only sooner"),
-        ((0.3, 0.31), (-0.1, 0.4), "sooner; whether better is open"),
+        ((0.3, 0.31), (-0.1, 0.4), "sooner, at least"),
         ((-0.3, 0.4), (0.1, -0.2), "neither"),
     ],
 )  # fmt: skip

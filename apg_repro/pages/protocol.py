@@ -67,7 +67,8 @@ def answer(panel: Panel, models: Sequence[str]) -> str:
     """Better, only sooner, or neither, by the differences of test AUC: each is above 0 if its interval is.
 
     *Better*: APG is above base with early stopping. *Sooner*: above it after one epoch alone; *only sooner* if the
-    interval of early stopping lies below ``THRESHOLD``, so that a gain that matters is ruled out. *Neither*: else.
+    interval of early stopping lies below ``THRESHOLD``, so that a gain that matters is ruled out, and *at least* if it
+    does not. *Neither*: else.
     """
     early, late = (gain(panel, models, protocol) for protocol in PROTOCOLS)
     if not early.n or not late.n:
@@ -76,7 +77,7 @@ def answer(panel: Panel, models: Sequence[str]) -> str:
         return "better"
     if not early.mean > early.half:
         return "neither"
-    return "only sooner" if late.mean + late.half < THRESHOLD else "sooner; whether better is open"
+    return "only sooner" if late.mean + late.half < THRESHOLD else "sooner, at least"
 
 
 def table(panel: Panel) -> HTML:
