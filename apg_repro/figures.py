@@ -43,7 +43,7 @@ def differences_figure(panel: Panel) -> Figure:
     style()
     cells = [cell for cell in panel.cells if cell.against]
     palette = colours(panel)
-    figure, axes = plt.subplots(
+    fig, axes = plt.subplots(
         1, len(PROTOCOLS), figsize=(8.5, 1.4 + 0.42 * len(cells)), sharex=True, sharey=True, squeeze=False
     )
     for axis, protocol in zip(axes[0], PROTOCOLS, strict=True):
@@ -62,14 +62,14 @@ def differences_figure(panel: Panel) -> Figure:
     axes[0][0].invert_yaxis()
     if any(not math.isnan(printed_auc(panel, cell)) for cell in cells):
         axes[0][0].legend(loc="best", frameon=True)
-    plt.close(figure)  # the notebook displays it, once
-    return figure
+    plt.close(fig)  # the notebook displays it, once
+    return fig
 
 
 def epochs_figure(panel: Panel) -> Figure:
     """Validation AUC by epoch: a line for the mean over seeds while all go on, a band from lowest to highest."""
     style()
-    figure, axis = plt.subplots(figsize=(8, 4))
+    fig, axis = plt.subplots(figsize=(8, 4))
     palette = colours(panel)
     for cell in panel.cells:
         rows = panel.found(cell, "early_stopping") or panel.found(cell, "one_epoch")
@@ -88,5 +88,5 @@ def epochs_figure(panel: Panel) -> Figure:
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(xlabel="epoch", ylabel="validation AUC, percent")
     axis.legend(loc="lower right", frameon=True)
-    plt.close(figure)
-    return figure
+    plt.close(fig)
+    return fig

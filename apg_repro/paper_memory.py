@@ -283,7 +283,7 @@ def networks() -> pd.DataFrame:
 def figure() -> Figure:
     """Every cell: printed against fitted on logarithmic axes, and the residual in percent of what is printed."""
     style()
-    canvas, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2))
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2))
     known = [fit for fit in fits() if not math.isnan(fit.fitted)]
     groups = list(dict.fromkeys(fit.group for fit in known))
     for place, group in enumerate(groups):
@@ -304,5 +304,5 @@ def figure() -> Figure:
     right.set_yticks(range(len(groups)), [f"Table {group}" for group in groups])
     right.invert_yaxis()
     right.set_xlabel("printed less fitted, percent of printed")
-    plt.close(canvas)  # the notebook displays it, once
-    return canvas
+    plt.close(fig)  # the notebook displays it, once
+    return fig

@@ -190,7 +190,7 @@ def memory(panels: Sequence[Panel]) -> pd.DataFrame:
 def width_figure(panels: Sequence[Panel]) -> Figure:
     """Seconds an epoch against width: the paper's, ours for the whole step, ours for the hidden layers alone."""
     style()
-    figure, axes = plt.subplots(1, 3, figsize=(10, 3.8), sharex=True)
+    fig, axes = plt.subplots(1, 3, figsize=(10, 3.8), sharex=True)
     units = {width: hidden[0] for width, hidden in COST_WIDTHS.items()}
     for version in VERSIONS:
         look: dict[str, Any] = {"color": PALETTE[version], "label": version}
@@ -207,15 +207,15 @@ def width_figure(panels: Sequence[Panel]) -> Figure:
         axis.set_xticks(list(units.values()), [str(n) for n in units.values()])
         axis.minorticks_off()
     axes[0].set_ylabel("seconds an epoch")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncol=len(VERSIONS), frameon=False)
-    plt.close(figure)  # the notebook displays it, once
-    return figure
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncol=len(VERSIONS), frameon=False)
+    plt.close(fig)  # the notebook displays it, once
+    return fig
 
 
 def arithmetic_figure(panels: Sequence[Panel]) -> Figure:
     """Time against multiplications, hidden layers alone, both by base's; a point a version and width."""
     style()
-    figure, axes = plt.subplots(1, len(CONDITIONS), figsize=(8, 4), sharey=True)
+    fig, axes = plt.subplots(1, len(CONDITIONS), figsize=(8, 4), sharey=True)
     for axis, (condition, title) in zip(axes, CONDITIONS.items(), strict=True):
         ends = [1.0, 1.0]
         for version in VERSIONS[1:]:
@@ -231,5 +231,5 @@ def arithmetic_figure(panels: Sequence[Panel]) -> Figure:
         axis.set(xscale="log", yscale="log", xlabel="multiplications ÷ base", title=title)
     axes[0].set_ylabel("time ÷ base, hidden layers alone")
     axes[0].legend(frameon=True, fontsize="small")
-    plt.close(figure)
-    return figure
+    plt.close(fig)
+    return fig

@@ -140,7 +140,7 @@ def relative_costs(panel: Panel, cost: Cost) -> pd.DataFrame:
 def break_even_figure() -> Figure:
     """The largest K with which a layer of N = M costs less than a static one, by width and size of the condition."""
     style()
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
+    fig, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
     widths = [2**power for power in range(5, 13)]
     conditions: list[int | None] = [8, 32, 128, None]  # None: self-wise
     palette = sns.color_palette("colorblind", len(conditions))
@@ -158,6 +158,6 @@ def break_even_figure() -> Figure:
         axis.set(title=cost, xlabel="width of the layer, N = M", ylim=(-0.1, 2048))
     axes[0].set_yticks([0, *(2**power for power in range(11))], ["none", *(2**power for power in range(11))])
     axes[0].set_ylabel("largest K that costs less than static")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=9, frameon=True)
-    plt.close(figure)
-    return figure
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=9, frameon=True)
+    plt.close(fig)
+    return fig

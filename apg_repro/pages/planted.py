@@ -163,7 +163,7 @@ def sweeps_figure(panels: Sequence[Panel]) -> Figure:
     Bars are 95 % confidence intervals. Axes end a little beyond the means, so a bar may leave them.
     """
     figures.style()
-    figure, axes = plt.subplots(2, 3, figsize=(9.5, 7.5), sharex="col", sharey="row")
+    fig, axes = plt.subplots(2, 3, figsize=(9.5, 7.5), sharex="col", sharey="row")
     for row, protocol in zip(axes, PROTOCOLS, strict=True):
         found = points(panels, protocol)
         for axis, (sweep, settings) in zip(row, SWEEPS.items(), strict=True):
@@ -179,9 +179,9 @@ def sweeps_figure(panels: Sequence[Panel]) -> Figure:
     for axis, sweep in zip(axes[1], SWEEPS, strict=True):
         axis.set_xlabel(AXES[sweep])
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
-    plt.close(figure)  # the notebook displays it, once
-    return figure
+    fig.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+    plt.close(fig)  # the notebook displays it, once
+    return fig
 
 
 def draw_shares(axis: Axes, places: Sequence[int], found: Sequence[Point]) -> None:

@@ -63,14 +63,13 @@ def curves(panel: Panel) -> Figure:
     return fig
 
 
-def answer(panel: Panel, models: Sequence[str]) -> str:
-    """Better, only sooner, or neither, by the differences of test AUC: each is above 0 if its interval is.
+def answer(early: Estimate, late: Estimate) -> str:
+    """Better, only sooner, or neither, by the gains under the two protocols: each is above 0 if its interval is.
 
     *Better*: APG is above base with early stopping. *Sooner*: above it after one epoch alone; *only sooner* if the
     interval of early stopping lies below ``THRESHOLD``, so that a gain that matters is ruled out, and *at least* if it
     does not. *Neither*: else.
     """
-    early, late = (gain(panel, models, protocol) for protocol in PROTOCOLS)
     if not early.n or not late.n:
         return "not run"
     if late.mean > late.half:
@@ -89,7 +88,7 @@ def table(panel: Panel) -> HTML:
         lines.append(
             {"Model": title, "Δ, one epoch": early.signed, "Δ, early stopping": late.signed, "n": late.n}
             | (epochs(panel, title) if title in BACKBONES else {})
-            | {"APG learns": answer(panel, models) if panel.plan.profile == "full" else ""}
+            | {"APG learns": answer(early, late) if panel.plan.profile == "full" else ""}
         )
     caption = f"{panel.data}. Δ of test AUC in points, APG against base; epochs are means over seeds."
     return as_html(without_empty(pd.DataFrame(lines).fillna("")), caption)
