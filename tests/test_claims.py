@@ -6,7 +6,7 @@ import pytest
 
 from apg_repro import claims
 from apg_repro.report import Estimate, Panel
-from apg_repro.suites import COST_CASES, PROTOCOLS, SUITES, Plan
+from apg_repro.suites import BACKBONES, COST_CASES, PROTOCOLS, SUITES, Plan
 from tests.test_pages import panel_of
 
 EVERY = [claim for section in claims.SECTIONS.values() for claim in section]
@@ -178,14 +178,16 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(monkeypatch, row):
     models = panel_of("table2", row, auc, lambda config: {"n_hidden": 88768 if config.version == "base" else 105216})
     monkeypatch.setattr(claims, "opened", lambda: {"table2": models, "table5": table5(200, 20, 0.5)})
     text = claims.headline().data
-    assert "mean of seven models, in points</td><td>+0.24</td><td>not run</td><td>not run</td>" in text
     ours = "<td>ahead in 1 of 3, behind in 1</td>"
-    assert f"<td>AUC of v5, against base</td><td>ahead in 7 of 7</td>{ours}{ours}" in text
+    assert f"<td>AUC of v5, against base</td><td>+0.24, ahead in 7 of 7</td>{ours}{ours}" in text
     assert "in training, by base&#x27;s</td><td></td><td>1.19 ×</td><td>1.19 ×</td>" in text
     assert "<td>0.61 ×</td><td>0.50 ×</td><td>0.50 ×</td>" in text
     assert "<td>0.034 ×</td><td>0.010 ×</td><td>0.010 ×</td>" in text
+    gains |= dict.fromkeys(BACKBONES, 0.01)
+    whole = panel_of("table2", row, auc)
+    assert claims.standing(whole, "one_epoch", "apg") == "+1.00 ± 0.00 (n\u00a0=\u00a02), ahead in 7 of 7"
     models.pool.clear()
-    assert "against base</td><td>ahead in 7 of 7</td><td>not run</td><td>not run</td>" in claims.headline().data
+    assert "against base</td><td>+0.24, ahead in 7 of 7</td><td>not run</td><td>not run</td>" in claims.headline().data
 
 
 def test_times_that_were_not_taken_in_turn_are_not_compared():

@@ -1,7 +1,6 @@
 """Does APG learn better, or only sooner? Base and APG of Table 2, epoch by epoch."""
 
 import math
-from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from apg_repro.figures import not_run, style
-from apg_repro.pages.backbones import AVERAGE
-from apg_repro.report import MISSING, Estimate, Panel, as_html, estimate, percent, without_empty
-from apg_repro.suites import BACKBONES, PROTOCOLS, THRESHOLD, Protocol
+from apg_repro.pages.backbones import AVERAGE, average
+from apg_repro.report import MISSING, Estimate, Panel, as_html, percent, without_empty
+from apg_repro.suites import BACKBONES, PROTOCOLS, THRESHOLD
 
 VARIANTS = ("base", "apg")
 
@@ -27,12 +26,6 @@ def histories(panel: Panel, backbone: str, variant: str) -> dict[int, list[float
         for row in rows
         if row["early_stopping_epoch"]
     }
-
-
-def gain(panel: Panel, models: Sequence[str], protocol: Protocol) -> Estimate:
-    """The difference of test AUC, APG against base: the mean over these backbones."""
-    apg, base = ([panel.cell(variant, name) for name in models] for variant in ("apg", "base"))
-    return estimate(panel.between(apg, base, protocol))
 
 
 def curves(panel: Panel) -> Figure:
@@ -84,7 +77,7 @@ def table(panel: Panel) -> HTML:
     and the answer."""
     lines = []
     for title, models in {**{name: [name] for name in BACKBONES}, AVERAGE: BACKBONES}.items():
-        early, late = (gain(panel, models, protocol) for protocol in PROTOCOLS)
+        early, late = (average(panel, protocol, "apg", models) for protocol in PROTOCOLS)
         lines.append(
             {"Model": title, "Δ, one epoch": early.signed, "Δ, early stopping": late.signed, "n": late.n}
             | (epochs(panel, title) if title in BACKBONES else {})
