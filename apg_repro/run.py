@@ -4,9 +4,11 @@ Runs are independent, so several processes can train side by side: on a CPU, two
 more done than one run with two. Only this process writes rows.
 """
 
+import ctypes
 import multiprocessing
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -46,6 +48,7 @@ def run_suite(
     """
     store = store or Store()
     check_device(device)
+    keep_memory()
     jobs = jobs or (os.cpu_count() or 1 if device == "cpu" else 1)
     for stage, configs in (
         ("search", lambda pool: suite.search(plan)),
@@ -125,6 +128,22 @@ def start_worker(events: Any, threads: int) -> None:
     global _events
     _events = events
     torch.set_num_threads(threads)
+    keep_memory()
+
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+
+
+def keep_memory() -> None:
+    """Lets this process keep the memory that big tensors free, for the next ones.
+
+    glibc gives blocks above 32 MB back to the system, which hands them out anew page by page: half of a step of Star,
+    or of v2. Other C libraries stay as they are.
+    """
+    libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def make_row_in_worker(config: RunConfig, device: str) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 import dataclasses
 import json
+import platform
+import resource
 
 import pytest
+import torch
 
 from apg_repro import run
 from apg_repro.config import Measurement, RunConfig, UserError
@@ -146,3 +149,15 @@ def test_runs_side_by_side_give_the_rows_of_runs_one_by_one(tmp_path):
 def test_a_planted_set_that_is_not_prepared_names_the_script_of_them_all():
     with pytest.raises(UserError, match=r"'planted-h1-g2-n3' is not prepared: run `python data_scripts/planted.py`"):
         run.cached("planted-h1-g2-n3", "default", None, "cpu")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left as they are")
+def test_a_big_tensor_takes_over_the_memory_of_one_before():
+    def new_pages():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(16_000_000)  # 64 MB, 15,625 pages
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    run.keep_memory()
+    new_pages()
+    assert new_pages() < 100
