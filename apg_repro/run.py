@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from queue import Empty
 from typing import Any, TypeVar
@@ -48,7 +48,6 @@ def run_suite(
     """
     store = store or Store()
     check_device(device)
-    keep_memory()
     jobs = jobs or (os.cpu_count() or 1 if device == "cpu" else 1)
     for stage, configs in (
         ("search", lambda pool: suite.search(plan)),
@@ -60,7 +59,9 @@ def run_suite(
             train_all(todo, device, min(jobs, len(todo)), store, f"{suite.name} {plan.dataset} {stage}")
     measured = {row["id"]: row for row in store.rows(plan.profile, suite.name, plan.dataset)}
     for measurement in missing(suite.measurements(plan), measured):
-        store.append(origin(measurement, {"device": device_name("cpu")} | measure(measurement)))
+        with kept_memory():
+            values = measure(measurement)
+        store.append(origin(measurement, {"device": device_name("cpu")} | values))
 
 
 Task = TypeVar("Task", RunConfig, Measurement)
@@ -128,22 +129,6 @@ def start_worker(events: Any, threads: int) -> None:
     global _events
     _events = events
     torch.set_num_threads(threads)
-    keep_memory()
-
-
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
-
-
-def keep_memory() -> None:
-    """Lets this process keep the memory that big tensors free, for the next ones.
-
-    glibc gives blocks above 32 MB back to the system, which hands them out anew page by page: half of a step of Star,
-    or of v2. Other C libraries stay as they are.
-    """
-    libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def make_row_in_worker(config: RunConfig, device: str) -> dict[str, Any]:
@@ -170,8 +155,31 @@ def cached(name: str, features: str, rows: int | None, device: str) -> Dataset:
 def make_row(config: RunConfig, device: str, on_progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Trains one run; its row: configuration, metrics, history, cost, provenance."""
     data = cached(config.dataset, config.features, config.rows, device)
-    result = train(config, data, torch.device(device), on_progress)
+    with kept_memory():
+        result = train(config, data, torch.device(device), on_progress)
     return origin(config, measured(result) | {"data": data.checksum[:12], "device": device_name(device)})
+
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+
+
+@contextmanager
+def kept_memory() -> Iterator[None]:
+    """Keeps the memory that big tensors free for the next ones, and gives it back at the end.
+
+    glibc gives blocks above 32 MB back at once, and the system hands them out anew page by page: half of a step of
+    Star, or of v2. Other C libraries stay as they are.
+    """
+    libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
+    is_glibc = hasattr(libc, "mallopt")
+    if is_glibc:
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, -1)
+    try:
+        yield
+    finally:
+        if is_glibc:
+            libc.malloc_trim(0)
 
 
 def origin(task: RunConfig | Measurement, values: dict[str, Any]) -> dict[str, Any]:

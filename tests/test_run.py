@@ -152,12 +152,13 @@ def test_a_planted_set_that_is_not_prepared_names_the_script_of_them_all():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left as they are")
-def test_a_big_tensor_takes_over_the_memory_of_one_before():
+def test_a_big_tensor_takes_over_the_memory_of_one_before_and_the_last_gives_it_back():
     def new_pages():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         torch.ones(16_000_000)  # 64 MB, 15,625 pages
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-    run.keep_memory()
-    new_pages()
-    assert new_pages() < 100
+    with run.kept_memory():
+        new_pages()
+        assert new_pages() < 100
+    assert new_pages() > 10_000

@@ -25,10 +25,10 @@ from apg_repro.train import count, make_step
 BATCH = 1024
 BATCHES = 16  # drawn in turn
 SLOW: tuple[Version, ...] = ("v1", "v2")  # those that make whole matrices for every instance
-# Who takes turns with base. The slow ones get fewer rounds; it takes two until their memory lies where it stays.
+# Who takes turns with base. The slow ones get fewer rounds; it takes some until their memory lies where it stays.
 TURNS: dict[tuple[Version, ...], dict[Profile, Effort]] = {
     ("v3", "v4", "v5"): {"quick": Effort(rounds=5, seconds=2), "full": Effort(rounds=40, at_least=10, seconds=25)},
-    SLOW: {"quick": Effort(rounds=3, at_least=2, seconds=2), "full": Effort(rounds=15, seconds=20, warmup=2)},
+    SLOW: {"quick": Effort(rounds=3, at_least=2, seconds=2), "full": Effort(rounds=15, seconds=20, warmup=4)},
 }
 STEPS_A_ROUND = 10  # of the fast ones: long beside the machine's ticks, and beside what a slow one before left cold
 
