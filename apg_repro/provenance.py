@@ -36,6 +36,7 @@ STANDS = {
     "55f566f8": "60f142fb",  # v4, before there was a third start
     "6a5cffc7": "1dd184eb",  # v5
     "e78defce": "1dd184eb",  # v5, likewise
+    "233f30b4": "47f64c5e",  # whole steps of Table 5, before the peak of the hidden layers was mended
 }
 VERSION_CLASSES = frozenset(name for names in APG_CLASSES.values() for name in names)
 

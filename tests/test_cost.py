@@ -62,6 +62,11 @@ def test_a_peak_is_what_is_held_at_once():
     assert cost.peak_bytes(work) == 4 * 5000
 
 
+def test_a_peak_is_the_same_every_time():
+    work = cost.hidden_step(cost.configure(LEAST, "v5", "iaac_twin"))
+    assert len({cost.peak_bytes(work) for _ in range(4)}) == 1
+
+
 def test_forward_and_backward_multiply_three_times_as_much_as_forward_alone():
     """So the gradient of the input is made too, which the embeddings below would need."""
     work = cost.hidden_step(cost.configure(LEAST, "base", "iaac_twin"))

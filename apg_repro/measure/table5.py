@@ -140,10 +140,10 @@ def hidden_step(config: RunConfig) -> Work:
     above = torch.randn(config.batch_size, config.hidden[-1])  # the gradient that comes from above
 
     def work() -> None:
-        for tensor in (x, z, *deep.parameters()):
+        deep(x, z).backward(above)
+        for tensor in (x, z, *deep.parameters()):  # now, so that the next one frees nothing of this one
             if tensor is not None:
                 tensor.grad = None
-        deep(x, z).backward(above)
 
     return work
 
