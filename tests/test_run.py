@@ -159,6 +159,7 @@ def test_a_big_tensor_takes_over_the_memory_of_one_before_and_the_last_gives_it_
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
     with run.kept_memory():
-        new_pages()
+        for _ in range(5):  # it takes some until the memory lies where it stays
+            new_pages()
         assert new_pages() < 100
     assert new_pages() > 10_000

@@ -151,7 +151,8 @@ def hidden_step(config: RunConfig) -> Work:
 def peak_bytes(work: Work) -> int:
     """The most bytes that torch's allocator holds at once for some work, on the CPU, besides what it held before.
 
-    From the allocator's own record, so it is exact, and the same on a busy machine.
+    From the allocator's own record, so it is exact, and the same on a busy machine. The work must free what it makes:
+    of what was there before it, the record knows the end only by chance.
     """
     work()  # so that nothing of a first time counts
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
