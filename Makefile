@@ -1,7 +1,7 @@
 # A checkout, Python 3.11 or later, and this file are all it takes: every target installs what it needs into .venv.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell command -v $(name))))
 BIN := .venv/bin
-# Of `make bench`: "quick" shows in seconds that everything works.
+# Of `make bench`: "quick" shows within minutes that everything works.
 PROFILE ?= full
 BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output . -W -n --keep-going --quiet
 

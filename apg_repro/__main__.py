@@ -73,9 +73,8 @@ def run(args: argparse.Namespace) -> None:
             from apg_repro.report import open_panel
             from apg_repro.summary import summary
         except ModuleNotFoundError as error:  # a machine that is there to train
-            print(
-                f"rows: {store.path(args.profile, suite.name, dataset)}; a summary needs {error.name}, see the README"
-            )
+            rows = store.path(args.profile, suite.name, dataset)
+            print(f"rows: {rows}; a summary needs {error.name}: pip install -e '.[book]'")
         else:
             print(summary(open_panel(suite, plan, store)))
 

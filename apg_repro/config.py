@@ -12,7 +12,7 @@ Version = Literal["base", "v1", "v2", "v3", "v4", "v5"]
 Init = Literal["static_bias", "static_start", "glorot"]
 OptimizerName = Literal["adam", "row_adam"]
 Profile = Literal["quick", "full"]
-How = Literal["mean", "concat", "attention"]  # k conditions are joined
+How = Literal["mean", "concat", "attention"]  # how k conditions are joined
 
 
 class UserError(Exception):
@@ -27,9 +27,9 @@ class UserError(Exception):
 class RunConfig:
     """One training run. Frozen and keyword-only, so that a typing error fails at once.
 
-    The defaults are the paper's (Appendix B.3) where it states one. ``variant`` is the name of the paper's
-    row that the run answers; ``version`` is what is computed. They differ where the paper's v2 is run as v3,
-    the same function at a fraction of the cost (Section 3.2, Eq. 4).
+    The defaults are the paper's (Appendix B.3) where it states one. ``variant`` names the cell that the
+    run answers, by the paper's row or a name of ours (``suites.Cell``); ``version`` is what is computed. The paper's v2
+    is run as v3, the same function at a fraction of the cost (Section 3.2, Eq. 4).
     """
 
     suite: str  # the table or figure, "table4"

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from queue import Empty
 from typing import Any, TypeVar
 
@@ -39,7 +40,7 @@ def run_suite(
     Args:
         suite: which table or figure.
         plan: which profile, data set and seeds.
-        device: "cpu", "cuda" or "cuda:1".
+        device: "cpu", "cuda" or "cuda:1": where runs are trained. Measurements stay on the CPU.
         jobs: processes side by side; default: one a core on a CPU, one on a GPU. 1 trains in this process.
         store: where the rows go.
 
@@ -59,9 +60,10 @@ def run_suite(
             train_all(todo, device, min(jobs, len(todo)), store, f"{suite.name} {plan.dataset} {stage}")
     measured = {row["id"]: row for row in store.rows(plan.profile, suite.name, plan.dataset)}
     for measurement in missing(suite.measurements(plan), measured):
+        origin = origin_of(measurement)
         with kept_memory():
             values = measure(measurement)
-        store.append(origin(measurement, {"device": device_name("cpu")} | values))
+        store.append(row_of(measurement, {"device": device_name("cpu")} | values, origin))
 
 
 Task = TypeVar("Task", RunConfig, Measurement)
@@ -154,13 +156,16 @@ def cached(name: str, features: str, rows: int | None, device: str) -> Dataset:
 
 def make_row(config: RunConfig, device: str, on_progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     """Trains one run; its row: configuration, metrics, history, cost, provenance."""
+    origin = origin_of(config)
     data = cached(config.dataset, config.features, config.rows, device)
     with kept_memory():
         result = train(config, data, torch.device(device), on_progress)
-    return origin(config, measured(result) | {"data": data.checksum[:12], "device": device_name(device)})
+    values = columns_of(result) | {"data": data.checksum[:12], "device": device_name(device)}
+    return row_of(config, values, origin)
 
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+USUAL_TRIM_THRESHOLD, USUAL_MMAP_MAX = 128 * 1024, 65_536  # its defaults
 
 
 @contextmanager
@@ -179,27 +184,32 @@ def kept_memory() -> Iterator[None]:
         yield
     finally:
         if is_glibc:
+            libc.mallopt(M_MMAP_MAX, USUAL_MMAP_MAX)
+            libc.mallopt(M_TRIM_THRESHOLD, USUAL_TRIM_THRESHOLD)
             libc.malloc_trim(0)
 
 
-def origin(task: RunConfig | Measurement, values: dict[str, Any]) -> dict[str, Any]:
-    """The row of a task: what it is, what came out, and where it comes from."""
+def origin_of(task: RunConfig | Measurement) -> dict[str, Any]:
+    """Commit and digest of the code that a task goes through; asked before it starts, as files may change meanwhile."""
     commit, dirty = provenance.commit(task)
+    return {"commit": commit, "dirty": dirty, "code": provenance.code_digest(task)}
+
+
+def row_of(task: RunConfig | Measurement, values: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
+    """The row of a task: what it is, what came out, and where it comes from."""
     return {
         "id": task.id,
         **task.as_dict(),
         "threads": torch.get_num_threads(),
         **values,
-        "commit": commit,
-        "dirty": dirty,
-        "code": provenance.code_digest(task),
+        **origin,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "finished": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
     }
 
 
-def measured(result: Result) -> dict[str, Any]:
+def columns_of(result: Result) -> dict[str, Any]:
     """A result as flat columns: AUC from 0 to 1, logloss in nats, time in seconds."""
     row: dict[str, Any] = {"status": result.status}
     for protocol in PROTOCOLS:
@@ -226,7 +236,7 @@ def device_name(device: str) -> str:
     if device != "cpu":
         return torch.cuda.get_device_name(device)
     try:
-        with open("/proc/cpuinfo") as lines:
+        with Path("/proc/cpuinfo").open() as lines:
             return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()

@@ -27,8 +27,6 @@ class Study:
         command: what trains the missing runs, for a shell.
     """
 
-    suite: Suite
-    profile: Profile
     panels: list[Panel]
     command: str
 
@@ -66,7 +64,7 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
     command = f"python -m apg_repro run {name} --profile {profile} --datasets {','.join(datasets)}"
     if seeds != SEEDS[profile]:
         command += f" --seeds {','.join(map(str, seeds))}"
-    return Study(suite=suite, profile=profile, panels=panels, command=command)
+    return Study(panels=panels, command=command)
 
 
 def parameters(notebook: Mapping[str, Any]) -> dict[str, Any]:

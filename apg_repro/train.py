@@ -40,6 +40,7 @@ class Result:
             non-finite loss did not reach.
         observed: protocol → what ``config.observe`` asks for, of the same weights.
         n_parameters: of the whole model. n_hidden: of its hidden layers, the paper's count.
+        train_rows: rows in an epoch. seconds: of the whole run, evaluation included.
     """
 
     status: str = "ok"

@@ -9,6 +9,7 @@ from jaxtyping import install_import_hook
 sys.path.insert(0, str(Path(__file__).parent.parent))  # data_scripts are no package of the installation
 CHECKED = [
     "apg_repro.data",
+    "apg_repro.graphs",
     "apg_repro.metrics",
     "apg_repro.models",
     "apg_repro.nn",

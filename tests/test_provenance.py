@@ -69,7 +69,13 @@ def test_a_measurement_has_the_digest_of_its_own_suite_and_of_what_that_imports(
     task = Measurement(suite="table7", dataset="movielens")
     assert changed(package, "measure/table7", '"users": int(', '"users": 1 + int(', task)
     assert not changed(package, "train", "epoch - best_epoch >=", "epoch - best_epoch >", task)
-    assert number_modules(Measurement(suite="table7", dataset="movielens")) == ["measure/table7"]
+    assert number_modules(task) == ["data", "measure/table7"]
+
+
+def test_a_timing_has_the_digest_of_the_models_that_it_times(package):
+    task = Measurement(suite="speed", dataset="movielens")
+    assert changed(package, "models/wdl", "self.wide(", "2 * self.wide(", task)
+    assert changed(package, "nn/apg", "self.u_left @ self.u_right", "2 * self.u_left @ self.u_right", task)
 
 
 def test_outside_of_git_there_is_no_commit(monkeypatch):

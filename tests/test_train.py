@@ -9,7 +9,7 @@ from apg_repro.build import build
 from apg_repro.config import RunConfig
 from apg_repro.data import split
 from apg_repro.optimizer import parameter_groups
-from apg_repro.train import generator, make_step, train, train_epoch
+from apg_repro.train import make_step, train
 
 CPU = torch.device("cpu")
 VERSIONS = {"base": {}, "v1": {}, "v3": {"rank": 4}, "v4": {"rank": 4}, "v5": {"rank": 4, "over": 8}}
@@ -58,17 +58,19 @@ def test_early_stopping_keeps_the_best_epoch_and_stops_when_the_next_is_no_bette
     assert len(scores) == best + 1 < 30, "patience 1"
 
 
-def test_base_and_apg_see_the_same_batches(small):
-    rows, seen = split(small, 1)[0], {}
-    for version in ("base", "v4"):
-        seen[version] = []
-        step = make_step(build(config(version), rows.schema), rows, config(version))
-        train_epoch(
-            torch.nn.Identity(), lambda chosen, step=step, to=seen[version]: (to.append(chosen), step(chosen))[1],
-            rows, 64, generator(1, "batches"),
-        )  # fmt: skip
+def test_base_and_apg_see_the_same_batches(small, monkeypatch):
+    seen: dict[str, list[torch.Tensor]] = {"base": [], "v4": []}
+
+    def watched(model, rows, config):
+        step = make_step(model, rows, config)
+        return lambda chosen: (seen[config.version].append(chosen), step(chosen))[1]
+
+    monkeypatch.setattr("apg_repro.train.make_step", watched)
+    for version in seen:
+        train(config(version, max_epochs=1), small, CPU)
     assert all(torch.equal(a, b) for a, b in zip(seen["base"], seen["v4"], strict=True))
-    assert torch.equal(torch.cat(seen["base"]).sort().values, torch.arange(len(rows))), "every row once"
+    n = len(split(small, 1)[0])
+    assert torch.equal(torch.cat(seen["base"]).sort().values, torch.arange(n)), "every row once"
 
 
 def test_a_diverged_run_is_recorded_not_dropped(small):

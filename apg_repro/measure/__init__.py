@@ -1,8 +1,8 @@
 """What is measured without a run of training.
 
 Suite NAME is measured by the module ``measure/NAME.py``: its function ``measure`` takes a ``Measurement`` and returns
-the values of its row. A row's digest covers that module and what it imports of ``measure``, ``nn`` and ``models``, so
-suites do not touch each other's rows (``provenance.py``).
+the values of its row. A row's digest covers that module and the code that it goes through (``provenance.py``), so
+suites do not touch each other's rows.
 """
 
 from importlib import import_module
