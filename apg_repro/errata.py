@@ -15,7 +15,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from apg_repro import paper
-from apg_repro.report import DATASET_TITLES, MISSING, signed
+from apg_repro.report import DATASET_TITLES, MISSING, plus
 from apg_repro.suites import COST_WIDTHS
 
 Row = dict[str, Any]  # of paper.derived()
@@ -101,11 +101,6 @@ def printed_in(table: str, metric: str) -> list[Row]:
         for row in checks()
         if row["table"] == table and row["where"].startswith("Table") and row["metric"].endswith(metric)
     ]
-
-
-def plus(value: float, decimals: int = 2, suffix: str = "") -> str:
-    """A number with its sign, a true minus; zero counts as positive."""
-    return signed(f"{round(value, decimals) + 0.0:+,.{decimals}f}{suffix}")
 
 
 def shown(row: Row, value: float) -> str:

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 
 from apg_repro import paper
 from apg_repro.complexity import BIASES, MEMORY, evaluate, total
-from apg_repro.errata import DEFAULT_WIDTH, HALF, PUBLIC, WIDTHS, plus
+from apg_repro.errata import DEFAULT_WIDTH, HALF, PUBLIC, WIDTHS
 from apg_repro.figures import style
-from apg_repro.report import DATASET_TITLES, MISSING
+from apg_repro.report import DATASET_TITLES, MISSING, plus
 from apg_repro.suites import COST_RANK
 
 BYTES = 12  # a parameter: a float32 weight and Adam's two moments

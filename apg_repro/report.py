@@ -245,7 +245,7 @@ def shown(lines: Mapping[tuple[str, str], Line]) -> pd.DataFrame:
         {
             "Backbone": line.cell.backbone,
             "Version": line.cell.variant,
-            "Paper Δ": signed(f"{line.paper_difference:+.2f}") if line.is_printed else "",
+            "Paper Δ": plus(line.paper_difference) if line.is_printed else "",
             "Our Δ": line.difference.signed if line.difference.n else "",
             "Verdict": line.verdict,
             "n": f"{line.n}" + (f" ({line.diverged} diverged)" if line.diverged else ""),
@@ -273,10 +273,33 @@ def signed(number: str) -> str:
     return number.replace("-", "−")
 
 
-def auc_table(panel: Panel, protocol: Protocol) -> HTML:
-    """The paper's cells and ours under a protocol, with the verdicts."""
-    caption = f"{where(panel, protocol)}. Test AUC in percent, Δ against base in points, ± 95 % confidence, n seeds."
-    return as_html(shown(comparison(panel, protocol)), caption)
+def plus(value: float, decimals: int = 2, suffix: str = "") -> str:
+    """A number with its sign, a true minus; zero counts as positive."""
+    return signed(f"{round(value, decimals) + 0.0:+,.{decimals}f}{suffix}")
+
+
+def auc_table(panel: Panel, protocol: Protocol, variants: Sequence[str] = ()) -> HTML:
+    """The paper's cells and ours under a protocol, with the verdicts; only these variants of WDL, if any are named."""
+    lines = comparison(panel, protocol)
+    lines = {name: lines[name] for name in [("WDL", variant) for variant in variants] or lines}
+    base = "base" if {line.cell.against for line in lines.values()} <= {None, "base"} else "its own base"
+    caption = f"{where(panel, protocol)}. Test AUC in percent, Δ against {base} in points, ± 95 % confidence, n seeds."
+    return as_html(shown(lines), caption)
+
+
+def differences_table(panel: Panel, pairs: Mapping[str, tuple[str, str]]) -> HTML:
+    """Differences between two variants of WDL that the paper's table does not print, by what they are called."""
+    lines = [
+        {"Δ": name}
+        | {
+            PROTOCOL_TITLES[how].capitalize(): with_n(
+                estimate(panel.between([panel.cell(ours)], [panel.cell(theirs)], how))
+            )
+            for how in PROTOCOLS
+        }
+        for name, (ours, theirs) in pairs.items()
+    ]
+    return as_html(pd.DataFrame(lines), f"{panel.data}. Differences of test AUC in points, ± 95 % confidence.")
 
 
 def as_html(table: pd.DataFrame, caption: str, words: bool = False) -> HTML:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from apg_repro import report
-from apg_repro.pages import cost, counts, encodings, layers, serving, speed, users
+from apg_repro.pages import cost, counts, domains, layers, serving, speed, users
 from apg_repro.report import Panel
 from apg_repro.suites import PROTOCOLS
 
@@ -24,8 +24,8 @@ def tables(panel: Panel) -> dict[str, pd.DataFrame]:
     match panel.suite.name:
         case "table7":
             return {"": counts.table([panel])}
-        case "encodings":
-            return {"": encodings.table(panel)}
+        case "table6_memory":
+            return {"": domains.memory(panel)}
         case "figure1":
             return {"distributions": users.distances(panel), "models": users.transfer(panel)}
         case "table1":

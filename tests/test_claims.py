@@ -115,8 +115,8 @@ def test_open_is_what_may_be_alike_after_all(difference, is_open):
     assert claims.alike(difference).open == is_open
 
 
-def test_apg_is_compared_with_star_by_the_gain_over_the_base_that_each_is_trained_like(row):
-    scores = {"base": 0.79, "base by row": 0.78, "apg_fg": 0.80, "star_fg": 0.785}
+def test_apg_is_compared_with_star_where_both_are_trained_row_by_row(row):
+    scores = {"apg_fg": 0.9, "apg_fg by row": 0.79, "star_fg": 0.785}
     panel = Panel(suite=SUITES["table6"], plan=PLAN, pool={})
     for cell in panel.cells:
         for config in panel.suite.reported(PLAN, cell, "one_epoch", {}) if cell.variant in scores else ():
@@ -126,6 +126,26 @@ def test_apg_is_compared_with_star_by_the_gain_over_the_base_that_each_is_traine
     assert claim.find is not None
     assert claim.find(panel, "one_epoch").ours == "+0.50 ± 0.00 (n = 2)"
     assert claims.over_domains("cg", "mmoe").find(panel, "one_epoch").verdict == "not run"
+
+
+def test_a_claim_says_how_many_of_its_runs_diverged(row):
+    lost = {"status": "diverged", "history": [{"worst_batch_loss": 20.0}]}
+    panel = panel_of("table4", row, lambda config: 0.79, lambda config: lost if config.version == "v3" else {})
+    (claim,) = [claim for claim in EVERY if claim.words.startswith("sharing parameters") and claim.find]
+    assert claim.find is not None
+    found = claim.find(panel, "one_epoch")
+    assert found.diverged == len(panel.plan.seeds) == 2
+    assert "(n\u00a0=\u00a02), 2 runs diverged" in claims.finding_html(found).data
+
+
+@pytest.mark.parametrize(("low", "high", "verdict", "is_open"), [
+    (0.05, 0.15, "not reproduced", True), (0.12, 0.15, "not reproduced", False), (0.05, 0.08, "reproduced", False),
+])  # fmt: skip
+def test_ages_may_be_alike_after_all(low, high, verdict, is_open):
+    distances = {"trait": {"distance": 0.1, "low": low, "high": high, "chance": 0.01}}
+    panel = Panel(suite=SUITES["figure1"], plan=PLAN, pool={}, measured=[{"contrasts": [{"distances": distances}]}])
+    found = claims.cold_and_active("trait")(panel, "one_epoch")
+    assert (found.verdict, found.open) == (verdict, is_open)
 
 
 def table5(v1, v2, v4):

@@ -7,6 +7,7 @@ import pytest
 from apg_repro import report
 from apg_repro.build import build
 from apg_repro.config import RunConfig
+from apg_repro.measure import table6_memory
 from apg_repro.nn.apg import fold
 from apg_repro.pages import backbones, domains, frequency, hyperparameters, protocol, stability, states
 from apg_repro.report import Panel
@@ -139,23 +140,40 @@ def test_served_memory_is_that_of_the_folded_model(schema, version, condition):
     assert domains.served(row) == count(fold(model).deep)
 
 
-def test_table_6_has_the_papers_memory_beside_ours(row):
-    panel = panel_of("table6", row, lambda config: 0.79, lambda config: {"n_hidden": 90_000})
-    assert "<td>star_fg</td><td>3,784.23</td><td>1.08</td><td>1.08</td><td>2,933.51</td><td>1.00</td>" in (
-        domains.table(panel).data
+def test_table_6_has_the_papers_memory_beside_ours():
+    models = {"base": {"domains": 1, "trained": 90_000, "served": 90_000}}
+    models["star_fg"] = {"domains": 9_560, "trained": 900_000_000, "served": 900_000_000}
+    plan = Plan(profile="full", dataset="amazon_twin", seeds=(1,))
+    panel = Panel(suite=get_suite("table6_memory"), plan=plan, pool={}, measured=[{"models": models}])
+    assert (
+        "<td>star_fg</td><td>9,560</td><td>11,034.02</td><td>10,800.00</td><td>10,800.00</td><td>7,307.30</td>"
+        "<td>10,000.00</td>" in domains.table(panel).data
     )
 
 
-def test_table_6_prints_no_memory_of_the_paper_for_data_that_it_does_not_have(row):
+def test_table_6_counts_thousands_of_domains_as_if_they_were_made(schema):
+    for variant, options in {
+        "Star": {"domain": "item"}, "MMoE": {"domain": "group"}, "WDL": {},
+    }.items():  # fmt: skip
+        config = RunConfig(
+            suite="s", dataset="d", variant="v", seed=1, backbone=variant, d_embedding=4, hidden=(8, 5), **options
+        )
+        whole = count(build(config, schema).deep)
+        assert table6_memory.hidden_weights(config, schema, served=False) == whole
+
+
+def test_table_6_prints_no_memory_of_the_paper_for_data_that_it_does_not_have():
     plan = Plan(profile="full", dataset="synthetic", seeds=(1,))
-    text = domains.table(panel_of("table6", row, lambda config: 0.79, lambda config: {"n_hidden": 1000}, plan)).data
+    models = {"base": {"domains": 1, "trained": 1000, "served": 1000}}
+    panel = Panel(suite=get_suite("table6_memory"), plan=plan, pool={}, measured=[{"models": models}])
+    text = domains.table(panel).data
     assert "Paper" not in text
     assert "nan" not in text
 
 
 def test_the_ranges_of_appendix_e_hold_every_value_of_figure_7():
     panel = Panel(suite=get_suite("figure7"), plan=PLAN, pool={})
-    for axis in hyperparameters.OPTIONS:
+    for axis in hyperparameters.TITLES:
         within = {cell.name for part in hyperparameters.RANGES if part.axis == axis for cell in part.cells(panel)}
         assert within == {cell.name for cell in hyperparameters.on_axis(panel, axis) if not cell.n_seeds}
     assert [len(part.cells(panel)) for part in hyperparameters.RANGES] == [5, 5, 5, 4, 2, 4, 3]

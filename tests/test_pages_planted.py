@@ -7,6 +7,7 @@ import pytest
 from apg_repro.config import RunConfig
 from apg_repro.pages.planted import (
     contenders_table,
+    cut_off,
     lesson,
     point,
     points,
@@ -115,6 +116,17 @@ def test_a_quick_number_gets_no_verdict_and_no_sentence(row):
     quick = panel_of(row, profile="quick")
     assert "specific" not in verdicts_table([quick], "one_epoch").data
     assert lesson([quick]).data == "<p>A quick run decides nothing.</p>"
+
+
+def test_runs_that_the_limit_of_epochs_stopped_are_counted(row):
+    panel = panel_of(row)
+    for found in panel.pool.values():
+        late = found["variant"] == "APG, one group" and found["seed"] == 3
+        found |= {"max_epochs": 20, "patience": 3, "early_stopping_epoch": 18 if late else 17}
+    assert "limit of 20 epochs while they may have been rising: 1 of 3 runs of APG, one group." in cut_off([panel]).data
+    for found in panel.pool.values():
+        found["early_stopping_epoch"] = 17
+    assert "No run" in cut_off([panel]).data
 
 
 def test_tables_and_figure_show_the_shares_of_every_contender(row):

@@ -16,13 +16,13 @@ multiply three small generated matrices and hardly leave that saddle. ``suites.s
 Damping, the safeguard (the paper is silent). Adam moves each weight by about the learning rate, however small
 its gradient. An entry of W_i that G makes is a sum of D products, so one step moves it by up to D |z| times the
 learning rate, and one of U = U^l U^r by up to P times; U_i S_i V_i multiplies three such entries, three layers
-multiply again, and at the paper's learning rate v2, v3 and v5 diverge within an epoch. Hence a weight that n
-terms are summed over to make another weight learns at 1/sqrt(n) of the learning rate: sqrt as for a sum of
-independent terms. n is D for the weights of G, P for the factors of v5, and 3 D K^2 for the weights of G in v2
-and v3: an entry of W_i is then a sum of K^2 products of which all three factors move (with D alone, single
-batches of later epochs cost 1e3 to 1e12 nats). ``damped_parameters`` names these weights and their n for the
-trainer; the equations are untouched. It is the same rule for all versions, empty for a static layer, and can
-be switched off (``RunConfig.damping``) to see the divergence.
+multiply again, and training can diverge: ``suites.stability`` counts where. Hence a weight that n terms are
+summed over to make another weight learns at 1/sqrt(n) of the learning rate: sqrt as for a sum of independent
+terms. n is D for the weights of G, P for the factors of v5, and 3 D K^2 for the weights of G in v2 and v3: an
+entry of W_i is then a sum of K^2 products of which all three factors move (with D alone, single batches of
+later epochs cost 1e3 to 1e12 nats). ``damped_parameters`` names these weights and their n for the trainer; the
+equations are untouched. It is the same rule for all versions, empty for a static layer, and can be switched off
+(``RunConfig.damping``) to see the divergence.
 
 Shapes: B batch, I inputs (the paper's M), O outputs (N), D size of the condition, K rank, P width of the
 over-parameterisation.

@@ -40,7 +40,7 @@ class GroupWise(nn.Module):
 class Join(nn.Module):
     """Joins k vectors, one a condition, into one.
 
-    - "mean", or "concat": side by side.
+    - "mean": their mean. "concat": side by side.
     - "attention": their sum with the weights softmax_j(<q, z^j> / sqrt(D)), q learned and 0 at the start, so that it
       starts as the mean.
 

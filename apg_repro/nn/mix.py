@@ -39,7 +39,7 @@ class OutputMix(nn.Module):
         self.join = Join(how, d_condition)
 
     def start(self, init: Init, start: Float[torch.Tensor, " n"]) -> None:
-        """Initialises every G so that the joined parameters are first ``start`` for every z."""
+        """Initialises every G so that the joined parameters are first as ``Generator.start`` says."""
         starts = start.split(self.shares) if self.join.how == "concat" else [start] * self.k
         for part, values in zip(self.parts, starts, strict=True):
             part.start(init, values)  # pyright: ignore[reportCallIssue]

@@ -23,8 +23,8 @@ from apg_repro.report import (
     comparison,
     estimate,
     judge,
+    plus,
     shown,
-    signed,
     where,
     with_n,
     without_empty,
@@ -71,7 +71,7 @@ def table(panel: Panel, protocol: Protocol) -> HTML:
 
 def difference_text(value: float) -> str:
     """A printed difference; empty for none."""
-    return "" if math.isnan(value) else signed(f"{value:+.2f}")
+    return "" if math.isnan(value) else plus(value)
 
 
 def standing(panel: Panel, protocol: Protocol, variant: str) -> tuple[int, int, int]:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from apg_repro import paper
 from apg_repro.figures import not_run, style
 from apg_repro.paper_memory import megabytes
-from apg_repro.report import MISSING, PROTOCOL_TITLES, Panel, as_html, comparison, without_empty
+from apg_repro.report import PROTOCOL_TITLES, Panel, as_html, comparison, without_empty
 from apg_repro.suites import PROTOCOLS, Cell
 
 MARKERS = {"base": "s", "mmoe": "o", "star": "^", "apg": "*"}
@@ -37,30 +37,38 @@ def served(row: Mapping[str, Any]) -> int:
     return row["n_hidden"] - (p - k) * ends - 2 * layers * k * p
 
 
-def printed_memory(panel: Panel, cell: Cell) -> float:
-    """The paper's memory of a cell, in M."""
-    return paper.value("table6", panel.plan.dataset, "WDL", cell.printed, "hidden_memory")
+def printed_memory(panel: Panel, variant: str) -> float:
+    """The paper's memory of a row, in M; that of the data set itself for a twin."""
+    dataset = panel.plan.dataset.removesuffix("_twin")
+    return paper.value("table6", dataset, "WDL", variant, "hidden_memory")
+
+
+def weights(panel: Panel) -> dict[str, dict[str, int]]:
+    """Of each model of Table 6: "domains", and the weights "trained" and "served"; {} if they were not counted."""
+    return panel.measured[0]["models"] if panel.measured else {}
+
+
+def memory(panel: Panel) -> pd.DataFrame:
+    """Memory of the hidden layers: the paper's, ours in training, ours as served, and how many times base's that is."""
+    lines = [
+        {
+            "Version": variant,
+            "Domains": f"{found['domains']:,}",
+            "Paper, M": number(printed := printed_memory(panel, variant)),
+            "Ours in training, M": number(megabytes(found["trained"])),
+            "Ours as served, M": number(megabytes(found["served"])),
+            "Paper / base": number(printed / printed_memory(panel, "base")),
+            "Ours / base": number(found["served"] / weights(panel)["base"]["served"]),
+        }
+        for variant, found in weights(panel).items()
+    ]
+    return without_empty(pd.DataFrame(lines or [{"Version": "not run"}]))
 
 
 def table(panel: Panel) -> HTML:
-    """Memory of the hidden layers: the paper's, ours in training, ours as served, and how many times base's that is."""
-    rows = {cell.variant: panel.found(cell, "one_epoch") for cell in panel.cells}
-    ours = {variant: megabytes(served(found[0])) for variant, found in rows.items() if found}
-    base, lines = ours.get("base", math.nan), []
-    for cell in panel.cells:
-        printed, found = printed_memory(panel, cell), rows[cell.variant]
-        lines.append(
-            {
-                "Version": cell.variant,
-                "Paper, M": number(printed),
-                "Ours in training, M": f"{megabytes(found[0]['n_hidden']):,.2f}" if found else "not run",
-                "Ours as served, M": f"{ours[cell.variant]:,.2f}" if found else "not run",
-                "Paper / base": number(printed / printed_memory(panel, panel.cell("base"))),
-                "Ours / base": number(ours[cell.variant] / base) if found else MISSING,
-            }
-        )
+    """The same for a page."""
     caption = f"{panel.data}. Memory of the hidden layers: 12 bytes a weight, in units of 10⁶ bytes."
-    return as_html(without_empty(pd.DataFrame(lines)), caption)
+    return as_html(memory(panel), caption)
 
 
 def number(value: float) -> str:
@@ -75,7 +83,7 @@ def figure(panel: Panel) -> Figure:
     axes[0].set_title("paper")
     for cell in panel.cells:
         auc = paper.value("table6", panel.plan.dataset, "WDL", cell.variant)
-        dot(axes[0], cell, printed_memory(panel, cell), auc, math.nan)
+        dot(axes[0], cell, printed_memory(panel, cell.variant), auc, math.nan)
     for axis, protocol in zip(axes[1:], PROTOCOLS, strict=True):
         axis.set_title(f"ours, {PROTOCOL_TITLES[protocol]}")
         for line in comparison(panel, protocol).values():
@@ -102,5 +110,5 @@ def dot(axis: Axes, cell: Cell, memory: float, auc: float, half: float) -> None:
     colour = dict(zip(MARKERS, sns.color_palette("colorblind", len(MARKERS)), strict=True))[model]
     axis.errorbar(
         memory, auc, yerr=None if math.isnan(half) else half, fmt=MARKERS[model], ms=9 if model == "apg" else 6,
-        color=colour, mfc="white" if cell.variant.endswith("_cg") else colour, capsize=3, lw=1.5, label=cell.variant,
+        color=colour, mfc="white" if "_cg" in cell.variant else colour, capsize=3, lw=1.5, label=cell.variant,
     )  # fmt: skip

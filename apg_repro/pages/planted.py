@@ -6,6 +6,7 @@ mean gap; its interval is the gain's, divided by the same. There is none where t
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -155,6 +156,22 @@ def contenders_table(panels: Sequence[Panel], protocol: Protocol) -> HTML:
     ]
     caption = f"Δ test AUC against base in points, ± 95 % confidence; {PROTOCOL_TITLES[protocol]}."
     return report.as_html(pd.DataFrame(lines), caption)
+
+
+def cut_off(panels: Sequence[Panel]) -> HTML:
+    """Which contenders the limit of epochs stopped before their patience had: they might have become better."""
+    limits, stopped, runs = set(), Counter(), Counter()
+    for panel in panels:
+        for cell in panel.cells:
+            for row in panel.found(cell, "early_stopping"):
+                limits.add(row["max_epochs"])
+                runs[cell.variant] += 1
+                stopped[cell.variant] += row["max_epochs"] - (row["early_stopping_epoch"] or 0) < row["patience"]
+    found = [f"{stopped[name]} of {runs[name]} runs of {name}" for name in runs if stopped[name]]
+    if not found:
+        return HTML("<p>No run was stopped by the limit of epochs.</p>")
+    limit = " or ".join(map(str, sorted(limits)))
+    return HTML(f"<p>Stopped by the limit of {limit} epochs while they may have been rising: {'; '.join(found)}.</p>")
 
 
 def sweeps_figure(panels: Sequence[Panel]) -> Figure:

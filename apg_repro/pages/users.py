@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from apg_repro.figures import style
-from apg_repro.report import Panel, signed
+from apg_repro.report import Panel, plus, signed
 from apg_repro.suites import difference_verdict, verdict
 
 WHAT = {"rate": "CTR", "thinned_rate": "CTR, rows thinned"}
@@ -112,7 +112,7 @@ def transfer(panel: Panel) -> pd.DataFrame:
                     "Test": {"both": "mean"}.get(name, name),
                     "Own": f"{own:.2f}",
                     "Other's": f"{other:.2f}",
-                    "Own − other": signed(f"{gain:+.2f}"),
+                    "Own − other": plus(gain),
                     "95 %": signed(f"{low:+.2f} to {high:+.2f}"),
                     "Verdict": verdict(low, gain, +1) if judged else "",
                 }
