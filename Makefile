@@ -10,7 +10,7 @@ BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output . -W 
 help:  ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1	\2/' | expand -t 18
 
-reproduce: .venv/book data/movielens/manifest.json data/synthetic/manifest.json data/iaac_twin/manifest.json data/planted-h50-g100-n0/manifest.json  ## data, every notebook (profile quick), the book: _build/html/index.html
+reproduce: .venv/book data/movielens/manifest.json data/synthetic/manifest.json data/amazon_twin/manifest.json data/iaac_twin/manifest.json data/planted-h50-g100-n0/manifest.json  ## data, every notebook (profile quick), the book: _build/html/index.html
 	$(BIN)/python -m apg_repro notebooks --profile quick
 	$(BUILD)
 	@echo "The book: _build/html/index.html"
@@ -53,8 +53,8 @@ data/movielens/manifest.json: data_scripts/movielens.py | .venv/book
 data/synthetic/manifest.json: data_scripts/synthetic.py apg_repro/planted.py | .venv/book
 	$(BIN)/python data_scripts/synthetic.py
 
-data/iaac_twin/manifest.json: data_scripts/iaac_twin.py | .venv/book
-	$(BIN)/python data_scripts/iaac_twin.py
+data/amazon_twin/manifest.json data/iaac_twin/manifest.json: data/%/manifest.json: data_scripts/%.py | .venv/book
+	$(BIN)/python $<
 
 data/planted-h50-g100-n0/manifest.json: data_scripts/planted.py apg_repro/planted.py | .venv/book
 	$(BIN)/python data_scripts/planted.py

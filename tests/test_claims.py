@@ -196,16 +196,23 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(monkeypatch, row):
         return None if config.backbone not in gains else 0.79 + config.seed / 1000 + gain
 
     models = panel_of("table2", row, auc, lambda config: {"n_hidden": 88768 if config.version == "base" else 105216})
-    monkeypatch.setattr(claims, "opened", lambda: {"table2": models, "table5": table5(200, 20, 0.5)})
+    more = {"six_fields": 0.001, "genre_bag": -0.001}
+    encodings = panel_of(
+        "encodings", row, lambda config: 0.79 + more.get(config.features, 0) * (config.version == "v5")
+    )
+    found = {"table2": models, "table5": table5(200, 20, 0.5), "encodings": encodings}
+    monkeypatch.setattr(claims, "opened", lambda: found)
     text = claims.headline().data
     ours = "<td>ahead in 1 of 3, behind in 1</td>"
     assert f"<td>AUC of v5, against base</td><td>+0.24, ahead in 7 of 7</td>{ours}{ours}" in text
+    ours = "<td>ahead in 1 of 3, behind in 1</td>"
+    assert f"<td>AUC of v5 in WDL, other encodings</td><td></td>{ours}{ours}" in text
     assert "in training, by base&#x27;s</td><td></td><td>1.19 ×</td><td>1.19 ×</td>" in text
     assert "<td>0.61 ×</td><td>0.50 ×</td><td>0.50 ×</td>" in text
     assert "<td>0.034 ×</td><td>0.010 ×</td><td>0.010 ×</td>" in text
     gains |= dict.fromkeys(BACKBONES, 0.01)
     whole = panel_of("table2", row, auc)
-    assert claims.standing(whole, "one_epoch", "apg") == "+1.00 ± 0.00 (n\u00a0=\u00a02), ahead in 7 of 7"
+    assert claims.of_models(whole, "one_epoch", "apg") == "+1.00 ± 0.00 (n\u00a0=\u00a02), ahead in 7 of 7"
     models.pool.clear()
     assert "against base</td><td>+0.24, ahead in 7 of 7</td><td>not run</td><td>not run</td>" in claims.headline().data
 

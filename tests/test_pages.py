@@ -86,9 +86,6 @@ def test_the_average_over_models_is_taken_seed_by_seed_once_all_have_run(row):
     assert "<td>PNN</td><td>tuned base</td>" in text
     late = panel_of("table2", row, lambda config: None if config.backbone == "AutoInt" else auc(config))
     assert backbones.average(late, "one_epoch", "apg").n == 0
-    assert backbones.standing(late, "one_epoch", "apg") == (6, 6, 0)
-    gains |= {"WDL": -0.001, "PNN": 0.0}
-    assert backbones.standing(panel_of("table2", row, auc), "one_epoch", "apg") == (7, 5, 1)
 
 
 @pytest.mark.parametrize(

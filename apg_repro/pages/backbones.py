@@ -74,13 +74,6 @@ def difference_text(value: float) -> str:
     return "" if math.isnan(value) else plus(value)
 
 
-def standing(panel: Panel, protocol: Protocol, variant: str) -> tuple[int, int, int]:
-    """How many models have run, in how many APG's interval lies above 0, and in how many below."""
-    ours = [panel.cell(variant, backbone) for backbone in BACKBONES]
-    ran = [found for cell in ours if (found := estimate(panel.differences(cell, protocol))).n]
-    return len(ran), sum(found.mean > found.half for found in ran), sum(-found.mean > found.half for found in ran)
-
-
 def cells(panel: Panel, protocol: Protocol) -> HTML:
     """Every AUC, the paper's and ours, and what was chosen for it; what APG gains stands in ``table``."""
     lines = {name: line for name, line in comparison(panel, protocol).items() if name[1] != "apg over tuned base"}
