@@ -544,7 +544,7 @@ def headline() -> HTML:
     caption = (
         "In short. AUC: the mean difference in points over all seven models, once all have run, and in how many it is "
         "ahead, the 95 % interval beyond 0. Tuned base: its learning rate and weight decay were searched as long as K "
-        "and P of APG. Both tuned: those of APG were, too. Other encodings: three other readings of MovieLens' columns, "
+        "and P of APG. Both tuned: those of APG were, too. Other encodings: MovieLens' columns read otherwise, "
         "against base. v4 of Table 5 has K = 4 and the user as its condition; the paper's memory contains a constant "
         "that ours leaves out."
     )
