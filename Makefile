@@ -41,7 +41,7 @@ bench: .venv/book data/movielens/manifest.json data/synthetic/manifest.json data
 	    --datasets $$(test -e data/movielens/manifest.json && echo movielens || echo synthetic)
 
 lab: .venv/book  ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --allow-root notebooks
 
 clean:  ## removes what was built; data, results and .venv stay
 	rm -rf _build book/executed .pytest_cache .ruff_cache

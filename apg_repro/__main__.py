@@ -63,9 +63,11 @@ def run(args: argparse.Namespace) -> None:
     suite, store = get_suite(args.suite), Store()
     seeds = parse_seeds(args.seeds) or SEEDS[args.profile]
     usual = ("movielens",) if "movielens" in suite.datasets else suite.wanted(args.profile)
-    for dataset in args.datasets.split(",") if args.datasets else usual:
+    datasets = [name.strip() for name in args.datasets.split(",") if name.strip()] or usual
+    for dataset in datasets:
         if dataset not in suite.datasets:
             raise UserError(f"{suite.title} has no data set {dataset!r}; choose from {', '.join(suite.datasets)}")
+    for dataset in datasets:
         plan = Plan(profile=args.profile, dataset=dataset, seeds=seeds)
         run_suite(suite, plan, device=args.device, jobs=args.jobs, store=store)
         print(f"\n{suite.title}, {dataset}, profile {args.profile}")
@@ -85,7 +87,7 @@ def notebooks(args: argparse.Namespace) -> None:
 
     parameters = {
         "profile": args.profile,
-        "datasets": [name for name in args.datasets.split(",") if name],
+        "datasets": [name.strip() for name in args.datasets.split(",") if name.strip()],
         "seeds": list(parse_seeds(args.seeds)),
         "device": args.device,
         "run": args.run,

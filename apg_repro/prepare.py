@@ -46,10 +46,26 @@ def main(name: str, description: str | None, file: str, prepare: Callable[[Path 
     args = parser.parse_args()
     try:
         prepare(args.archive)
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
-        return 0 if args.if_possible else 1
+        return 0 if args.if_possible and isinstance(error, NotFoundError) else 1
     return 0
+
+
+def main_of_made(description: str | None, prepare: Callable[[], None]) -> int:
+    """The command line of a script whose rows are made and not read; the exit status."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    argparse.ArgumentParser(description=description, formatter_class=formatter).parse_args()
+    try:
+        prepare()
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+class NotFoundError(UserError):
+    """A source is not at hand, and could not be fetched."""
 
 
 def find_archive(named: Path | None, file: str, url: str) -> tuple[Path, bool]:
@@ -58,7 +74,7 @@ def find_archive(named: Path | None, file: str, url: str) -> tuple[Path, bool]:
     Looked for in this order: ``--archive``; the folder APG_ARCHIVES; ``data/``; the official address.
 
     Raises:
-        UserError: the path given to ``--archive`` is not a file, or the download failed.
+        UserError: the path given to ``--archive`` is not a file. NotFoundError: the download failed.
     """
     own = own_archive(named, file)
     if own:
@@ -89,14 +105,14 @@ def download(url: str, target: Path) -> None:
     """Fetches a file; a broken transfer leaves nothing behind.
 
     Raises:
-        UserError: it could not be fetched.
+        NotFoundError: it could not be fetched.
     """
     print(f"downloading {url}")
     try:
         with urllib.request.urlopen(url, timeout=60) as answer:
             content = answer.read()
     except (urllib.error.URLError, OSError) as error:
-        raise UserError(
+        raise NotFoundError(
             f"{url} could not be downloaded ({error}). Fetch it on another machine, then run this script with "
             f"--archive {target.name}"
         ) from error

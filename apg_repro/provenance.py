@@ -98,16 +98,24 @@ def digest_of(modules: tuple[str, ...], versions: tuple[str, ...] = ()) -> str:
         tree = without_docstrings(ast.parse((PACKAGE / f"{name}.py").read_text()))
         if name == "nn/apg":
             tree.body = [node for node in tree.body if getattr(node, "name", "") not in VERSION_CLASSES - set(versions)]
-            drop_folding(tree)
+            drop_what_makes_no_number(tree)
         total.update(ast.dump(tree).encode())
     return total.hexdigest()[:8]
 
 
-def drop_folding(tree: ast.Module) -> None:
-    """Removes what only serving uses, in place."""
+def drop_what_makes_no_number(tree: ast.Module) -> None:
+    """Removes, in place, what only serving uses, and ``check_…`` functions and their use, which only refuse."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef):
-            node.body = [part for part in node.body if getattr(part, "name", "") != "fold"]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [part for part in node.body if not (getattr(part, "name", "") == "fold" or is_check(part))]
+
+
+def is_check(part: ast.stmt) -> bool:
+    """Whether a statement defines a ``check_…`` function or calls one, or hands it on."""
+    names = [part.name] if isinstance(part, ast.FunctionDef) else []
+    if isinstance(part, ast.Expr):
+        names = [node.id for node in ast.walk(part) if isinstance(node, ast.Name)]
+    return any(name.startswith("check_") for name in names)
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:

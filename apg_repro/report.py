@@ -19,6 +19,7 @@ from scipy import stats
 
 from apg_repro import paper
 from apg_repro.config import Measurement, RunConfig
+from apg_repro.paths import DATA
 from apg_repro.provenance import Age
 from apg_repro.provenance import age as provenance_age
 from apg_repro.store import Store
@@ -407,8 +408,11 @@ def banner(panels: Sequence[Panel]) -> HTML:
             "works. Its numbers are not the results; <code>make book</code> shows those."
         )
     if all(panel.plan.dataset == "synthetic" for panel in panels):
+        prepared = (DATA / "movielens" / "manifest.json").exists()
         notes.append(
-            "<b>No real data were found</b>, so this page was made from the synthetic set. "
+            "<b>Synthetic data.</b> This page shows no real ones."
+            if prepared
+            else "<b>No real data were found</b>, so this page was made from the synthetic set. "
             "<code>python data_scripts/movielens.py --archive ml-1m.zip</code> prepares MovieLens-1M."
         )
     if any(panel.plan.dataset.endswith("_twin") for panel in panels):

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -49,6 +50,9 @@ def run_suite(
     """
     store = store or Store()
     check_device(device)
+    store.check_writable(plan.profile, suite.name, plan.dataset)
+    if jobs is not None and jobs < 1:
+        raise UserError(f"jobs must be at least 1, not {jobs}")
     jobs = jobs or (os.cpu_count() or 1 if device == "cpu" else 1)
     for stage, configs in (
         ("search", lambda pool: suite.search(plan)),
@@ -77,9 +81,18 @@ def missing(tasks: Sequence[Task], done: Container[str]) -> list[Task]:
 def check_device(device: str) -> None:
     """Raises a UserError if torch cannot use the device."""
     try:
+        if torch.device(device).type not in ("cpu", "cuda"):
+            raise UserError(f"device {device!r} is none of cpu, cuda, cuda:0, cuda:1 and so on")
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device {device!r} cannot be used here: {str(error).splitlines()[0]}") from error
+        raise UserError(f"device {device!r} cannot be used here: {str(error).splitlines()[0][:200]}") from error
+
+
+def check_prepared(dataset: str) -> None:
+    """Raises a UserError, before any process is started, if the data set is not prepared."""
+    if not (DATA / dataset / "manifest.json").exists():
+        script = dataset.partition("-")[0]
+        raise UserError(f"data set {dataset!r} is not prepared: run `python data_scripts/{script}.py` (see --help)")
 
 
 def train_all(configs: Sequence[RunConfig], device: str, jobs: int, store: Store, title: str) -> None:
@@ -99,6 +112,8 @@ def in_this_process(configs: Sequence[RunConfig], device: str, bar: tqdm) -> Ite
 
 def in_processes(configs: Sequence[RunConfig], device: str, jobs: int, bar: tqdm) -> Iterator[dict[str, Any]]:
     """The rows in the order in which they are done, trained by worker processes."""
+    for dataset in {config.dataset for config in configs}:
+        check_prepared(dataset)  # a worker takes long to find out
     context = multiprocessing.get_context("spawn")
     events = context.Queue()
     threads = max(1, (os.cpu_count() or 1) // jobs)
@@ -131,6 +146,14 @@ def start_worker(events: Any, threads: int) -> None:
     global _events
     _events = events
     torch.set_num_threads(threads)
+    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def end_with(parent: int) -> None:
+    """Ends this process when its parent is gone: one that was killed cannot end its workers."""
+    while os.getppid() == parent:
+        time.sleep(5)
+    os._exit(1)
 
 
 def make_row_in_worker(config: RunConfig, device: str) -> dict[str, Any]:
@@ -148,10 +171,14 @@ def describe(config: RunConfig, entry: dict[str, Any]) -> str:
 @cache
 def cached(name: str, features: str, rows: int | None, device: str) -> Dataset:
     """The data set, read once a process."""
-    script, dash, _ = name.partition("-")
-    if dash and not (DATA / name / "manifest.json").exists():
-        raise UserError(f"data set {name!r} is not prepared: run `python data_scripts/{script}.py`")
-    return load(name, features=features, rows=rows).to(torch.device(device))
+    check_prepared(name)
+    try:
+        return load(name, features=features, rows=rows).to(torch.device(device))
+    except (KeyError, TypeError, AttributeError) as error:  # an entry is missing or no longer what it was
+        script = name.partition("-")[0]
+        raise UserError(
+            f"{DATA / name}/manifest.json is damaged or of another version: run `python data_scripts/{script}.py` again"
+        ) from error
 
 
 def make_row(config: RunConfig, device: str, on_progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -233,7 +260,7 @@ def columns_of(result: Result) -> dict[str, Any]:
 
 def device_name(device: str) -> str:
     """What the device is called: the GPU's name, or the CPU's."""
-    if device != "cpu":
+    if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
         with Path("/proc/cpuinfo").open() as lines:

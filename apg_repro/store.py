@@ -56,9 +56,23 @@ class Store:
             for path in paths:
                 for row in self.rows(profile, path.parent.name, dataset):
                     if "seed" in row:
-                        found.setdefault(RunConfig.of_row(row).key, row)
+                        found.setdefault(config_of(path, row).key, row)
             self._pools[profile, dataset] = state, found
         return found
+
+    def check_writable(self, profile: str, suite: str, dataset: str) -> None:
+        """Raises a UserError, before anything is trained, if no row could be written."""
+        path = self.path(profile, suite, dataset)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab"):
+                pass
+            if not path.stat().st_size:
+                path.unlink()
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be written ({error.strerror}): make it a file in a folder of yours"
+            ) from error
 
     def append(self, row: dict[str, Any]) -> bool:
         """Adds a row, unless its run is there already; returns whether it was added.
@@ -76,7 +90,7 @@ class Store:
                 return False
             if content and not content.endswith(b"\n"):
                 tail = content.rpartition(b"\n")[2]
-                if is_json(tail):
+                if is_row(tail):
                     file.write(b"\n")
                 else:
                     file.truncate(len(content) - len(tail))
@@ -84,6 +98,14 @@ class Store:
             file.flush()
             os.fsync(file.fileno())
         return True
+
+
+def config_of(path: Path, row: dict[str, Any]) -> RunConfig:
+    """The configuration of a row; a UserError that names file and row if it is none of this version."""
+    try:
+        return RunConfig.of_row(row)
+    except (TypeError, UserError) as error:
+        raise UserError(f"{path}: row {row['id']} is damaged or of another version ({error}): delete it") from error
 
 
 def parse(path: Path, content: bytes) -> list[dict[str, Any]]:
@@ -94,7 +116,7 @@ def parse(path: Path, content: bytes) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        if not is_json(line):
+        if not is_row(line):
             if number == len(lines):  # no newline after it: a write was cut short
                 continue
             raise UserError(f"{path}, line {number} is damaged: delete that line and run the same command again")
@@ -106,12 +128,13 @@ def parse(path: Path, content: bytes) -> list[dict[str, Any]]:
     return rows
 
 
-def is_json(line: bytes) -> bool:
+def is_row(line: bytes) -> bool:
     """Whether a line is a whole row."""
     try:
-        return isinstance(json.loads(line), dict)
+        row = json.loads(line)
     except ValueError:
         return False
+    return isinstance(row, dict) and "id" in row
 
 
 def finite(value: Any) -> Any:

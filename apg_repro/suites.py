@@ -52,8 +52,8 @@ class Plan:
     def __post_init__(self) -> None:
         if self.profile not in get_args(Profile):
             raise UserError(f"profile {self.profile!r} is unknown; choose quick or full")
-        if not self.seeds or SEARCH_SEED in self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise UserError(f"seeds must be different and not {SEARCH_SEED}, which chooses K and P; got {self.seeds}")
+        if not self.seeds or min(self.seeds) <= SEARCH_SEED or len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds must be different and above {SEARCH_SEED}, which chooses K and P; got {self.seeds}")
 
 
 @dataclass(frozen=True, kw_only=True)

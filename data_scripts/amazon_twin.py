@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from apg_repro.paths import DATA
-from apg_repro.prepare import write_twin
+from apg_repro.prepare import main_of_made, write_twin
 
 ROWS = 1_292_954
 PRINTED = {"user": 1_157_633, "item": 9_560, "category": 10}
@@ -26,4 +26,4 @@ def prepare(root: Path = DATA) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(prepare())
+    sys.exit(main_of_made(__doc__, prepare))

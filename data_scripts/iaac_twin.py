@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from apg_repro.paths import DATA
-from apg_repro.prepare import write_twin
+from apg_repro.prepare import main_of_made, write_twin
 
 ROWS = 478_138
 PRINTED = {"user": 197_694, "item": 10_075}
@@ -34,4 +34,4 @@ def prepare(root: Path = DATA) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(prepare())
+    sys.exit(main_of_made(__doc__, prepare))

@@ -94,7 +94,8 @@ def join(ratings: pd.DataFrame, users: pd.DataFrame, movies: pd.DataFrame) -> pd
     """One row a rating: ids from 0, the one-hot ages, the multi-hot genres and the label.
 
     Raises:
-        UserError: a rating names a user or movie that the archive lacks, or has a rating outside 1–5.
+        UserError: a rating names a user or movie that the archive lacks, or lies outside 1–5; an age, a genre or a
+            number is none.
     """
     for name, other in (("user", users), ("movie", movies)):
         lost = set(ratings[name]) - set(other[name])
@@ -103,6 +104,13 @@ def join(ratings: pd.DataFrame, users: pd.DataFrame, movies: pd.DataFrame) -> pd
     stars = pd.to_numeric(ratings["rating"], errors="coerce")
     if not stars.isin([1, 2, 3, 4, 5]).all():
         raise UserError("ratings.dat has ratings other than 1, 2, 3, 4, 5")
+    for column, known in ((users["age"], map(str, AGES)), (movies["genres"].str.split("|").explode(), GENRES)):
+        other = set(column) - set(known)
+        if other:
+            raise UserError(f"the archive's {column.name} hold {min(other)!r}, which MovieLens-1M does not")
+    for name, column in (("user", users["user"]), ("occupation", users["occupation"]), ("movie", movies["movie"])):
+        if not column.str.isdecimal().all():
+            raise UserError(f"{name} {column[~column.str.isdecimal()].iloc[0]!r} is no number")
     rows = ratings[["user", "movie"]].merge(users, on="user").merge(movies[["movie", "genres"]], on="movie")
     # merge keeps the order of its left side, so labels still belong to their rows
     table = pd.DataFrame(
@@ -136,6 +144,8 @@ def codes(values: pd.Series) -> pd.Series:
 def prepare(archive: Path | None) -> None:
     """Reads, checks against Table 7, writes."""
     path, own = find_archive(archive, FILE, URL)
+    if own and hashlib.md5(path.read_bytes()).hexdigest() != MD5:
+        print(f"movielens: {path} is another file than the official one; its counts are checked, its ratings cannot be")
     table, sha256 = read_archive(path, any_checksum=own)
     check_counts("MovieLens", table, TABLE_7, item="movie")
     fields = ["user", "movie", "gender", "age", "occupation", "zip", "genres"]

@@ -21,7 +21,7 @@ import pandas as pd
 
 from apg_repro.paths import DATA
 from apg_repro.planted import N_ITEMS, N_USERS, best_auc, blind_auc, checksum, generate
-from apg_repro.prepare import write_dataset
+from apg_repro.prepare import main_of_made, write_dataset
 from apg_repro.suites import PLANTED, Planted
 
 N_ROWS = 200_000
@@ -51,4 +51,4 @@ def prepare(root: Path = DATA, n_rows: int = N_ROWS) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(prepare())
+    sys.exit(main_of_made(__doc__, prepare))

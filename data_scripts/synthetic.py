@@ -10,7 +10,7 @@ from pathlib import Path
 
 from apg_repro.paths import DATA
 from apg_repro.planted import N_ITEMS, N_USERS, best_auc, checksum, generate
-from apg_repro.prepare import write_dataset
+from apg_repro.prepare import main_of_made, write_dataset
 
 N_ROWS, N_GROUPS, HETEROGENEITY = 200_000, 20, 1.0
 
@@ -27,4 +27,4 @@ def prepare(root: Path = DATA) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(prepare())
+    sys.exit(main_of_made(__doc__, prepare))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from apg_repro.nn.apg import ApgLayer, ApgV1, ApgV2, ApgV3, ApgV4, ApgV5, fold
+from apg_repro.nn.apg import ApgLayer, ApgV1, ApgV2, ApgV3, ApgV4, ApgV5, check_sizes, fold
 from apg_repro.nn.dense import StaticDense, initialise
 from tests.weights import dense, randomised
 
@@ -199,6 +199,28 @@ def test_damping_names_the_weights_that_make_weights_and_their_terms():
     assert v4.damped_parameters() == {v4.generator.last.weight: D}
     factors = dict.fromkeys([v5.u_left, v5.u_right, v5.v_left, v5.v_right], P)
     assert v5.damped_parameters() == {v5.generator.last.weight: D} | factors
+
+
+@pytest.mark.parametrize("shape", [(M,), (K, K, M), (K, 1, M), (K, M + 1)])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_x_of_another_shape_is_refused(version, shape):
+    with pytest.raises(ValueError, match=rf"x must be \(B, {M}\), not"):
+        make(version)(x=torch.randn(shape), z=torch.randn(K, D))
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"rank": 0, "over": 8}, "rank must be at least 1, not 0"),
+    ({"rank": 2, "over": 0}, "over must be at least 1, not 0"),
+    ({"rank": 2, "over": 8, "layers": 0}, "layers must be at least 1, not 0"),
+])  # fmt: skip
+def test_sizes_that_do_not_exist_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        ApgV5(6, 8, **options)
+
+
+def test_a_start_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="init 'static-start' is unknown; choose one of static_bias, static_start"):
+        check_sizes("static-start")
 
 
 def test_a_group_wise_layer_called_without_a_condition_says_so():

@@ -68,6 +68,9 @@ def test_rows_fields_and_labels(tmp_path):
         ({"ratings": RATINGS + "9::2::5::0\n"}, r"1 users of ratings.dat are not in users.dat, 9 for one"),
         ({"ratings": RATINGS + "1::9::5::0\n"}, r"1 movies of ratings.dat are not in movies.dat, 9 for one"),
         ({"ratings": RATINGS + "1::3::6::0\n"}, r"other than 1, 2, 3, 4, 5"),
+        ({"users": USERS.replace("::56::", "::99::")}, r"age hold '99', which MovieLens-1M does not"),
+        ({"movies": MOVIES.replace("War", "Wars")}, r"genres hold 'Wars', which MovieLens-1M does not"),
+        ({"users": USERS.replace("::16::", "::x::")}, r"occupation 'x' is no number"),
         ({"left_out": ("users",)}, r"the archive has no ml-1m/users.dat: is it ml-1m.zip\?"),
     ],
 )

@@ -161,12 +161,17 @@ def test_the_foot_of_a_page_tells_where_its_rows_come_from(row, panel):
     assert "No row is in the store" in report.provenance([empty], "make").data
 
 
-def test_banners_warn_of_quick_profiles_and_of_synthetic_data(panel):
+def test_banners_warn_of_quick_profiles_and_of_synthetic_data(panel, monkeypatch, tmp_path):
     assert report.banner([panel]).data == ""
     quick = Plan(profile="quick", dataset="synthetic", seeds=(1,))
+    monkeypatch.setattr(report, "DATA", tmp_path)
     html = report.banner([panel_of([], quick)]).data
     assert "Quick profile" in html
     assert "No real data were found" in html
+    (tmp_path / "movielens").mkdir()
+    (tmp_path / "movielens" / "manifest.json").write_text("{}")
+    assert "No real data were found" not in (html := report.banner([panel_of([], quick)]).data)
+    assert "Synthetic data" in html
     twin = Plan(profile="full", dataset="amazon_twin", seeds=(1,))
     assert "random values" in report.banner([panel, panel_of([], twin)]).data
 

@@ -10,6 +10,7 @@ import pytest
 
 from apg_repro import run
 from apg_repro.config import Measurement, RunConfig, UserError
+from apg_repro.data import load
 from apg_repro.paths import ROOT
 from apg_repro.report import open_panel
 from apg_repro.store import Store
@@ -150,6 +151,19 @@ def test_runs_side_by_side_give_the_rows_of_runs_one_by_one(tmp_path):
 def test_a_planted_set_that_is_not_prepared_names_the_script_of_them_all():
     with pytest.raises(UserError, match=r"'planted-h1-g2-n3' is not prepared: run `python data_scripts/planted.py`"):
         run.cached("planted-h1-g2-n3", "default", None, "cpu")
+
+
+def test_a_manifest_of_another_version_is_told(tmp_path, monkeypatch):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "manifest.json").write_text("{}")
+    monkeypatch.setattr(run, "DATA", tmp_path)
+    monkeypatch.setattr(run, "load", lambda name, **options: load(name, root=tmp_path, **options))
+    with pytest.raises(UserError, match=r"old/manifest.json is damaged .* run `python data_scripts/old.py` again"):
+        run.cached("old", "default", None, "cpu")
+
+
+def test_the_cpu_has_a_name_however_it_is_called():
+    assert run.device_name("cpu:0") == run.device_name("cpu")
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left as they are")

@@ -58,6 +58,26 @@ def test_damage_in_the_middle_is_told_with_its_line(store):
         store.rows("full", "s", "d")
 
 
+def test_json_that_is_no_row_is_told(store):
+    path(store).write_text("{}\n" + path(store).read_text())
+    with pytest.raises(UserError, match="line 1 is damaged: delete that line"):
+        store.rows("full", "s", "d")
+
+
+def test_a_row_of_another_version_is_told(store):
+    store.append(make(3) | {"seed": 1, "variant": "v", "version": "v9"})
+    with pytest.raises(UserError, match=r"row 000000000003 is damaged or of another version \(version 'v9'"):
+        store.pool("full", "d")
+
+
+def test_that_no_row_can_be_written_is_told_before_training(tmp_path):
+    (tmp_path / "quick").write_text("a file where a folder should be")
+    with pytest.raises(UserError, match="cannot be written"):
+        Store(tmp_path).check_writable("quick", "s", "d")
+    Store(tmp_path / "new").check_writable("quick", "s", "d")
+    assert not list((tmp_path / "new").rglob("*.jsonl"))
+
+
 def test_a_run_that_stands_there_twice_is_told(store):
     lines = path(store).read_text()
     path(store).write_text(lines + lines.splitlines()[0] + "\n")

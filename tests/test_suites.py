@@ -208,7 +208,7 @@ def test_dear_cells_come_last_and_first_seeds_first():
 
 
 def test_bad_plans_are_told():
-    with pytest.raises(UserError, match="not 0, which chooses K and P"):
+    with pytest.raises(UserError, match="above 0, which chooses K and P"):
         Plan(profile="full", dataset="movielens", seeds=(0, 1))
     with pytest.raises(UserError, match="must be different"):
         Plan(profile="full", dataset="movielens", seeds=(1, 1))

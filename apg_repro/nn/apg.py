@@ -79,6 +79,24 @@ class Generator(nn.Module):
         return self.last(z)
 
 
+def check_sizes(init: str, **sizes: int | None) -> None:
+    """Refuses what no layer can be made of."""
+    from typing import get_args  # here: what only refuses stands in no digest
+
+    if init not in get_args(Init):
+        raise ValueError(f"init {init!r} is unknown; choose one of {', '.join(get_args(Init))}")
+    for name, size in sizes.items():
+        if size is not None and size < 1:
+            raise ValueError(f"{name} must be at least 1, not {size}")
+
+
+def check_input(layer: nn.Module, inputs: tuple[object, ...], named: dict[str, object]) -> None:
+    """Refuses an x that is not (B, I): one of three dimensions could broadcast to something else."""
+    x: torch.Tensor = inputs[0] if inputs else named["x"]  # pyright: ignore[reportAssignmentType]
+    if x.dim() != 2 or x.shape[1] != layer.d_in:
+        raise ValueError(f"x must be (B, {layer.d_in}), not {tuple(x.shape)}: flatten leading dimensions first")
+
+
 class ApgLayer(nn.Module, ABC):
     """What the five versions share: sizes, the generator, the bias, self-wise conditions.
 
@@ -89,13 +107,18 @@ class ApgLayer(nn.Module, ABC):
         layers: layers of G.
         init: see the module's docstring.
         make_generator: makes G; another than ``Generator`` joins the outputs of several (see ``nn.mix``).
+
+    Raises:
+        ValueError: a size below 1, an unknown init; when called, an x that is not (B, I).
     """
 
     def __init__(
         self, d_in: int, d_out: int, n_generated: int, d_condition: int | None, layers: int, init: Init,
         make_generator: MakeGenerator,
     ) -> None:  # fmt: skip
+        check_sizes(init, inputs=d_in, outputs=d_out, D=d_condition, generated=n_generated, layers=layers)
         super().__init__()
+        self.register_forward_pre_hook(check_input, with_kwargs=True)
         self.d_in, self.d_out, self.d_condition, self.init = d_in, d_out, d_condition, init
         self.generator = make_generator(d_in if d_condition is None else d_condition, n_generated, layers)
         self.bias = nn.Parameter(torch.empty(d_out))
@@ -150,6 +173,7 @@ class ApgV2(ApgLayer):
         self, d_in: int, d_out: int, *, rank: int, d_condition: int | None = None, layers: int = 1,
         init: Init = "static_bias", make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
+        check_sizes(init, rank=rank)
         super().__init__(
             d_in, d_out, d_out * rank + rank * rank + rank * d_in, d_condition, layers, init, make_generator
         )
@@ -211,6 +235,7 @@ class ApgV4(ApgLayer):
         self, d_in: int, d_out: int, *, rank: int, d_condition: int | None = None, layers: int = 1,
         init: Init = "static_bias", make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
+        check_sizes(init, rank=rank)
         super().__init__(d_in, d_out, rank * rank, d_condition, layers, init, make_generator)
         self.rank = rank
         self.u = nn.Parameter(torch.empty(d_out, rank))
@@ -237,6 +262,7 @@ class ApgV5(ApgLayer):
         self, d_in: int, d_out: int, *, rank: int, over: int, d_condition: int | None = None, layers: int = 1,
         init: Init = "static_bias", make_generator: MakeGenerator = Generator,
     ) -> None:  # fmt: skip
+        check_sizes(init, rank=rank, over=over)
         super().__init__(d_in, d_out, rank * rank, d_condition, layers, init, make_generator)
         self.rank, self.over, self.layers = rank, over, layers
         self.u_left = nn.Parameter(torch.empty(d_out, over))
