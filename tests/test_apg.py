@@ -88,6 +88,14 @@ def test_a_folded_v5_is_a_v4_with_the_same_outputs(self_wise):
     torch.testing.assert_close(layer(rows(M), z), folded(rows(M), z))
 
 
+def test_a_layer_that_stands_in_two_places_is_folded_once():
+    model = torch.nn.ModuleDict({"a": make("v5")})
+    model["b"] = model["a"]
+    fold(model)
+    assert isinstance(model["b"], ApgV4)
+    assert model["b"] is model["a"]
+
+
 def test_fold_replaces_every_v5_layer_of_a_model():
     model = nn.Module()
     model.first, model.parts = make("v5"), nn.ModuleList([make("v5"), StaticDense(N, 1)])

@@ -322,6 +322,10 @@ def fold(model: nn.Module) -> nn.Module:
     """Replaces, in place, every v5 layer of a model by its folded v4; returns the model, or what replaces it."""
     if isinstance(model, ApgV5):
         return model.fold()
-    for name, child in model.named_children():
-        setattr(model, name, fold(child))
+    folded: dict[nn.Module, nn.Module] = {}  # a layer that stands in two places is one layer afterwards as well
+    for parent in list(model.modules()):
+        for name, child in list(parent._modules.items()):
+            if isinstance(child, ApgV5):
+                folded.setdefault(child, child.fold())
+                setattr(parent, name, folded[child])
     return model
