@@ -47,6 +47,7 @@ NUMBERS = (
 )  # fmt: skip
 FEATURES = {"default": {"inputs": list(INPUTS), "numbers": list(NUMBERS), "bags": {}}}
 MISSING = -1.0
+LARGEST = 3e38  # of a float32, about
 BEIJING = 8  # hours ahead of UTC
 LIMIT = 3.0  # standard deviations: a shop's scores have a long tail, and APG multiplies inputs with each other
 
@@ -73,10 +74,10 @@ def number(text: str) -> float:
     """A number, NaN for -1.
 
     Raises:
-        ValueError: the text is no finite number.
+        ValueError: the text is no number, or beyond those of float32.
     """
     value = float(text)
-    if not math.isfinite(value):
+    if not abs(value) < LARGEST:  # nor if it is NaN
         raise ValueError(f"{text!r} is no number")
     return math.nan if value == MISSING else value
 

@@ -106,6 +106,7 @@ def test_a_repeated_instance_counts_twice_as_in_table_7(table):
         (changed(item_id=""), "line 3: no item_id"),
         (changed(item_pv_level="many"), "line 3: could not convert string to float: 'many'"),
         (changed(shop_score_service="nan"), "line 3: 'nan' is no number"),
+        (changed(shop_score_service="1e300"), "line 3: '1e300' is no number"),
         (changed(context_timestamp="noon"), "line 3: invalid literal .* 'noon'"),
         (LINES[1].replace(" ", "  ", 1), "line 3: 28 columns where 27 are expected"),
     ],
