@@ -132,20 +132,27 @@ def between(
     return estimate(panel.between(plus, minus, protocol))
 
 
-def differ(ours: Sequence[str], theirs: Sequence[str], expected: float = 1.0, backbone: str | None = None) -> Find:
-    """Some variants against others; without a number, the first should be better."""
+def compare(
+    ours: Sequence[str], theirs: Sequence[str], rule: Callable[[Estimate], Finding], backbone: str | None = None
+) -> Find:
+    """Some variants against others by a rule, and how many of their runs diverged."""
 
     def find(panel: Panel, protocol: Protocol) -> Finding:
         rows = [row for name in (*ours, *theirs) for row in panel.found(panel.cell(name, backbone), protocol)]
-        found = judged(between(panel, protocol, ours, theirs, backbone), expected)
+        found = rule(between(panel, protocol, ours, theirs, backbone))
         return replace(found, diverged=sum(report.diverged(row, protocol) for row in rows))
 
     return find
 
 
+def differ(ours: Sequence[str], theirs: Sequence[str], expected: float = 1.0, backbone: str | None = None) -> Find:
+    """Some variants against others; without a number, the first should be better."""
+    return compare(ours, theirs, lambda difference: judged(difference, expected), backbone)
+
+
 def equal(ours: Sequence[str], theirs: Sequence[str]) -> Find:
     """Some variants as good as others."""
-    return lambda panel, protocol: alike(between(panel, protocol, ours, theirs))
+    return compare(ours, theirs, alike)
 
 
 def every(*parts: Find) -> Find:
@@ -273,19 +280,22 @@ def half_of_rows(panel: Panel, protocol: Protocol) -> Finding:
     return Finding(verdict=OUTSIDE, ours=f"{shares[-1]:.1f} % on MovieLens")
 
 
-# What is measured is the same under both protocols.
 def printed_change(version: str, metric: str, widths: Sequence[str], rival: str) -> str:
     """Table 5: a version's cost less a rival's in percent of it, from the least to the greatest."""
-    by_base = {row["variant"]: row["value"] for row in errata.printed_in("table5", f"{metric}_change")}
-    changes = []
-    for width in widths:
-        cells = (paper.value("table5", "iaac", "WDL", f"{name}/{width}", metric) for name in (version, rival))
-        computed = 100 * (next(cells) / next(cells) - 1)
-        changes.append(by_base[f"{version}/{width}"] if rival == "base" else computed)
+    if rival == "base":  # printed as such
+        by_base = {row["variant"]: row["value"] for row in errata.printed_in("table5", f"{metric}_change")}
+        changes = [by_base[f"{version}/{width}"] for width in widths]
+    else:
+        ours, theirs = (
+            [paper.value("table5", "iaac", "WDL", f"{name}/{width}", metric) for width in widths]
+            for name in (version, rival)
+        )
+        changes = [100 * (cell / other - 1) for cell, other in zip(ours, theirs, strict=True)]
     ends = dict.fromkeys(plus(end(changes, key=abs), 1, " %") for end in (min, max))
     return " to ".join(ends)
 
 
+# What is measured is the same under both protocols.
 def of_cost(
     words: str, version: str, metric: str, *widths: str, rival: str = "base", number: str | None = None
 ) -> Claim:

@@ -50,7 +50,6 @@ def run_suite(
     """
     store = store or Store()
     check_device(device)
-    store.check_writable(plan.profile, suite.name, plan.dataset)
     if jobs is not None and jobs < 1:
         raise UserError(f"jobs must be at least 1, not {jobs}")
     jobs = jobs or (os.cpu_count() or 1 if device == "cpu" else 1)
@@ -61,9 +60,11 @@ def run_suite(
         pool = store.pool(plan.profile, plan.dataset)
         todo = missing(configs(pool), pool)
         if todo:
+            store.check_writable(plan.profile, suite.name, plan.dataset)
             train_all(todo, device, min(jobs, len(todo)), store, f"{suite.name} {plan.dataset} {stage}")
     measured = {row["id"]: row for row in store.rows(plan.profile, suite.name, plan.dataset)}
     for measurement in missing(suite.measurements(plan), measured):
+        store.check_writable(plan.profile, suite.name, plan.dataset)
         origin = origin_of(measurement)
         with kept_memory():
             values = measure(measurement)
@@ -91,8 +92,12 @@ def check_device(device: str) -> None:
 def check_prepared(dataset: str) -> None:
     """Raises a UserError, before any process is started, if the data set is not prepared."""
     if not (DATA / dataset / "manifest.json").exists():
-        script = dataset.partition("-")[0]
-        raise UserError(f"data set {dataset!r} is not prepared: run `python data_scripts/{script}.py` (see --help)")
+        raise UserError(f"data set {dataset!r} is not prepared: run `{preparing(dataset)}` (see --help)")
+
+
+def preparing(dataset: str) -> str:
+    """What prepares a data set; one script makes all planted ones."""
+    return f"python data_scripts/{dataset.partition('-')[0]}.py"
 
 
 def train_all(configs: Sequence[RunConfig], device: str, jobs: int, store: Store, title: str) -> None:
@@ -175,9 +180,8 @@ def cached(name: str, features: str, rows: int | None, device: str) -> Dataset:
     try:
         return load(name, features=features, rows=rows).to(torch.device(device))
     except (KeyError, TypeError, AttributeError) as error:  # an entry is missing or no longer what it was
-        script = name.partition("-")[0]
         raise UserError(
-            f"{DATA / name}/manifest.json is damaged or of another version: run `python data_scripts/{script}.py` again"
+            f"{DATA / name}/manifest.json is damaged or of another version: run `{preparing(name)}` again"
         ) from error
 
 

@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from apg_repro.config import RunConfig, UserError
@@ -65,10 +66,10 @@ class Store:
         path = self.path(profile, suite, dataset)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab"):
-                pass
-            if not path.stat().st_size:
-                path.unlink()
+            with TemporaryFile(dir=path.parent):
+                pass  # the file itself is not made: another process may be at it
+            if path.exists():
+                path.open("ab").close()
         except OSError as error:
             raise UserError(
                 f"{path} cannot be written ({error.strerror}): make it a file in a folder of yours"

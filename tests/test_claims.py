@@ -216,6 +216,10 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(monkeypatch, row):
     assert "<td>0.034 ×</td><td>0.010 ×</td><td>0.010 ×</td>" in text
     gains |= dict.fromkeys(BACKBONES, 0.01)
     whole = panel_of("table2", row, auc)
+    gains |= {"WDL": -0.001, "PNN": 0.0}
+    assert claims.of_models(panel_of("table2", row, auc), "one_epoch", "apg").endswith("ahead in 5 of 7, behind in 1")
+    del gains["AutoInt"]
+    assert claims.of_models(panel_of("table2", row, auc), "one_epoch", "apg") == "ahead in 4 of 6, behind in 1"
     assert claims.of_models(whole, "one_epoch", "apg") == "+1.00 ± 0.00 (n\u00a0=\u00a02), ahead in 7 of 7"
     models.pool.clear()
     assert "against base</td><td>+0.24, ahead in 7 of 7</td><td>not run</td><td>not run</td>" in claims.headline().data

@@ -74,8 +74,9 @@ def test_that_no_row_can_be_written_is_told_before_training(tmp_path):
     (tmp_path / "quick").write_text("a file where a folder should be")
     with pytest.raises(UserError, match="cannot be written"):
         Store(tmp_path).check_writable("quick", "s", "d")
-    Store(tmp_path / "new").check_writable("quick", "s", "d")
-    assert not list((tmp_path / "new").rglob("*.jsonl"))
+    store = Store(tmp_path / "new")
+    store.check_writable("quick", "s", "d")
+    assert not list(store.path("quick", "s", "d").parent.iterdir())
 
 
 def test_a_run_that_stands_there_twice_is_told(store):

@@ -36,9 +36,12 @@ def measure(measurement: Measurement) -> dict[str, Any]:
 
 def hidden_weights(config: RunConfig, schema: Schema, *, served: bool) -> int:
     """Weights and biases of the hidden layers of a model on these fields."""
-    two, three = (
-        count((fold(model) if served else model).deep)  # pyright: ignore[reportArgumentType]
-        for n in (2, 3)
-        for model in [build(config, dataclasses.replace(schema, fields=dict.fromkeys(schema.fields, n)))]
-    )
-    return two + (schema.fields[config.domain] - 2) * (three - two) if config.domain else two
+
+    def with_ids(n: int) -> int:
+        model = build(config, dataclasses.replace(schema, fields=dict.fromkeys(schema.fields, n)))
+        return count((fold(model) if served else model).deep)  # pyright: ignore[reportArgumentType]
+
+    if config.domain is None:
+        return with_ids(2)
+    two, three = with_ids(2), with_ids(3)
+    return two + (schema.fields[config.domain] - 2) * (three - two)

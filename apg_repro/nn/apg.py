@@ -326,6 +326,7 @@ def fold(model: nn.Module) -> nn.Module:
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):
             if isinstance(child, ApgV5):
-                folded.setdefault(child, child.fold())
+                if child not in folded:
+                    folded[child] = child.fold()
                 setattr(parent, name, folded[child])
     return model
