@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import nn
 
-from apg_repro.config import RunConfig, UserError, parse_mix
+from apg_repro.config import LARGE_RANK, RunConfig, UserError, parse_mix
 from apg_repro.data import Schema, derive_seed
 from apg_repro.models import BACKBONES, DOMAIN_MODELS
-from apg_repro.nn.apg import ApgV1, ApgV2, ApgV3, ApgV4, ApgV5
+from apg_repro.nn.apg import ApgV1, ApgV2, ApgV3, ApgV4, ApgV5, ApgV5LargeRank
 from apg_repro.nn.conditions import SelfWise, make_condition
 from apg_repro.nn.dense import MakeDense, StaticDense, initialise
 from apg_repro.nn.mix import OutputMix
@@ -78,4 +78,5 @@ def make_dense(config: RunConfig, d_condition: int | None) -> MakeDense:
         case "v4":
             return partial(ApgV4, rank=config.rank, **common)
         case "v5":
-            return partial(ApgV5, rank=config.rank, over=config.over, **common)
+            layer = ApgV5 if config.rank < LARGE_RANK else ApgV5LargeRank
+            return partial(layer, rank=config.rank, over=config.over, **common)

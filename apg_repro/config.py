@@ -13,6 +13,7 @@ Init = Literal["static_bias", "static_start", "glorot"]
 OptimizerName = Literal["adam", "row_adam"]
 Profile = Literal["quick", "full"]
 How = Literal["mean", "concat", "attention"]  # how k conditions are joined
+LARGE_RANK = 128  # from this K on, v5 is computed by nn.apg.ApgV5LargeRank
 
 
 class UserError(Exception):

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Literal
 
-from apg_repro.config import Measurement, RunConfig
+from apg_repro.config import LARGE_RANK, Measurement, RunConfig
 from apg_repro.paths import ROOT
 
 Age = Literal["today's", "equal to rounding", "stale"]
@@ -27,6 +27,7 @@ APG_CLASSES = {
     "v3": ("ApgV2", "ApgV3"),
     "v4": ("ApgV4",),
     "v5": ("ApgV5",),
+    "v5, large K": ("ApgV5", "ApgV5LargeRank"),
 }
 # Digests of earlier code whose rows stand: today's digest gives the same numbers to rounding. An entry lapses as soon
 # as today's digest is another. Since the first of these, look-ups add gradients up in another order: thirty steps of
@@ -38,14 +39,16 @@ STANDS = {
     "55f566f8": "60f142fb",  # v4, before there was a third start
     "6a5cffc7": "1dd184eb",  # v5
     "e78defce": "1dd184eb",  # v5, likewise
-    # Measurements, before their digests held what they reach through ``build`` and ``data``: the same code.
+    # Measurements, before their digests held what they reach through ``build`` and ``data``, and before v5 had a second
+    # class for ranks that none of them has: the same code.
     "57e2a7cb": "ffd97f8f",  # figure1
-    "c416eb19": "63acd638",  # table1
-    "47f64c5e": "b33ae610",  # table5
-    "233f30b4": "b33ae610",  # whole steps of table5, before the peak of the hidden layers was mended
+    "c416eb19": "af3370fa",  # table1
+    "47f64c5e": "e18a777b",  # table5
+    "233f30b4": "e18a777b",  # whole steps of table5, before the peak of the hidden layers was mended
     "96b86cb2": "946c159a",  # table7
-    "0eda6d5c": "66197549",  # table10
-    "f21de951": "7f85d53e",  # speed
+    "0eda6d5c": "c1fe18d1",  # table10
+    "f21de951": "72ffde4a",  # speed
+    "4c0a2b4b": "5ab376e8",  # table6_memory
 }
 VERSION_CLASSES = frozenset(name for names in APG_CLASSES.values() for name in names)
 
@@ -78,8 +81,15 @@ def code_digest(config: RunConfig | Measurement) -> str:
 
     A measurement's may use every version.
     """
-    versions = APG_CLASSES[config.version] if isinstance(config, RunConfig) else tuple(VERSION_CLASSES)
-    return digest_of(tuple(number_modules(config)), versions)
+    return digest_of(tuple(number_modules(config)), versions(config))
+
+
+def versions(config: RunConfig | Measurement) -> tuple[str, ...]:
+    """The classes of nn/apg that the numbers of a run or measurement may go through."""
+    if isinstance(config, Measurement):
+        return tuple(VERSION_CLASSES)
+    large = config.version == "v5" and config.rank is not None and config.rank >= LARGE_RANK
+    return APG_CLASSES["v5, large K" if large else config.version]
 
 
 def age(config: RunConfig | Measurement, digest: str) -> Age:

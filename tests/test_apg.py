@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from apg_repro.nn.apg import ApgLayer, ApgV1, ApgV2, ApgV3, ApgV4, ApgV5, check_sizes, fold
+from apg_repro.nn.apg import ApgLayer, ApgV1, ApgV2, ApgV3, ApgV4, ApgV5, ApgV5LargeRank, check_sizes, fold
 from apg_repro.nn.dense import StaticDense, initialise
 from tests.weights import dense, randomised
 
 M, N, D, K, P, B = 6, 5, 4, 3, 7, 8
 VERSIONS = ["v1", "v2", "v3", "v4", "v5"]
+LARGE = 20  # a rank with which ApgV5LargeRank generates U S in the place of S
 
 
 def make(version: str, d_condition: int | None = D, layers: int = 1, m: int = M, n: int = N) -> ApgLayer:
@@ -25,8 +26,10 @@ def make(version: str, d_condition: int | None = D, layers: int = 1, m: int = M,
             return ApgV3(m, n, rank=K, **common)
         case "v4":
             return ApgV4(m, n, rank=K, **common)
-        case _:
+        case "v5":
             return ApgV5(m, n, rank=K, over=P, **common)
+        case _:
+            return ApgV5LargeRank(m, n, rank=LARGE, over=P, **common)
 
 
 def by_the_book(layer: ApgLayer, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
@@ -40,7 +43,7 @@ def rows(d: int, seed: int = 1) -> torch.Tensor:
 
 @pytest.mark.parametrize("generator_layers", [1, 2, 3, 4])
 @pytest.mark.parametrize("self_wise", [True, False], ids=["self", "group"])
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", [*VERSIONS, "v5, large K"])
 def test_outputs_and_gradients_are_those_of_the_equations(version, self_wise, generator_layers):
     layer = randomised(make(version, None if self_wise else D, generator_layers))
     x = rows(M).requires_grad_()
@@ -76,6 +79,13 @@ def test_a_v3_of_one_generator_layer_makes_no_matrix_for_an_instance():
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: held.append(tensor.shape) or tensor, lambda t: t):
         layer(rows(50), rows(D, 2))
     assert max(shape.numel() for shape in held if shape[0] == B) == B * max(50, K * (D + 1))
+
+
+def test_a_v5_of_large_rank_makes_no_matrix_of_k_by_k_for_an_instance():
+    layer, held = randomised(make("v5, large K")), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: held.append(tensor.shape) or tensor, lambda t: t):
+        layer(rows(M), rows(D, 2))
+    assert max(shape.numel() for shape in held if shape[0] == B) == B * N * LARGE
 
 
 @pytest.mark.parametrize("self_wise", [True, False], ids=["self", "group"])

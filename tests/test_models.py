@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from apg_repro.build import build
-from apg_repro.config import RunConfig, UserError
+from apg_repro.config import LARGE_RANK, RunConfig, UserError
 from apg_repro.metrics import auc
 from apg_repro.models import BACKBONES, DOMAIN_MODELS
-from apg_repro.nn.apg import ApgV4
+from apg_repro.nn.apg import ApgV4, ApgV5, ApgV5LargeRank
 from apg_repro.nn.dense import DeepPart, StaticDense, initialise
 from apg_repro.nn.embedding import Features
 from apg_repro.observe import predict
@@ -91,6 +91,11 @@ def test_a_static_model_is_the_same_whatever_the_condition(condition, schema):
     first, second = (model.state_dict() for model in models)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_large_rank_gets_the_class_that_generates_less(schema):
+    types = {k: type(build(config(version="v5", rank=k), schema).deep.layers[0]) for k in (K, LARGE_RANK)}
+    assert types == {K: ApgV5, LARGE_RANK: ApgV5LargeRank}
 
 
 OVERFIT = [

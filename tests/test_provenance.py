@@ -5,20 +5,13 @@ import shutil
 import pytest
 
 from apg_repro import provenance
-from apg_repro.config import Measurement, RunConfig
+from apg_repro.config import LARGE_RANK, Measurement, RunConfig
 from apg_repro.provenance import code_digest, digest_of, number_modules
 
 
 def config(version="v4", **options):
-    return RunConfig(
-        suite="s",
-        dataset="d",
-        variant=version,
-        seed=1,
-        version=version,
-        rank=None if version == "base" else 2,
-        **options,
-    )
+    rank = {"rank": None if version == "base" else 2}
+    return RunConfig(suite="s", dataset="d", variant=version, seed=1, version=version, **(rank | options))
 
 
 @pytest.fixture
@@ -63,6 +56,14 @@ def test_other_versions_conditions_and_pages_do_not_count(package):
     assert not changed(package, "nn/conditions", "squeeze(1)", "squeeze(-2)", config())
     assert changed(package, "nn/conditions", "squeeze(1)", "squeeze(-2)", config(condition="user"))
     assert not changed(package, "report", "0.975", "0.995", config())
+
+
+def test_the_class_for_large_ranks_counts_where_the_rank_is_large(package):
+    old, new = "us = F.linear(condition", "us = 2 * F.linear(condition"
+    small, large = (config("v5", over=2), config("v5", over=2, rank=LARGE_RANK))
+    assert not changed(package, "nn/apg", old, new, small)
+    assert changed(package, "nn/apg", old, new, large)
+    assert changed(package, "nn/apg", "apply_per_instance(s, h), self.u_left", "2 * h, self.u_left", large)
 
 
 def test_a_measurement_has_the_digest_of_its_own_suite_and_of_what_that_imports(package):

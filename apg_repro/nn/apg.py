@@ -305,6 +305,24 @@ class ApgV5(ApgLayer):
         return folded
 
 
+class ApgV5LargeRank(ApgV5):
+    """v5's function where K is larger than O: U S_i, of O K entries, is generated in the place of S_i, of K^2.
+
+    With one linear layer as G, whose weights are W, U S_i is as linear in z_i as S_i is; U W generates it. That takes
+    fewer products where O (B + K) < B K.
+    """
+
+    def forward(self, x: Input, z: Condition = None) -> Output:
+        condition, o, k = x if self.d_condition is None else z, self.d_out, self.rank
+        one_layer = isinstance(self.generator, Generator) and not self.generator.hidden
+        if condition is None or not one_layer or o * (len(x) + k) >= len(x) * k:
+            return super().forward(x, z)
+        u, g = self.u_left @ self.u_right, self.generator.last
+        weight, bias = (u @ g.weight.view(k, -1)).view(-1, g.in_features), (u @ g.bias.view(k, k)).flatten()
+        us = F.linear(condition, weight, bias).view(-1, o, k)  # (B, O, K)
+        return torch.einsum("bok,bk->bo", us, F.linear(x, self.v_left @ self.v_right)) + self.bias
+
+
 def apply_per_instance(s: Float[torch.Tensor, "B K K"], h: Float[torch.Tensor, "B K"]) -> Float[torch.Tensor, "B K"]:
     """S_i h_i for every instance. A broadcast product: a batched matrix product of such tiny matrices is slower."""
     return (s * h.unsqueeze(1)).sum(2)
