@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any, Literal, get_args
 
-from apg_repro.config import Measurement, Profile, RunConfig, UserError
+from apg_repro.config import LARGE_RANK, Measurement, Profile, RunConfig, UserError
 
 FormulaVerdict = Literal["holds exactly", "holds up to lower-order terms", "does not hold"]
 Protocol = Literal["one_epoch", "early_stopping"]
@@ -372,7 +372,7 @@ def figure7(plan: Plan) -> tuple[Cell, ...]:
             Cell(
                 variant=f"K = {k}", paper="", options={**v5, "rank": k} | ({"max_epochs": 1} if k >= 256 else {}),
                 **effort.get(k, {}),
-            ) for k in sizes
+            ) for k in ((*sizes, LARGE_RANK) if quick else sizes)
         ),
         *(Cell(variant=f"layers = {n}", paper="", options={**v5, "generator_layers": n}) for n in range(1, 5)),
         *(
