@@ -47,7 +47,6 @@ STANDS = {
     "233f30b4": "e18a777b",  # whole steps of table5, before the peak of the hidden layers was mended
     "96b86cb2": "946c159a",  # table7
     "0eda6d5c": "c1fe18d1",  # table10
-    "f21de951": "72ffde4a",  # speed
     "4c0a2b4b": "5ab376e8",  # table6_memory
 }
 VERSION_CLASSES = frozenset(name for names in APG_CLASSES.values() for name in names)
