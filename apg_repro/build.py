@@ -78,5 +78,5 @@ def make_dense(config: RunConfig, d_condition: int | None) -> MakeDense:
         case "v4":
             return partial(ApgV4, rank=config.rank, **common)
         case "v5":
-            layer = ApgV5 if config.rank < LARGE_RANK else ApgV5LargeRank
+            layer = ApgV5 if config.rank < LARGE_RANK else ApgV5LargeRank  # pyright: ignore[reportOptionalOperand]
             return partial(layer, rank=config.rank, over=config.over, **common)

@@ -318,7 +318,10 @@ class ApgV5LargeRank(ApgV5):
         if condition is None or not one_layer or o * (len(x) + k) >= len(x) * k:
             return super().forward(x, z)
         u, g = self.u_left @ self.u_right, self.generator.last
-        weight, bias = (u @ g.weight.view(k, -1)).view(-1, g.in_features), (u @ g.bias.view(k, k)).flatten()
+        weight, bias = (
+            (u @ g.weight.view(k, -1)).view(-1, g.in_features),  # pyright: ignore
+            (u @ g.bias.view(k, k)).flatten(),  # pyright: ignore
+        )
         us = F.linear(condition, weight, bias).view(-1, o, k)  # (B, O, K)
         return torch.einsum("bok,bk->bo", us, F.linear(x, self.v_left @ self.v_right)) + self.bias
 
