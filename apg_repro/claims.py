@@ -307,11 +307,11 @@ def of_cost(
     widths = widths or tuple(COST_WIDTHS)
 
     def find(panel: Panel, protocol: Protocol) -> Finding:
-        found = [cost.against([panel], version, width, metric, rival) for width in widths]
+        found = [cost.against(panel, version, width, metric, rival) for width in widths]
         pairs = [pair for pair in found if pair is not None]
         if len(pairs) < len(found):
             return NOT_RUN
-        verdict = all_of([report_cost.judge([panel], *pair) for pair in pairs]).verdict
+        verdict = all_of([report_cost.judge(panel, *pair) for pair in pairs]).verdict
         return Finding(verdict=verdict, ours=f"{span([ratio['p50'] for ratio, _ in pairs])} {rival}'s")
 
     if number is None:
@@ -329,7 +329,7 @@ def responses(name: str) -> Find:
     """Table 10: a model's response time by base's, judged for every number of candidates and engine."""
 
     def find(panel: Panel, protocol: Protocol) -> Finding:
-        found = serving.response_times([panel], name)
+        found = serving.response_times(panel, name)
         if not found:
             return NOT_RUN
         verdict = all_of([verdict for _, verdict in found]).verdict
@@ -340,17 +340,17 @@ def responses(name: str) -> Find:
 
 def served_memory(panel: Panel, protocol: Protocol) -> Finding:
     """Table 10: the weights of APG's hidden layers by base's."""
-    if not serving.served_models([panel]):
+    if not serving.served_models(panel):
         return NOT_RUN
-    ratio, expected = serving.served_ratio([panel], "apg")
-    verdict = report_cost.judge([panel], report_cost.exactly(ratio), expected)
+    ratio, expected = serving.served_ratio(panel, "apg")
+    verdict = report_cost.judge(panel, report_cost.exactly(ratio), expected)
     return Finding(verdict=verdict, ours=f"{span([ratio])} base's")
 
 
 def views_lost(panel: Panel, protocol: Protocol) -> Finding:
     """Table 10's simulation: *reproduced* if v1 loses as many page views as the paper says or more, and APG as few or
     fewer; *direction only* if v1 loses more than APG; all for every number of candidates and engine."""
-    v1, apg = (serving.views_lost([panel], name) for name in ("v1", "apg"))
+    v1, apg = (serving.views_lost(panel, name) for name in ("v1", "apg"))
     if not v1 or not apg:
         return NOT_RUN
     worst, least = (paper.value("table10", "indusdata", "", name, "page_view_rate_change") for name in ("v1", "apg"))
@@ -569,7 +569,7 @@ def headline() -> HTML:
         ("training time of v4 in the widest layers", TIME, WIDEST),
         ("hidden weights of v4 in the widest layers", MEMORY, WIDEST),
     ):
-        pair = cost.against([costs], "v4", width, metric)
+        pair = cost.against(costs, "v4", width, metric)
         ours, theirs = (span([value]) for value in (pair[0]["p50"], pair[1])) if pair else ("not run", "")
         lines.append([f"{words}, by base's", theirs, *[ours] * len(PROTOCOLS)])
     caption = (

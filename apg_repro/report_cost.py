@@ -4,21 +4,20 @@ A timing is shown as its median; in brackets the 10th and the 90th percentile. R
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from apg_repro.report import Panel
 from apg_repro.suites import cost_verdict
 
 
-def cases(panels: Sequence[Panel]) -> dict[str, dict[str, Any]]:
+def cases(panel: Panel) -> dict[str, dict[str, Any]]:
     """The rows of a suite by their case."""
-    return {row["case"]: row for panel in panels for row in panel.measured}
+    return {row["case"]: row for row in panel.measured}
 
 
-def is_quick(panels: Sequence[Panel]) -> bool:
+def is_quick(panel: Panel) -> bool:
     """Whether this is the quick profile: its numbers get no verdict."""
-    return any(panel.plan.profile == "quick" for panel in panels)
+    return panel.plan.profile == "quick"
 
 
 def between(values: dict[str, float], scale: float = 1.0) -> str:
@@ -33,9 +32,9 @@ def rounded(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
-def judge(panels: Sequence[Panel], ratio: dict[str, float], expected: float) -> str:
+def judge(panel: Panel, ratio: dict[str, float], expected: float) -> str:
     """The verdict on a ratio to base; "" for base itself, without a number of the paper, and in the quick profile."""
-    if math.isnan(expected) or expected == 1 or is_quick(panels):
+    if math.isnan(expected) or expected == 1 or is_quick(panel):
         return ""
     return cost_verdict(ratio["p10"], ratio["p90"], expected, dearer=expected > 1)
 

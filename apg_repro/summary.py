@@ -31,7 +31,7 @@ def tables(panel: Panel) -> dict[str, pd.DataFrame]:
         case "table1":
             return {kind: layers.formulas(panel, kind) for kind in layers.FORMULAS}
         case "table5" | "table10" | "speed" as name:
-            return {table.__name__.replace("_", " "): table([panel]) for table in COSTS[name]}
+            return {table.__name__.replace("_", " "): table(panel) for table in COSTS[name]}
         case _:
             return {
                 report.PROTOCOL_TITLES[protocol]: report.shown(report.comparison(panel, protocol))

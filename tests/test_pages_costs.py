@@ -19,7 +19,7 @@ def around(middle, share=0.01):
 
 def panel(suite, rows, profile="full"):
     plan = Plan(profile=profile, dataset=get_suite(suite).datasets[0], seeds=(1,))
-    return [Panel(suite=get_suite(suite), plan=plan, pool={}, measured=rows)]
+    return Panel(suite=get_suite(suite), plan=plan, pool={}, measured=rows)
 
 
 def table5(ratios, profile="full"):
@@ -58,11 +58,11 @@ def test_the_claim_on_time_is_judged_by_the_upper_end_of_the_ratio(ratio, verdic
 
 
 def test_memory_is_judged_by_count():
-    panels = table5({})
-    assert line(cost.claims(panels), Claim="v4 cuts memory by 96.6%")["Verdict"] == "not reproduced"
-    for row in panels[0].rows:
+    costs = table5({})
+    assert line(cost.claims(costs), Claim="v4 cuts memory by 96.6%")["Verdict"] == "not reproduced"
+    for row in costs.rows:
         row["versions"]["v4"]["n_hidden"] = 30
-    found = line(cost.claims(panels), Claim="v4 cuts memory by 96.6%")
+    found = line(cost.claims(costs), Claim="v4 cuts memory by 96.6%")
     assert (found["Ours ÷ base"], found["Verdict"]) == ("0.030", "reproduced")
 
 
@@ -73,13 +73,13 @@ def test_12_bytes_a_parameter_and_the_peak_above_them():
 
 
 def test_what_was_not_run_says_why():
-    panels = table5({})
-    for row in panels[0].rows:
+    costs = table5({})
+    for row in costs.rows:
         row["versions"]["v1"] = {"n_hidden": 5000, "not_run": "needs about 99 GB of memory"}
-    found = line(cost.times(panels), **{"Layers": WIDEST, "Version": "v1"})
+    found = line(cost.times(costs), **{"Layers": WIDEST, "Version": "v1"})
     assert (found["Ours ÷ base"], found["Verdict"]) == ("needs about 99 GB of memory", "not run")
-    assert line(cost.memory(panels), **{"Layers": WIDEST, "Version": "v1"})["Peak, M"] == "not run"
-    assert line(cost.arithmetic(panels), **{"Layers": WIDEST, "Version": "v1"})["Time, group-wise"] == "not run"
+    assert line(cost.memory(costs), **{"Layers": WIDEST, "Version": "v1"})["Peak, M"] == "not run"
+    assert line(cost.arithmetic(costs), **{"Layers": WIDEST, "Version": "v1"})["Time, group-wise"] == "not run"
 
 
 def test_without_rows_a_page_has_empty_tables_and_figures_without_warnings():
@@ -89,12 +89,12 @@ def test_without_rows_a_page_has_empty_tables_and_figures_without_warnings():
     for suite, tables in COSTS.items():
         for make in (*figures[suite], *tables):
             make(panel(suite, []))
-    assert speed.machine([]) == "not measured"
+    assert speed.machine(panel("speed", [])) == "not measured"
 
 
 def test_quick_numbers_get_no_verdict():
-    panels = table5({"v4": 0.1}, profile="quick")
-    for table in (cost.claims(panels), cost.times(panels), cost.memory(panels)):
+    costs = table5({"v4": 0.1}, profile="quick")
+    for table in (cost.claims(costs), cost.times(costs), cost.memory(costs)):
         assert set(table["Verdict"]) == {""}
 
 
@@ -167,9 +167,8 @@ def test_pages_of_costs_are_made_without_torch():
         "from apg_repro.pages import cost\nfrom apg_repro.summary import COSTS\n"
         "given = dict(profile='full', datasets=[], seeds=[], device='cpu', run='none')\n"
         "for name, tables in COSTS.items():\n"
-        "    panels = study.open(name, given).panels\n"
-        "    [table(panels) for table in tables]\n"
-        "cost.width_figure(study.open('table5', given).panels)\n"
+        "    [table(panel) for panel in study.open(name, given).panels for table in tables]\n"
+        "[cost.width_figure(panel) for panel in study.open('table5', given).panels]\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

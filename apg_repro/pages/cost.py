@@ -1,7 +1,7 @@
 """Table 5: the time and memory of training."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -34,9 +34,9 @@ def multiplications(version: str, width: str, condition: str) -> int:
     )
 
 
-def timed(panels: Sequence[Panel], condition: str, part: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def timed(panel: Panel, condition: str, part: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each measured width with its row's versions."""
-    rows = cases(panels)
+    rows = cases(panel)
     for case in COST_CASES.values():
         if (case.condition, case.part) == (condition, part) and case.name in rows:
             yield case.width, rows[case.name]["versions"]
@@ -52,10 +52,10 @@ def printed_ratio(version: str, width: str, metric: str, rival: str = "base") ->
     return printed(version, width, metric) / printed(rival, width, metric)
 
 
-def times(panels: Sequence[Panel]) -> pd.DataFrame:
+def times(panel: Panel) -> pd.DataFrame:
     """An epoch, group-wise, the whole step: ratios to base and seconds, the paper's and ours."""
     lines = []
-    for width, versions in timed(panels, "user", "step"):
+    for width, versions in timed(panel, "user", "step"):
         for version, entry in versions.items():
             seconds, expected = printed(version, width, "epoch_time"), printed_ratio(version, width, "epoch_time")
             ours = "seconds" in entry
@@ -65,7 +65,7 @@ def times(panels: Sequence[Panel]) -> pd.DataFrame:
                     "Version": version,
                     "Paper ÷ base": MISSING if math.isnan(expected) else rounded(expected),
                     "Ours ÷ base": between(entry["ratio"]["base"]) if ours else entry["not_run"],
-                    "Verdict": judge(panels, entry["ratio"]["base"], expected) if ours else "not run",
+                    "Verdict": judge(panel, entry["ratio"]["base"], expected) if ours else "not run",
                     "Paper, s": MISSING if math.isnan(seconds) else f"{seconds:,.2f}",
                     "Ours, s": rounded(EPOCH_STEPS * entry["seconds"]["p50"]) if ours else MISSING,
                 }
@@ -74,14 +74,14 @@ def times(panels: Sequence[Panel]) -> pd.DataFrame:
 
 
 def against(
-    panels: Sequence[Panel], version: str, width: str, metric: str, rival: str = "base"
+    panel: Panel, version: str, width: str, metric: str, rival: str = "base"
 ) -> tuple[dict[str, float], float] | None:
     """A version's epoch time or hidden memory by a rival's, group-wise: ours and the paper's; None if not run.
 
     Times of versions that did not take turns with one another are not compared.
     """
     expected = printed_ratio(version, width, metric, rival)
-    versions = dict(timed(panels, "user", "step")).get(width)
+    versions = dict(timed(panel, "user", "step")).get(width)
     if not versions:
         return None
     ours, theirs = versions[version], versions[rival]
@@ -91,27 +91,27 @@ def against(
     return None if ratio is None else (ratio, expected)
 
 
-def claims(panels: Sequence[Panel]) -> pd.DataFrame:
+def claims(panel: Panel) -> pd.DataFrame:
     """The abstract's two numbers, v4 at the widest: epoch time and memory as ratios to base."""
     width = list(COST_WIDTHS)[-1]
     lines = []
     for what, metric in (("training time", "epoch_time"), ("memory", "hidden_memory")):
         expected = printed_ratio("v4", width, metric)
         line = {"Claim": f"v4 cuts {what} by {1 - expected:.1%}", "Paper ÷ base": rounded(expected)}
-        found = against(panels, "v4", width, metric)
+        found = against(panel, "v4", width, metric)
         if found is None:
-            lines.append(line | {"Ours ÷ base": MISSING, "Verdict": "" if is_quick(panels) else "not run"})
+            lines.append(line | {"Ours ÷ base": MISSING, "Verdict": "" if is_quick(panel) else "not run"})
             continue
         ours = between(found[0]) if metric == "epoch_time" else rounded(found[0]["p50"])
-        lines.append(line | {"Ours ÷ base": ours, "Verdict": judge(panels, *found)})
+        lines.append(line | {"Ours ÷ base": ours, "Verdict": judge(panel, *found)})
     return pd.DataFrame(lines)
 
 
-def arithmetic(panels: Sequence[Panel]) -> pd.DataFrame:
+def arithmetic(panel: Panel) -> pd.DataFrame:
     """Table 1's multiplications beside the time of the hidden layers alone, both as ratios to base."""
     lines: dict[tuple[str, str], dict[str, Any]] = {}
     for condition, title in CONDITIONS.items():
-        for width, versions in timed(panels, condition, "hidden"):
+        for width, versions in timed(panel, condition, "hidden"):
             for version, entry in versions.items():
                 if version == "base":
                     continue
@@ -122,7 +122,7 @@ def arithmetic(panels: Sequence[Panel]) -> pd.DataFrame:
     return pd.DataFrame(list(lines.values())).fillna("")
 
 
-def crossings(panels: Sequence[Panel]) -> pd.DataFrame:
+def crossings(panel: Panel) -> pd.DataFrame:
     """From which width on v3 and v4 are cheaper than base: by arithmetic, and measured (90th percentile below 1)."""
     lines = []
     for condition, title in CONDITIONS.items():
@@ -135,7 +135,7 @@ def crossings(panels: Sequence[Panel]) -> pd.DataFrame:
             for part, name in PARTS.items():
                 measured = {
                     width: versions[version]["ratio"]["base"]["p90"] < 1
-                    for width, versions in timed(panels, condition, part)
+                    for width, versions in timed(panel, condition, part)
                 }
                 line[f"Measured, {name}"] = cheaper_from(measured)
             lines.append(line)
@@ -151,7 +151,7 @@ def cheaper_from(cheaper: dict[str, bool]) -> str:
     return "nowhere" if widths else MISSING
 
 
-def self_wise(panels: Sequence[Panel]) -> pd.DataFrame:
+def self_wise(panel: Panel) -> pd.DataFrame:
     """Self-wise layers, the whole step: ratios to base, a line a width."""
     return pd.DataFrame(
         {"Layers": width}
@@ -160,14 +160,14 @@ def self_wise(panels: Sequence[Panel]) -> pd.DataFrame:
             for version, entry in versions.items()
             if version != "base"
         }
-        for width, versions in timed(panels, "self", "step")
+        for width, versions in timed(panel, "self", "step")
     )
 
 
-def memory(panels: Sequence[Panel]) -> pd.DataFrame:
+def memory(panel: Panel) -> pd.DataFrame:
     """Memory of the hidden layers, group-wise, in M: the paper's, ours by count, and the peak of a step."""
     lines = []
-    for width, versions in timed(panels, "user", "hidden"):
+    for width, versions in timed(panel, "user", "hidden"):
         for version, entry in versions.items():
             theirs, expected = printed(version, width, "hidden_memory"), printed_ratio(version, width, "hidden_memory")
             ratio = entry["n_hidden"] / versions["base"]["n_hidden"]
@@ -180,14 +180,14 @@ def memory(panels: Sequence[Panel]) -> pd.DataFrame:
                     "Ours, M": f"{kept:,.2f}",
                     "Paper ÷": MISSING if math.isnan(expected) else rounded(expected),
                     "Ours ÷": rounded(ratio),
-                    "Verdict": judge(panels, exactly(ratio), expected),
+                    "Verdict": judge(panel, exactly(ratio), expected),
                     "Peak, M": f"{kept + entry['peak_bytes'] / 1e6:,.1f}" if "peak_bytes" in entry else "not run",
                 }
             )  # fmt: skip
     return pd.DataFrame(lines)
 
 
-def width_figure(panels: Sequence[Panel]) -> Figure:
+def width_figure(panel: Panel) -> Figure:
     """Seconds an epoch against width: the paper's, ours for the whole step, ours for the hidden layers alone."""
     style()
     fig, axes = plt.subplots(1, 3, figsize=(10, 3.8), sharex=True)
@@ -196,7 +196,7 @@ def width_figure(panels: Sequence[Panel]) -> Figure:
         look: dict[str, Any] = {"color": PALETTE[version], "label": version}
         axes[0].plot(list(units.values()), [printed(version, width, "epoch_time") for width in units], "o-", **look)
         for axis, part in zip(axes[1:], PARTS, strict=True):
-            found = [(units[width], versions[version]["seconds"]) for width, versions in timed(panels, "user", part)
+            found = [(units[width], versions[version]["seconds"]) for width, versions in timed(panel, "user", part)
                      if "seconds" in versions[version]]  # fmt: skip
             curve = EPOCH_STEPS * np.array([[spread[name] for name in ("p10", "p50", "p90")] for _, spread in found])
             if len(curve):
@@ -212,7 +212,7 @@ def width_figure(panels: Sequence[Panel]) -> Figure:
     return fig
 
 
-def arithmetic_figure(panels: Sequence[Panel]) -> Figure:
+def arithmetic_figure(panel: Panel) -> Figure:
     """Time against multiplications, hidden layers alone, both by base's; a point a version and width."""
     style()
     fig, axes = plt.subplots(1, len(CONDITIONS), figsize=(8, 4), sharey=True)
@@ -222,7 +222,7 @@ def arithmetic_figure(panels: Sequence[Panel]) -> Figure:
             points = [
                 (multiplications(version, width, condition) / multiplications("base", width, condition),
                  versions[version]["ratio"]["base"]["p50"])
-                for width, versions in timed(panels, condition, "hidden") if "ratio" in versions[version]
+                for width, versions in timed(panel, condition, "hidden") if "ratio" in versions[version]
             ]  # fmt: skip
             axis.plot([x for x, _ in points], [y for _, y in points], "o-", color=PALETTE[version], label=version, lw=1)
             ends = [min([ends[0], *(x for x, _ in points)]), max([ends[1], *(x for x, _ in points)])]

@@ -1,6 +1,5 @@
 """How fast is it: rows a second, and a step's cost against the number of ids."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -16,9 +15,9 @@ from apg_repro.suites import SPEED_THREADS
 CONTENDERS = {"base": "base", "v5": "v5", "peer": "DeepCTR-Torch"}
 
 
-def rows_a_second(panels: Sequence[Panel]) -> pd.DataFrame:
+def rows_a_second(panel: Panel) -> pd.DataFrame:
     """Rows a second, as a share of the roofline, and as a multiple of the peer's."""
-    lines, rows = [], cases(panels)
+    lines, rows = [], cases(panel)
     for case in SPEED_THREADS:
         for name, entry in rows[case]["models"].items() if case in rows else ():
             if "not_run" in entry:
@@ -46,9 +45,9 @@ def threads(case: str, rows: dict[str, dict[str, Any]]) -> str:
     return f"{case} ({rows[case]['threads']})" if case == "all cores" else case
 
 
-def products(panels: Sequence[Panel]) -> pd.DataFrame:
+def products(panel: Panel) -> pd.DataFrame:
     """What bare matrix products reach: billions of operations a second."""
-    rows = cases(panels)
+    rows = cases(panel)
     return pd.DataFrame(
         {"Threads": threads(case, rows), "Product": name, "GF/s": between(entry)}
         for case in SPEED_THREADS if case in rows
@@ -56,10 +55,10 @@ def products(panels: Sequence[Panel]) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def figure(panels: Sequence[Panel]) -> Figure:
+def figure(panel: Panel) -> Figure:
     """Left: rows a second beside the roofline. Right: milliseconds a step against the number of ids."""
     style()
-    rows = cases(panels)
+    rows = cases(panel)
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
     place = 0
     for case in SPEED_THREADS:
@@ -95,9 +94,9 @@ def figure(panels: Sequence[Panel]) -> Figure:
     return fig
 
 
-def by_ids(panels: Sequence[Panel]) -> pd.DataFrame:
+def by_ids(panel: Panel) -> pd.DataFrame:
     """Milliseconds a step of base by the number of ids, dense Adam and row by row."""
-    steps = cases(panels).get("ids", {"ids": {}})["ids"]
+    steps = cases(panel).get("ids", {"ids": {}})["ids"]
     return pd.DataFrame(
         {
             "Ids": f"{int(n):,}",
@@ -109,9 +108,9 @@ def by_ids(panels: Sequence[Panel]) -> pd.DataFrame:
     )
 
 
-def machine(panels: Sequence[Panel]) -> str:
+def machine(panel: Panel) -> str:
     """What the rows were measured on; without rows, that nothing was."""
-    rows = list(cases(panels).values())
+    rows = list(cases(panel).values())
     return (
         "not measured"
         if not rows
