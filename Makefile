@@ -35,7 +35,7 @@ bench: export KINETO_LOG_LEVEL = 99
 bench: export TORCH_CPP_LOG_LEVEL = ERROR
 bench: .venv/book data/movielens/manifest.json data/synthetic/manifest.json data/iaac_twin/manifest.json  ## every timing anew, on an idle machine
 	rm -f results/$(PROFILE)/speed/*.jsonl results/$(PROFILE)/table5/*.jsonl results/$(PROFILE)/table10/*.jsonl
-	$(BIN)/python benchmarks/peers.py serving --profile $(PROFILE)
+	$(BIN)/python benchmarks/peers.py -m apg_repro run table10 --profile $(PROFILE)
 	$(BIN)/python -m apg_repro run table5 --profile $(PROFILE) --datasets iaac_twin
 	$(BIN)/python -m apg_repro run speed --profile $(PROFILE) \
 	    --datasets $$(test -e data/movielens/manifest.json && echo movielens || echo synthetic)

@@ -1,6 +1,6 @@
 """Our backbones against DeepCTR-Torch's, with the same weights: logits and gradients, in double precision.
 
-    python benchmarks/peers.py crosscheck
+    python benchmarks/peers.py benchmarks/crosscheck.py
 
 Our weights are computed from theirs, differentiably. So both models are functions of one set of weights, and their
 logits and their gradients with respect to every one of these must agree. Where the two differ by design, configuration

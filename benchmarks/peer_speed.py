@@ -1,13 +1,12 @@
 """How fast DeepCTR-Torch trains its WDL on MovieLens-1M, in rows per second: one line of JSON.
 
-    python benchmarks/peers.py peer_speed --rows 100000 --warmup 20000 --threads 2
+    python benchmarks/peers.py benchmarks/peer_speed.py --rows 100000 --warmup 20000 --threads 2
 
 Fields, sizes, batch size, optimiser and learning rate are those of our runs. The time is that of its own ``fit``, from
 the beginning of an epoch to its end: batches, which a DataLoader puts together row by row, forward, backward, Adam.
 
-By default it does no more than our training does: no regularisation, no metrics, no validation; making the input
-tensors is not timed. ``--loop defaults`` has besides the L2 of its default arguments, on all embeddings and linear
-weights, which reads whole tables every step, and the metrics that its users ask for, logloss and AUC of every batch.
+It does no more than our training does: no regularisation, no metrics, no validation; making the input tensors is not
+timed.
 """
 
 import argparse
@@ -23,8 +22,6 @@ import torch
 
 from apg_repro.config import RunConfig
 from apg_repro.data import Dataset, load, split
-
-LOOPS = {"lean": (0.0, []), "defaults": (1e-5, ["binary_crossentropy", "auc"])}  # L2, metrics
 
 
 class Clock(theirs.callbacks.Callback):
@@ -42,7 +39,6 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000, help="timed rows")
     parser.add_argument("--warmup", type=int, default=20_000, help="rows trained on before")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--loop", choices=LOOPS, default="lean")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     data, _, _ = split(load("movielens"), seed=0)
@@ -50,11 +46,10 @@ def main() -> None:
         parser.error(f"there are {len(data):,} training rows")
     rows = torch.arange(options.warmup + options.rows)
     with redirect_stdout(sys.stderr):
-        seconds = measure(data.take(rows[: options.warmup]), data.take(rows[options.warmup :]), options.loop)
+        seconds = measure(data.take(rows[: options.warmup]), data.take(rows[options.warmup :]))
     result = {
         "peer": "DeepCTR-Torch WDL",
         "rows_per_second": round(options.rows / seconds),
-        "loop": options.loop,
         "rows": options.rows,
         "threads": options.threads,
         "versions": {name: version(name) for name in ("deepctr-torch", "torch", "numpy")}
@@ -63,19 +58,17 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def measure(warmup: Dataset, timed: Dataset, loop: str) -> float:
+def measure(warmup: Dataset, timed: Dataset) -> float:
     """Seconds that one epoch over ``timed`` takes, after one over ``warmup``."""
     config = RunConfig(suite="peers", dataset="movielens", variant="base", seed=0)
-    l2, metrics = LOOPS[loop]
     columns = theirs.columns(timed.schema, config.d_embedding)
-    model = theirs.models.WDL(columns, columns, dnn_hidden_units=config.hidden, l2_reg_linear=l2, l2_reg_embedding=l2)
+    model = theirs.models.WDL(columns, columns, dnn_hidden_units=config.hidden, l2_reg_linear=0, l2_reg_embedding=0)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-    model.compile(optimizer, "binary_crossentropy", metrics=metrics)
+    model.compile(optimizer, "binary_crossentropy")
     clock = Clock()
     for rows in (warmup, timed):
         labels = rows.labels.numpy()
-        verbose = 2 if metrics else 0  # 0 would leave out the metrics
-        model.fit(theirs.arrays(rows), labels, batch_size=config.batch_size, verbose=verbose, callbacks=[clock])
+        model.fit(theirs.arrays(rows), labels, batch_size=config.batch_size, verbose=0, callbacks=[clock])
     return clock.seconds
 
 

@@ -1,8 +1,8 @@
-"""Runs a program of this folder in the peers' own virtual environment, ``.venv-peers``, made when it is needed.
+"""Runs Python in the peers' own virtual environment, ``.venv-peers``, made when it is needed.
 
-    python benchmarks/peers.py crosscheck
-    python benchmarks/peers.py peer_speed --rows 100000 --threads 2
-    python benchmarks/peers.py serving --profile full
+    python benchmarks/peers.py benchmarks/crosscheck.py
+    python benchmarks/peers.py benchmarks/peer_speed.py --rows 100000 --threads 2
+    python benchmarks/peers.py -m apg_repro run table10 --profile full
 
 Nothing of the peers is a requirement of this project.
 """
@@ -15,7 +15,6 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 VENV = ROOT / ".venv-peers"
-PROGRAMS = ("crosscheck", "peer_speed", "serving")
 REQUIREMENTS = [ROOT / "pyproject.toml", ROOT / "constraints.txt", HERE / "peers.txt"]
 
 
@@ -36,10 +35,10 @@ def interpreter() -> Path:
 
 
 def main() -> int:
-    if len(sys.argv) < 2 or sys.argv[1] not in PROGRAMS:
-        print(f"usage: python benchmarks/peers.py {'|'.join(PROGRAMS)} [options]", file=sys.stderr)
+    if len(sys.argv) < 2:
+        print("usage: python benchmarks/peers.py PROGRAM or -m MODULE, and its options", file=sys.stderr)
         return 2
-    return subprocess.run([interpreter(), HERE / f"{sys.argv[1]}.py", *sys.argv[2:]], check=False).returncode
+    return subprocess.run([interpreter(), *sys.argv[1:]], check=False).returncode
 
 
 if __name__ == "__main__":
