@@ -114,6 +114,11 @@ class Panel:
         ]
 
     @property
+    def is_result(self) -> bool:
+        """Whether its numbers get verdicts: those of the quick profile are no results."""
+        return self.plan.profile == "full"
+
+    @property
     def data(self) -> str:
         """What the data set is called on pages."""
         return DATASET_TITLES[self.plan.dataset]
@@ -195,8 +200,7 @@ def comparison(panel: Panel, protocol: Protocol) -> dict[tuple[str, str], Line]:
         reference = panel.reference(cell)
         expected = printed - printed_auc(panel, reference) if reference else math.nan
         difference = estimate(panel.differences(cell, protocol))
-        # A quick number is no result, and what has no reference is none: they get no verdict.
-        judged = reference is not None and plan.profile == "full"
+        judged = reference is not None and panel.is_result
         lines[cell.name] = Line(
             cell=cell,
             paper=printed,
@@ -402,7 +406,7 @@ def provenance(panels: Sequence[Panel], command: str) -> HTML:
 def banner(panels: Sequence[Panel]) -> HTML:
     """What a reader must know first: quick numbers are no results, synthetic data are no real data."""
     notes = []
-    if any(panel.plan.profile == "quick" for panel in panels):
+    if not all(panel.is_result for panel in panels):
         notes.append(
             "<b>Quick profile.</b> A sample of the rows, a small model, two seeds: this page shows that everything "
             "works. Its numbers are not the results; <code>make book</code> shows those."

@@ -15,11 +15,6 @@ def cases(panel: Panel) -> dict[str, dict[str, Any]]:
     return {row["case"]: row for row in panel.measured}
 
 
-def is_quick(panel: Panel) -> bool:
-    """Whether this is the quick profile: its numbers get no verdict."""
-    return panel.plan.profile == "quick"
-
-
 def between(values: dict[str, float], scale: float = 1.0) -> str:
     """A median and, in brackets, the 10th and the 90th percentile."""
     low, middle, high = (rounded(scale * values[name]) for name in ("p10", "p50", "p90"))
@@ -34,7 +29,7 @@ def rounded(value: float) -> str:
 
 def judge(panel: Panel, ratio: dict[str, float], expected: float) -> str:
     """The verdict on a ratio to base; "" for base itself, without a number of the paper, and in the quick profile."""
-    if math.isnan(expected) or expected == 1 or is_quick(panel):
+    if math.isnan(expected) or expected == 1 or not panel.is_result:
         return ""
     return cost_verdict(ratio["p10"], ratio["p90"], expected, dearer=expected > 1)
 

@@ -63,7 +63,7 @@ def table(panel: Panel, protocol: Protocol) -> HTML:
     overall: dict[str, Any] = {"Model": AVERAGE, "Paper Δ": difference_text(expected)}
     for variant, against in AGAINST.items():
         found = average(panel, protocol, variant)
-        verdict = judge(found, expected) if panel.plan.profile == "full" else ""
+        verdict = judge(found, expected) if panel.is_result else ""
         overall[f"Δ {against}"] = badge_over(verdict, with_n(found))
     caption = f"{where(panel, protocol)}. Δ of test AUC in points, ± 95 % confidence, n seeds."
     return as_html(without_empty(pd.DataFrame([*rows, overall])), caption)

@@ -16,7 +16,7 @@ from apg_repro.complexity import COMPUTATION, evaluate, total
 from apg_repro.figures import style
 from apg_repro.paper_memory import D, megabytes
 from apg_repro.report import MISSING, Panel
-from apg_repro.report_cost import between, cases, exactly, is_quick, judge, rounded
+from apg_repro.report_cost import between, cases, exactly, judge, rounded
 from apg_repro.suites import COST_CASES, COST_INPUTS, COST_RANK, COST_WIDTHS, EPOCH_STEPS
 
 VERSIONS = ("base", "v1", "v2", "v3", "v4", "v5")
@@ -100,7 +100,7 @@ def claims(panel: Panel) -> pd.DataFrame:
         line = {"Claim": f"v4 cuts {what} by {1 - expected:.1%}", "Paper ÷ base": rounded(expected)}
         found = against(panel, "v4", width, metric)
         if found is None:
-            lines.append(line | {"Ours ÷ base": MISSING, "Verdict": "" if is_quick(panel) else "not run"})
+            lines.append(line | {"Ours ÷ base": MISSING, "Verdict": "not run" if panel.is_result else ""})
             continue
         ours = between(found[0]) if metric == "epoch_time" else rounded(found[0]["p50"])
         lines.append(line | {"Ours ÷ base": ours, "Verdict": judge(panel, *found)})

@@ -75,7 +75,7 @@ def table(panel: Panel) -> HTML:
     for protocol in PROTOCOLS:
         for metric, title in METRICS.items():
             more = rare_over_frequent(panel, protocol, metric)
-            judged = metric == "auc" and panel.plan.profile == "full"
+            judged = metric == "auc" and panel.is_result
             lines.append(
                 {
                     "Protocol": PROTOCOL_TITLES[protocol],

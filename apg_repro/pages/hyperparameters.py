@@ -92,7 +92,7 @@ def differences(panel: Panel, part: Range, protocol: Protocol) -> list[Estimate]
 
 def verdicts(panel: Panel, part: Range, protocol: Protocol) -> list[str]:
     """On each of those differences, which should be above 0; empty in the quick profile."""
-    return [] if panel.plan.profile == "quick" else [judge(d, 1.0) for d in differences(panel, part, protocol)]
+    return [judge(d, 1.0) for d in differences(panel, part, protocol)] if panel.is_result else []
 
 
 def outcome(panel: Panel) -> HTML:

@@ -130,7 +130,7 @@ def verdicts_table(panels: Sequence[Panel], protocol: Protocol) -> HTML:
             "Setting": described(setting),
             "Δ over base": found.gains[APG].signed,
             "of the gap": in_percent(found.share(APG)),
-            **({"Verdict": found.verdict} if panels[0].plan.profile == "full" else {}),  # a quick number is no result
+            **({"Verdict": found.verdict} if panels[0].is_result else {}),
             **{f"Δ over {name.removeprefix('APG, ')}": found.over[name].signed for name in CONTROLS},
             "n": found.gains[APG].n,
         }
@@ -219,7 +219,7 @@ def draw_shares(axis: Axes, places: Sequence[int], found: Sequence[Point]) -> No
 
 def lesson(panels: Sequence[Panel]) -> HTML:
     """What came out, in words made from the rows."""
-    if panels[0].plan.profile == "quick":
+    if not panels[0].is_result:
         return HTML("<p>A quick run decides nothing.</p>")
     told = [
         f"<p><b>{PROTOCOL_TITLES[protocol].capitalize()}.</b> {' '.join(sentences(found))}</p>"

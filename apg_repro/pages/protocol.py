@@ -81,7 +81,7 @@ def table(panel: Panel) -> HTML:
         lines.append(
             {"Model": title, "Δ, one epoch": early.signed, "Δ, early stopping": late.signed, "n": late.n}
             | (epochs(panel, title) if title in BACKBONES else {})
-            | {"APG learns": answer(early, late) if panel.plan.profile == "full" else ""}
+            | {"APG learns": answer(early, late) if panel.is_result else ""}
         )
     caption = f"{panel.data}. Δ of test AUC in points, APG against base; epochs are means over seeds."
     return as_html(without_empty(pd.DataFrame(lines).fillna("")), caption)

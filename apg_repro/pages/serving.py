@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from apg_repro import paper
 from apg_repro.figures import style
 from apg_repro.report import Panel, signed
-from apg_repro.report_cost import between, cases, exactly, is_quick, judge, rounded
+from apg_repro.report_cost import between, cases, exactly, judge, rounded
 from apg_repro.suites import CANDIDATES, cost_verdict
 
 MODELS = {"base": "base", "apg": "v5, folded", "v1": "v1"}
@@ -88,7 +88,7 @@ def response(name: str) -> float:
 
 def judge_serving(panel: Panel, name: str, ratio: dict[str, float]) -> str:
     """APG's claim is to take no more than the paper's ratio to base, v1's to take at least as much."""
-    if is_quick(panel):
+    if not panel.is_result:
         return ""
     return cost_verdict(ratio["p10"], ratio["p90"], response(name), dearer=name == "v1")
 

@@ -27,7 +27,7 @@ def contrasts(panel: Panel) -> list[dict[str, Any]]:
 
 def is_result(panel: Panel) -> bool:
     """Whether there are verdicts: not on a quick number, nor on made-up users."""
-    return panel.plan.profile == "full" and panel.plan.dataset != "synthetic"
+    return panel.is_result and panel.plan.dataset != "synthetic"
 
 
 def groups(panel: Panel) -> pd.DataFrame:
