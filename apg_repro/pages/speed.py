@@ -60,7 +60,7 @@ def figure(panel: Panel) -> Figure:
     style()
     rows = cases(panel)
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
-    place = 0
+    place, middles = 0, {}
     for case in SPEED_THREADS:
         if case not in rows:
             continue
@@ -75,9 +75,11 @@ def figure(panel: Panel) -> Figure:
                 place += 1
         label = "roofline of base" if first == 0 else None
         left.hlines(rows[case]["roofline"]["p50"], first - 0.5, place - 0.5, color="black", label=label)
-        left.text((first + place - 1) / 2, 0, case, ha="center", va="bottom", color="white", fontsize="small")
+        middles[(first + place - 1) / 2] = case
         place += 1
-    left.set_xticks([])
+    left.set_xticks(list(middles), list(middles.values()))
+    left.tick_params(axis="x", length=0)
+    left.grid(visible=False, axis="x")
     left.set(ylabel="rows a second")
     if left.has_data():
         left.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncol=2, frameon=False, fontsize="small")
