@@ -170,7 +170,7 @@ class Line:
 
     Attributes:
         paper_difference: against the paper's row of the same reference as ours.
-        n: our runs. diverged: how many of them diverged.
+        diverged: how many of our runs diverged.
         chosen: by the search, on validation rows.
     """
 
@@ -179,7 +179,6 @@ class Line:
     paper_difference: float
     ours: Estimate
     difference: Estimate
-    n: int
     diverged: int
     chosen: Options
     verdict: str
@@ -207,7 +206,6 @@ def comparison(panel: Panel, protocol: Protocol) -> dict[tuple[str, str], Line]:
             paper_difference=expected,
             ours=estimate(list(panel.by_seed(cell, protocol).values())),
             difference=difference,
-            n=len(rows),
             diverged=sum(diverged(row, protocol) for row in rows),
             chosen=suite.choice(plan, cell, protocol, panel.pool) or {},
             verdict=judge(difference, expected) if judged else "",
@@ -253,7 +251,7 @@ def shown(lines: Mapping[tuple[str, str], Line]) -> pd.DataFrame:
             "Paper Δ": plus(line.paper_difference) if line.is_printed else "",
             "Our Δ": line.difference.signed if line.difference.n else "",
             "Verdict": line.verdict,
-            "n": f"{line.n}" + (f" ({line.diverged} diverged)" if line.diverged else ""),
+            "n": f"{line.ours.n}" + (f" ({line.diverged} diverged)" if line.diverged else ""),
             "Paper AUC": "" if math.isnan(line.paper) else f"{line.paper:.2f}",
             "Our AUC": str(line.ours),
             "Chosen": ", ".join(f"{OPTION_NAMES[name]} {value:g}" for name, value in line.chosen.items()),

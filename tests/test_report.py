@@ -63,7 +63,7 @@ def test_estimate_is_mean_and_students_interval():
 def test_differences_are_taken_seed_by_seed_for_the_chosen_rank_and_the_plans_seeds(panel):
     """0.3, 0.4 and 0.3 points; other ranks and other seeds are not counted."""
     found = line(panel, "v4")
-    assert found.n == 3
+    assert found.ours.n == 3
     assert found.chosen == {"rank": 4}
     assert found.difference.mean == pytest.approx(1 / 3)
     assert found.ours.mean == pytest.approx((79.30 + 79.60 + 79.70) / 3)
