@@ -1,7 +1,8 @@
 """The paper's layer: dense layers whose weights are generated for every instance (Sections 3.1 and 3.2).
 
-Each class is one version and is called as a static dense layer is, with (x, z): x the layer's input, z the
-instance's condition. With ``d_condition=None`` the layer is *self-wise* (Section 3.1.1): its condition is x.
+Each class is one version (v5 has a second one, for large K) and is called as a static dense layer is, with (x, z): x
+the layer's input, z the instance's condition. With ``d_condition=None`` the layer is *self-wise* (Section 3.1.1): its
+condition is x.
 
 Every layer adds a bias b that all instances share; the paper does not mention biases.
 
