@@ -1,7 +1,8 @@
 """Which domain an instance belongs to, and dense layers with weights a domain (Table 6's baselines).
 
 Only the weights of the domains in the batch are fetched, each with one look-up in a table that has a row a domain.
-So a step costs the same with ten domains as with thousands, if the tables move row by row (see ``optimizer``).
+So a step costs what the domains of its batch cost, however many there are in all, if the tables move row by row (see
+``optimizer``).
 
 Shapes: B batch, F categorical columns, I inputs, O outputs, N domains, T tiles of R rows.
 """
