@@ -356,7 +356,7 @@ def figure7(plan: Plan) -> tuple[Cell, ...]:
     added when the others were known, some P without damping.
 
     From K = 64 on, generating S takes more arithmetic than everything else by far, so there are fewer seeds, and from
-    K = 256 on one epoch only: with K = 512 it takes a core an hour and a half. These are shown, and enter no mean over
+    K = 256 on one epoch only: with K = 512 it takes a core nearly two hours. These are shown, and enter no mean over
     a range, which would have their few seeds; so it was decided when two seeds up to K = 32 were known.
     """
     quick = plan.profile == "quick"
