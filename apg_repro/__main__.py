@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     suite, store = get_suite(args.suite), Store()
     seeds = parse_seeds(args.seeds) or SEEDS[args.profile]
     usual = ("movielens",) if "movielens" in suite.datasets else suite.wanted(args.profile)
-    datasets = [name.strip() for name in args.datasets.split(",") if name.strip()] or usual
+    datasets = parse_names(args.datasets) or usual
     for dataset in datasets:
         if dataset not in suite.datasets:
             raise UserError(f"{suite.title} has no data set {dataset!r}; choose from {', '.join(suite.datasets)}")
@@ -87,12 +87,17 @@ def notebooks(args: argparse.Namespace) -> None:
 
     parameters = {
         "profile": args.profile,
-        "datasets": [name.strip() for name in args.datasets.split(",") if name.strip()],
+        "datasets": parse_names(args.datasets),
         "seeds": list(parse_seeds(args.seeds)),
         "device": args.device,
         "run": args.run,
     }
     execute_for_book(args.names, parameters)
+
+
+def parse_names(text: str) -> list[str]:
+    """Names joined by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

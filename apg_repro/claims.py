@@ -286,11 +286,7 @@ def printed_change(version: str, metric: str, widths: Sequence[str], rival: str)
         by_base = {row["variant"]: row["value"] for row in errata.printed_in("table5", f"{metric}_change")}
         changes = [by_base[f"{version}/{width}"] for width in widths]
     else:
-        ours, theirs = (
-            [paper.value("table5", "iaac", "WDL", f"{name}/{width}", metric) for width in widths]
-            for name in (version, rival)
-        )
-        changes = [100 * (cell / other - 1) for cell, other in zip(ours, theirs, strict=True)]
+        changes = [100 * (cost.printed_ratio(version, width, metric, rival) - 1) for width in widths]
     ends = dict.fromkeys(plus(end(changes, key=abs), 1, " %") for end in (min, max))
     return " to ".join(ends)
 
