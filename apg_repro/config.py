@@ -1,4 +1,7 @@
-"""What one run is: every choice that can change its numbers, and nothing else."""
+"""What one run is: every choice that can change its numbers, and nothing else. Imports no torch.
+
+Which table shows a run, and under which name, is the table's business (``suite.py``).
+"""
 
 import dataclasses
 import hashlib
@@ -6,43 +9,52 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
-Version = Literal["base", "v1", "v2", "v3", "v4", "v5"]
+from apg_repro.errors import UserError
+from apg_repro.versions import VERSIONS
+
 Init = Literal["static_bias", "static_start", "glorot"]
 OptimizerName = Literal["adam", "row_adam"]
 Profile = Literal["quick", "full"]
-How = Literal["mean", "concat", "attention"]  # how k conditions are joined
-LARGE_RANK = 128  # from this K on, v5 is computed by nn.apg.ApgV5LargeRank
+Protocol = Literal["one_epoch", "early_stopping"]
+Status = Literal["ok", "diverged"]  # of a run
+Aggregation = Literal["mean", "concat", "attention"]  # how k conditions are joined
+
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+DIVERGED_ABOVE = 10.0  # nats of a batch; always predicting the base rate costs at most log 2 ≈ 0.69
+IDLE_IN_BASE = ("init", "damping")  # base has no generated weights to start or to damp
 
 
-class UserError(Exception):
-    """A mistake that the user can mend; its text says how. Command line and notebooks print it without a traceback."""
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """A mix-wise condition (Section 3.1.1): which fields, joined before G or after it, and how."""
 
-    def _render_traceback_(self) -> list[str]:
-        """What IPython shows in place of a traceback."""
-        return [f"error: {self}"]
+    where: Literal["input", "output"]
+    how: Aggregation
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """One training run. Frozen and keyword-only, so that a typing error fails at once.
 
-    The defaults are the paper's (Appendix B.3) where it states one. ``variant`` names the cell that the
-    run answers, by the paper's row or a name of ours (``suites.Cell``); ``version`` is what is computed. The paper's v2
-    is run as v3, the same function at a fraction of the cost (Section 3.2, Eq. 4).
+    The defaults are the paper's (Appendix B.3) where it states one. The paper's v2 is run as v3, the same function at
+    a fraction of the cost (Section 3.2, Eq. 4).
+
+    Raises:
+        UserError: an option is unknown, out of range, or lacks another one that it needs.
     """
 
-    suite: str  # the table or figure, "table4"
     dataset: str
-    variant: str  # the paper's row, "v2"
     seed: int
-    profile: Profile = "full"
     features: str = "default"  # which columns the model sees: a key of the data set's manifest
     rows: int | None = None  # a random sample of so many rows; None: all
     backbone: str = "WDL"
-    version: Version = "base"
-    condition: str = "self"  # "self", a field (group-wise), or a mix: "input_attention(user,movie)", see parse_mix
+    backbone_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the backbone's own, "n_cross"
+    version: str = "base"  # a key of ``versions.VERSIONS``
+    condition: str = "self"  # "self", a field (group-wise), or a mix: "input_attention(user,movie)", see ``mix``
     rank: int | None = None  # K
     over: int | None = None  # P, v5 only
     generator_layers: int = 1
@@ -51,73 +63,87 @@ class RunConfig:
     init: Init = "static_bias"
     d_embedding: int = 32
     hidden: tuple[int, ...] = (256, 128, 64)
-    optimizer: OptimizerName = "adam"  # see optimizer.py
+    optimizer: OptimizerName = "adam"  # see ``training/optimizer.py``
     learning_rate: float = 0.005
     batch_size: int = 1024
-    damping: bool = True  # smaller steps for weights that make weights: see nn.apg
+    damping: bool = True  # smaller steps for weights that make weights: see ``nn/apg.py``
     weight_decay: float = 0.0  # Adam's L2 penalty, on every weight
     clip_norm: float | None = 1.0  # of the whole gradient; None switches it off
     max_epochs: int = 20
     patience: int = 1
-    observe: str = ""  # what is recorded of the trained model besides its scores: see observe.py
+    observe: str = ""  # what is recorded of the trained model besides its scores: see ``training/observe.py``
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
-        if self.version not in get_args(Version):
-            raise UserError(f"version {self.version!r} is unknown; choose one of {', '.join(get_args(Version))}")
-        if self.init not in get_args(Init):
-            raise UserError(f"init {self.init!r} is unknown; choose one of {', '.join(get_args(Init))}")
-        if self.optimizer not in get_args(OptimizerName):
-            raise UserError(f"optimizer {self.optimizer!r} is unknown; choose {' or '.join(get_args(OptimizerName))}")
+        object.__setattr__(self, "backbone_options", dict(self.backbone_options))
+        for name, known in (
+            ("version", VERSIONS), ("init", get_args(Init)), ("optimizer", get_args(OptimizerName)),
+        ):  # fmt: skip
+            if getattr(self, name) not in known:
+                raise UserError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(known)}")
         if self.optimizer == "row_adam" and self.weight_decay:
             raise UserError("row_adam knows no weight decay: it would have to touch every row")
-        if self.version in ("v2", "v3", "v4", "v5") and self.rank is None:
-            raise UserError(f"version {self.version} needs a rank K")
-        if self.version == "v5" and self.over is None:
-            raise UserError("version v5 needs a width P (over)")
+        for name, letter in (("rank", "rank K"), ("over", "width P (over)")):
+            if name in VERSIONS[self.version].options and getattr(self, name) is None:
+                raise UserError(f"version {self.version} needs a {letter}")
         for name in ("rank", "over", "generator_layers", "max_epochs", "patience", "batch_size", "d_embedding"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} must be at least 1, not {value}")
+        self.mix  # noqa: B018 (raises if the condition looks like a mix and is none)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     def as_dict(self) -> dict[str, Any]:
         """The configuration as JSON-ready values, in declaration order."""
         return dataclasses.asdict(self) | {"hidden": list(self.hidden)}
 
-    @property
+    @cached_property
     def id(self) -> str:
-        """Twelve hex digits that name this configuration: the store holds each at most once.
+        """Twelve hex digits that name what is computed: the store holds each at most once.
 
         Values equal to their default do not count, so a new field with a default leaves every id as it is.
         """
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        return digest({name: value for name, value in vars(self).items() if value != defaults[name]})
+        idle = IDLE_IN_BASE if self.version == "base" else ()
+        return digest({name: value for name, value in changed(self).items() if name not in idle})
 
-    @property
-    def key(self) -> str:
-        """Twelve hex digits that name what is computed: as ``id``, whichever table and row of it asks for the run."""
-        return dataclasses.replace(self.effective, suite="", variant="").id
-
-    @property
-    def effective(self) -> "RunConfig":
-        """The same run, idle options at their defaults: base has no generated weights to start or to damp."""
-        if self.version != "base":
-            return self
-        return dataclasses.replace(self, init=RunConfig.init, damping=RunConfig.damping)
+    @cached_property
+    def mix(self) -> Mix | None:
+        """The condition, if it is a mix of several fields."""
+        return parse_mix(self.condition)
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> "RunConfig":
-        """The configuration of a row of the store; what the row does not mention has its default."""
-        return cls(**{field.name: row[field.name] for field in dataclasses.fields(cls) if field.name in row})
+    def of(cls, values: Mapping[str, Any]) -> "RunConfig":
+        """The configuration in some values, such as those of a row; what they do not mention has its default."""
+        return cls(**{field.name: values[field.name] for field in dataclasses.fields(cls) if field.name in values})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mix:
-    """A mix-wise condition (Section 3.1.1): which fields, joined before G or after it, and how."""
+class Measurement:
+    """What a row answers that no training run does: a count, a distribution, a timing."""
 
-    where: Literal["input", "output"]
-    how: How
-    fields: tuple[str, ...]
+    name: str  # of the artefact, "table5"
+    dataset: str
+    profile: Profile = "full"  # how much effort
+    case: str = ""  # which of the artefact's cases, if it has several
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return dataclasses.asdict(self)
+
+    @cached_property
+    def id(self) -> str:
+        """Twelve hex digits that name this measurement."""
+        return digest(changed(self))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "Measurement":
+        """The measurement that these values of a row answer."""
+        return cls(**{field.name: values[field.name] for field in dataclasses.fields(cls) if field.name in values})
+
+
+Task = RunConfig | Measurement
 
 
 def parse_mix(name: str) -> Mix | None:
@@ -138,35 +164,16 @@ def parse_mix(name: str) -> Mix | None:
     return Mix(where=found[1], how=found[2], fields=fields)  # pyright: ignore[reportArgumentType]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """What a row answers that no training run does: a count, a distribution, a timing."""
-
-    suite: str
-    dataset: str
-    profile: Profile = "full"
-    case: str = ""  # which of the suite's cases, if it has several
-
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON-ready values."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if value or name != "case"}
-
-    @property
-    def id(self) -> str:
-        """Twelve hex digits that name this measurement."""
-        return digest(self.as_dict())
-
-    @property
-    def key(self) -> str:
-        """As ``id``: a measurement answers its own suite only."""
-        return self.id
-
-    @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> "Measurement":
-        """The measurement that a row of the store answers."""
-        return cls(**{field.name: row[field.name] for field in dataclasses.fields(cls) if field.name in row})
+def changed(task: Task) -> dict[str, Any]:
+    """The fields of a task that differ from their defaults."""
+    return {
+        field.name: getattr(task, field.name)
+        for field in dataclasses.fields(task)
+        if getattr(task, field.name)
+        != (field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default)
+    }
 
 
-def digest(values: dict[str, Any]) -> str:
+def digest(values: Mapping[str, Any]) -> str:
     """Twelve hex digits that name these values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

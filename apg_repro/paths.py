@@ -2,8 +2,25 @@
 
 from pathlib import Path
 
+from apg_repro.errors import UserError
+
+# The checkout. For a package that was installed without one, the folder that it was installed into: nothing below lies
+# there, see ``require_checkout``.
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
 RESULTS = ROOT / "results"
 NOTEBOOKS = ROOT / "notebooks"
 EXECUTED = ROOT / "book" / "executed"
+
+
+def require_checkout() -> None:
+    """For commands that need more than the package: its results, notebooks or data. Makes no folder.
+
+    Raises:
+        UserError: the package runs from where it was installed.
+    """
+    if not ((ROOT / "pyproject.toml").is_file() and NOTEBOOKS.is_dir()):
+        raise UserError(
+            "this command needs a checkout of the project, with its results and notebooks: install the package from "
+            "there with pip install --editable ."
+        )

@@ -1,0 +1,116 @@
+"""Every data set in one table. Imports no torch.
+
+Adding a data set: its script in ``data_scripts/``, its entry here, and a test of odd rows.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from apg_repro.errors import UserError
+from apg_repro.paths import DATA
+
+Kind = Literal["real", "made", "twin", "private"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """What is known of a data set before its files are read.
+
+    Attributes:
+        title: what pages call it.
+        kind: "real"; "made", from a generator; "twin", the shape of another one with random values, for costs alone;
+            "private", the authors' own.
+        script: what prepares it, in ``data_scripts/``; "" for none.
+        user, item, context: the fields that Tables 8 and 9 mix, and Table 6 takes as domains (item: fine, context:
+            coarse). "" where there is none.
+        item_kind: what Figure 6 colours items by: a field, or the prefix of indicator columns.
+        trait: what Figure 1 takes for a trait of a user.
+        about: fields that a model of the label may see without knowing the user (Figure 1).
+        paper: what ``paper/numbers.csv`` calls it; "" where the paper does not have it.
+        source: the official address, or the file to fetch there.
+    """
+
+    title: str
+    kind: Kind
+    script: str = ""
+    user: str = "user"
+    item: str = "item"
+    context: str = "category"
+    item_kind: str = "category"
+    trait: str = ""
+    about: tuple[str, ...] = ()
+    paper: str = ""
+    source: str = ""
+
+    @property
+    def absent(self) -> str:
+        """What pages say where nothing could be run on it."""
+        return "cannot be tested outside" if self.kind == "private" else "not run: file not at hand"
+
+
+CATALOGUE = {
+    "movielens": DataSet(
+        title="MovieLens-1M", kind="real", script="movielens", paper="movielens",
+        # MovieLens has no context of its own: book/deviations.md says why it is the genres.
+        item="movie", context="genres", item_kind="genre_", trait="age",
+        about=("movie", "genres", "gender", "age", "occupation"),
+        source="https://grouplens.org/datasets/movielens/1m/",
+    ),
+    "amazon": DataSet(
+        title="Amazon", kind="real", script="amazon", paper="amazon",
+        source="https://github.com/MengtingWan/marketBias",
+    ),
+    "iaac": DataSet(
+        title="IAAC", kind="real", script="iaac", paper="iaac", context="brand",
+        source="https://tianchi.aliyun.com/competition/entrance/231647",
+    ),
+    "indusdata": DataSet(title="IndusData", kind="private", paper="indusdata"),
+    "synthetic": DataSet(
+        title="synthetic", kind="made", script="synthetic", trait="group", about=("item", "category", "group"),
+    ),
+    # One entry for all settings: "planted-h50-g100-n0" and so on, see ``experiments/planted``.
+    "planted": DataSet(title="planted", kind="made", script="planted"),
+    "amazon_twin": DataSet(title="shape twin of Amazon", kind="twin", script="amazon_twin", paper="amazon"),
+    "iaac_twin": DataSet(title="shape twin of IAAC", kind="twin", script="iaac_twin", paper="iaac", context="brand"),
+}  # fmt: skip
+
+# What every table of AUC is made for: the real ones, and the synthetic one where no real one is at hand.
+REAL_OR_SYNTHETIC = (*(name for name, entry in CATALOGUE.items() if entry.kind == "real"), "synthetic")
+
+
+def data_set(name: str) -> DataSet:
+    """The entry of a data set; a family such as "planted-…" has one for all its members.
+
+    Raises:
+        UserError: there is no such data set.
+    """
+    found = CATALOGUE.get(family(name))
+    if found is None:
+        raise UserError(f"data set {name!r} is unknown; choose one of {', '.join(CATALOGUE)}")
+    return found
+
+
+def family(name: str) -> str:
+    """The name of a data set's entry in the catalogue."""
+    return "planted" if name.startswith("planted-") else name
+
+
+def is_prepared(name: str, root: Path | None = None) -> bool:
+    """Whether the files of a data set are there, in ``root`` or else in ``data/``."""
+    return ((root or DATA) / name / "manifest.json").exists()
+
+
+def check_prepared(name: str, root: Path | None = None) -> None:
+    """Raises a UserError that says what to run if a data set is not prepared."""
+    if is_prepared(name, root):
+        return
+    if family(name) in CATALOGUE and data_set(name).kind == "private":
+        raise UserError(f"data set {name!r} is the authors' own and cannot be prepared elsewhere")
+    raise UserError(f"data set {name!r} is not prepared: run `{how_to_prepare(name)}` (see --help)")
+
+
+def how_to_prepare(name: str) -> str:
+    """The command that prepares a data set."""
+    entry = CATALOGUE.get(family(name))
+    return f"python data_scripts/{entry.script if entry else name}.py"

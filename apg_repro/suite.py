@@ -1,0 +1,147 @@
+"""How an experiment is declared: which runs or measurements answer a table, and how hyper-parameters are chosen.
+
+A suite is a list of cells, each saying what is trained to answer one number. A cell with a grid is searched first: its
+runs on the search seed choose, by validation AUC, what is reported. Cells, seeds and grids are written down before
+the runs; a cell that was added later says so (``Cell.registered``). Imports no torch.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from apg_repro.config import Measurement, Profile, RunConfig
+from apg_repro.errors import UserError
+
+Options = Mapping[str, Any]  # of a RunConfig
+
+SEARCH_SEED = 0  # splits, initialises and shuffles the search; never reported
+SEEDS: dict[Profile, tuple[int, ...]] = {"quick": (1, 2), "full": (1, 2, 3, 4, 5)}
+
+# The size of a quick run: the same code on a sample of the rows and with a smaller model.
+SIZES: dict[Profile, Options] = {
+    "quick": {"rows": 20_000, "d_embedding": 8, "hidden": (64, 32, 16), "max_epochs": 2},
+    "full": {},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What of a suite is wanted.
+
+    Raises:
+        UserError: an unknown profile; no seed, a seed given twice, or the seed that is kept for the search.
+    """
+
+    profile: Profile
+    dataset: str
+    seeds: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.profile not in get_args(Profile):
+            raise UserError(f"profile {self.profile!r} is unknown; choose quick or full")
+        if not self.seeds or min(self.seeds) <= SEARCH_SEED or len(set(self.seeds)) < len(self.seeds):
+            raise UserError(f"seeds must be different and above {SEARCH_SEED}, which chooses K and P; got {self.seeds}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What is trained to answer one number of a table.
+
+    Attributes:
+        name: as pages print it. With the backbone it identifies the cell within its suite.
+        labels: what pages sort and group cells by, such as {"axis": "P", "value": 8}.
+        paper_row: the row of ``paper/numbers.csv`` that it is compared with; None for none.
+        is_printed: whether the paper prints this very difference, so that its verdict counts as one of the paper's.
+        options: of every run.
+        grid: further options among which validation AUC chooses, for each protocol by itself; none: no search.
+        search: options of the search alone.
+        against: the name of the cell, of the same backbone, that differences are taken from; None for base itself.
+        n_seeds: only the plan's first; None: all.
+        cost_tier: 0 for minutes, 1 and up for hours on a CPU. Lower tiers are trained first.
+        registered: when the cell was added or changed, if results were known by then: pages mark it.
+    """
+
+    name: str
+    backbone: str = "WDL"
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    paper_row: str | None = None
+    is_printed: bool = False
+    options: Options = field(default_factory=dict)
+    grid: tuple[Options, ...] = ()
+    search: Options = field(default_factory=dict)
+    against: str | None = "base"
+    n_seeds: int | None = None
+    cost_tier: int = 0
+    registered: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(backbone, name)."""
+        return self.backbone, self.name
+
+
+def printed(name: str, **rest: Any) -> Cell:
+    """A cell that the paper's table has under the same name."""
+    return Cell(name=name, paper_row=name, is_printed=True, **rest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """A table or figure: its data sets, and what answers it.
+
+    Attributes:
+        name: of the artefact everywhere: its room in ``experiments/``, its notebook, its page, its rows.
+        title: of its page.
+        datasets: those that it can be made for.
+        table: in ``paper/numbers.csv``, where it is not called as the suite.
+        quick: the data sets of a quick run, where all would be too many.
+        cells: what is trained.
+        measurements: what is measured without training, by the function ``measure`` of the room's ``measure.py``.
+        is_timed: whether those measurements are times.
+    """
+
+    name: str
+    title: str
+    datasets: tuple[str, ...]
+    table: str = ""
+    quick: tuple[str, ...] = ()
+    cells: Callable[[Plan], tuple[Cell, ...]] = lambda plan: ()
+    measurements: Callable[[Plan], tuple[Measurement, ...]] = lambda plan: ()
+    is_timed: bool = False
+
+    @property
+    def paper_table(self) -> str:
+        """The table in ``paper/numbers.csv``."""
+        return self.table or self.name
+
+    @property
+    def page(self) -> str:
+        """Its page in the book."""
+        return f"executed/{self.name}.ipynb"
+
+    def wanted(self, profile: Profile) -> tuple[str, ...]:
+        """The data sets of a profile."""
+        return self.quick if self.quick and profile == "quick" else self.datasets
+
+    def check_dataset(self, name: str) -> None:
+        """Raises a UserError if the suite is not made for a data set."""
+        if name not in self.datasets:
+            raise UserError(f"{self.title} has no data set {name!r}; choose from {', '.join(self.datasets)}")
+
+
+def one_measurement(name: str) -> Callable[[Plan], tuple[Measurement, ...]]:
+    """The measurements of a suite whose answer is one row per data set."""
+    return lambda plan: (Measurement(name=name, dataset=plan.dataset, profile=plan.profile),)
+
+
+def configure(plan: Plan, cell: Cell, seed: int, *options: Options) -> RunConfig:
+    """A run of a cell; later options win."""
+    merged: dict[str, Any] = {}
+    for part in (SIZES[plan.profile], cell.options, *options):
+        merged |= part
+    return RunConfig(dataset=plan.dataset, seed=seed, backbone=cell.backbone, **merged)
+
+
+def candidate(plan: Plan, cell: Cell, point: Options) -> RunConfig:
+    """The search's run of one point of a cell's grid."""
+    return configure(plan, cell, SEARCH_SEED, point, cell.search)

@@ -1,0 +1,71 @@
+"""A configuration says what is computed, and refuses what cannot be."""
+
+import pytest
+
+from apg_repro.config import Measurement, RunConfig
+from apg_repro.errors import UserError
+from apg_repro.suite import Plan
+
+
+def test_an_id_names_what_differs_from_the_defaults():
+    config = RunConfig(dataset="d", seed=1)
+    assert RunConfig.of(config.as_dict()) == config
+    assert config.id == RunConfig(dataset="d", seed=1, batch_size=1024).id
+    assert config.id != RunConfig(dataset="d", seed=1, batch_size=512).id
+    assert config.id != RunConfig(dataset="d", seed=2).id
+
+
+def test_what_base_does_not_have_is_no_part_of_its_id():
+    def config(version, **options):
+        return RunConfig(dataset="d", seed=1, version=version, **options)
+
+    assert config("base").id == config("base", init="glorot", damping=False).id
+    assert config("v1").id != config("v1", init="glorot").id
+    assert config("v1").id != config("v1", damping=False).id
+
+
+def test_a_measurement_is_named_by_what_it_measures():
+    task = Measurement(name="table5", dataset="iaac_twin", case="a")
+    assert Measurement.of(task.as_dict()) == task
+    assert task.id != Measurement(name="table5", dataset="iaac_twin", case="b").id
+    assert task.id != Measurement(name="table5", dataset="iaac_twin", case="a", profile="quick").id
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"version": "v6"}, "version 'v6' is unknown; choose one of base, v1"),
+        ({"version": "v4"}, "v4 needs a rank K"),
+        ({"version": "v5", "rank": 4}, "v5 needs a width P"),
+        ({"init": "zeros"}, "init 'zeros' is unknown"),
+        ({"max_epochs": 0}, "max_epochs must be at least 1, not 0"),
+        ({"optimizer": "sgd"}, "optimizer 'sgd' is unknown; choose one of adam, row_adam"),
+        ({"optimizer": "row_adam", "weight_decay": 0.1}, "row_adam knows no weight decay"),
+        ({"condition": "input_sum(a,b)"}, "is no mix: write input or output"),
+        ({"condition": "input_mean(a)"}, "is no mix: write input or output"),
+    ],
+)
+def test_a_bad_configuration_raises_a_user_error_that_names_the_remedy(options, message):
+    with pytest.raises(UserError) as raised:
+        RunConfig(dataset="d", seed=1, **options)
+    assert message in str(raised.value)
+
+
+def test_a_mix_is_read_once_and_names_its_fields():
+    mix = RunConfig(dataset="d", seed=1, condition="output_concat(user, movie,genres)").mix
+    assert (mix.where, mix.how, mix.fields) == ("output", "concat", ("user", "movie", "genres"))
+    assert RunConfig(dataset="d", seed=1, condition="user").mix is None
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ({"seeds": (0, 1)}, "above 0, which chooses K and P"),
+        ({"seeds": (1, 1)}, "must be different"),
+        ({"seeds": ()}, "must be different"),
+        ({"profile": "fast"}, "choose quick or full"),
+    ],
+)
+def test_a_bad_plan_raises_a_user_error_that_names_the_remedy(plan, message):
+    with pytest.raises(UserError, match=message):
+        Plan(**({"profile": "full", "dataset": "movielens", "seeds": (1,)} | plan))
