@@ -4,8 +4,8 @@
     python data_scripts/amazon.py --archive df_electronics.csv  # takes a copy that you have
 
 The paper names only Amazon's electronics; its three counts are those of this file. It lies in the folder ``data``
-of github.com/MengtingWan/marketBias, open to all. No checksum is published: the manifest records the file's
-own, and the counts are held against Table 7.
+of github.com/MengtingWan/marketBias, open to all. The download is compared with git's checksum of it; a copy of your
+own may be another file, so the manifest records its checksum, and the counts are compared with Table 7.
 
 The label is 1 for a rating of 4 or 5; the paper does not say. All of the file's other columns but its split are
 features. A missing value (most ``user_attr``, some brands) is a value like any other, with an id of its own.
@@ -16,19 +16,29 @@ from pathlib import Path
 
 import pandas as pd
 
+from apg_repro.catalogue import CATALOGUE
+from apg_repro.data.prepare import (
+    Parsed,
+    check_counts,
+    digest_of,
+    find_archive,
+    git_blob_of,
+    main,
+    read_table,
+    write_dataset,
+)
+from apg_repro.data.shapes import AMAZON
 from apg_repro.paths import DATA
-from apg_repro.prepare import Parsed, check_counts, find_archive, main, read_table, sha256_of, write_dataset
 
 FILE = "df_electronics.csv"
-URL = f"https://raw.githubusercontent.com/MengtingWan/marketBias/master/data/{FILE}"
-TABLE_7 = {"rows": 1_292_954, "users": 1_157_633, "items": 9_560}
+COMMIT = "c5f94806c0f2ced577dbfc839c979b4dc7d459cf"  # of 2020-07-19, the repository's last
+URL = f"https://raw.githubusercontent.com/MengtingWan/marketBias/{COMMIT}/data/{FILE}"
+GIT_BLOB = "21f1831db84e11faaf7d7469b075c91c0c53c003"  # in that commit
+SHAPE = AMAZON
 COLUMNS = (
     "item_id", "user_id", "rating", "timestamp", "model_attr", "category", "brand", "year", "user_attr", "split",
 )  # fmt: skip
-# 8 × 32 = 256 inputs explain the memory that the paper prints for Amazon in Table 6.
-FIELDS = ("user", "item", "timestamp", "model_attr", "category", "brand", "year", "user_attr")
-FEATURES = {"default": {"inputs": list(FIELDS), "numbers": [], "bags": {}}}
-MISSING = ("nan", "NaN")  # beside nothing at all
+MISSING = ("nan", "NaN")  # besides nothing at all
 
 
 def parse(row: dict[str, str]) -> Parsed:
@@ -41,10 +51,8 @@ def parse(row: dict[str, str]) -> Parsed:
         raise ValueError(f"rating {row['rating']!r} is none of 1, 2, 3, 4, 5")
     if not row["split"]:
         raise ValueError("no split: is the line torn?")
-    values = [
-        row["user_id"], row["item_id"], row["timestamp"][:10], row["model_attr"], row["category"], row["brand"],
-        row["year"], row["user_attr"],
-    ]  # fmt: skip
+    row["timestamp"] = row["timestamp"][:10]
+    values = [row[column] for column in AMAZON.fields.values()]
     return ["" if value in MISSING else value for value in values], (), row["rating"] >= "4"
 
 
@@ -54,20 +62,25 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
         UserError: it is not df_electronics.csv, or a line of it is torn or malformed.
     """
-    return read_table(path, COLUMNS, parse, fields=FIELDS)
+    return read_table(path, COLUMNS, parse, fields=tuple(AMAZON.fields))
+
+
+def is_official(path: Path) -> bool:
+    """Whether a file is the one in the authors' repository."""
+    return git_blob_of(path) == GIT_BLOB
 
 
 def prepare(archive: Path | None, root: Path = DATA) -> None:
-    """Reads, checks against Table 7, writes."""
-    path, own = find_archive(archive, FILE, URL)
+    """Reads, compares with Table 7, writes."""
+    path = find_archive(archive, FILE, URL, is_official)
     table = read(path)
-    check_counts("Amazon", table, TABLE_7)
+    check_counts(CATALOGUE["amazon"].title, table, rows=SHAPE.rows, users=SHAPE.users, items=SHAPE.items)
     write_dataset(
-        "amazon", table, fields=FIELDS, features=FEATURES,
-        counts={"users": TABLE_7["users"], "items": TABLE_7["items"]},
-        source={"file": path.name, "sha256": sha256_of(path), "official": not own}, root=root,
+        "amazon", table, fields=tuple(AMAZON.fields), features=AMAZON.features,
+        counts={"users": SHAPE.users, "items": SHAPE.items}, root=root,
+        source={"file": path.name, "sha256": digest_of(path), "official": is_official(path)},
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main("amazon", __doc__, FILE, prepare))
+    sys.exit(main("amazon", __doc__, prepare, file=FILE))

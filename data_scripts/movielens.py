@@ -7,21 +7,24 @@ The label is 1 for a rating of 4 or 5. MovieLens may be used for research and ma
 this script writes stays on your machine.
 """
 
-import hashlib
-import io
+import codecs
+import re
 import sys
 import zipfile
-from pathlib import Path
+import zlib
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from apg_repro.config import UserError
-from apg_repro.prepare import check_counts, find_archive, main, write_dataset
+from apg_repro.catalogue import CATALOGUE
+from apg_repro.data.prepare import check_counts, digest_of, find_archive, main, write_dataset
+from apg_repro.errors import UserError
+from apg_repro.paths import DATA
 
 FILE = "ml-1m.zip"
 URL = "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
-MD5 = "c4d9eecfca2ab87c1945afe126590906"  # published beside the archive
-TABLE_7 = {"rows": 1_000_209, "users": 6_040, "items": 3_706}
+MD5 = "c4d9eecfca2ab87c1945afe126590906"  # published with the archive
+ROWS, USERS, ITEMS = 1_000_209, 6_040, 3_706  # as Table 7 counts them
 AGES = (1, 18, 25, 35, 45, 50, 56)
 GENRES = (
     "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
@@ -30,8 +33,21 @@ GENRES = (
 AGE_COLUMNS = tuple(f"age_{age}" for age in AGES)
 GENRE_COLUMNS = tuple(f"genre_{genre}" for genre in GENRES)
 
+# The archive's files: their columns, and what a value looks like.
+NUMBER = "[0-9]{1,9}"
+GENRE = "|".join(map(re.escape, GENRES))
+COLUMNS = {
+    "ratings": {"user": NUMBER, "movie": NUMBER, "rating": "[1-5]", "time": ".*"},
+    "users": {
+        "user": NUMBER, "gender": "[FM]", "age": "|".join(map(str, AGES)), "occupation": NUMBER, "zip": ".+",
+    },
+    "movies": {"movie": NUMBER, "title": ".*", "genres": rf"({GENRE})([|]({GENRE}))*"},
+}  # fmt: skip
+POSITIVE = 4  # stars, at least
+LARGEST = 60_000_000  # bytes of an unpacked file; the largest official one has 25 million
+
 # What a model sees. "default" is the encoding whose input width, 5 × 32 + 7 + 18 = 185, explains the memory
-# that the paper prints for MovieLens in Table 6; the others are measured beside it.
+# that the paper prints for MovieLens in Table 6; the others are measured for comparison.
 FEATURES = {
     "default": {
         "inputs": ["user", "movie", "gender", "occupation", "zip"],
@@ -56,63 +72,83 @@ FEATURES = {
 }
 
 
-def read_archive(path: Path, *, any_checksum: bool) -> tuple[pd.DataFrame, str]:
-    """The prepared rows and the archive's sha256.
+def read_archive(path: Path) -> pd.DataFrame:
+    """The prepared rows.
 
     Raises:
-        UserError: not the official archive (unless ``any_checksum``), not a zip file, or a file in it is
-            missing or malformed.
+        UserError: it is no zip file, or a file in it is missing, too large, torn or malformed; the text names the
+            line.
     """
-    content = path.read_bytes()
-    if not any_checksum and hashlib.md5(content).hexdigest() != MD5:
-        raise UserError(f"{path} is not the official archive (md5 differs): delete it and run again")
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            ratings = read_table(archive, "ratings", ["user", "movie", "rating", "time"])
-            users = read_table(archive, "users", ["user", "gender", "age", "occupation", "zip"])
-            movies = read_table(archive, "movies", ["movie", "title", "genres"])
-    except (zipfile.BadZipFile, EOFError) as error:
+        with zipfile.ZipFile(path) as archive:
+            check_names(path, archive)
+            ratings, users, movies = (read_table(archive, name) for name in ("ratings", "users", "movies"))
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: encrypted
         raise UserError(f"{path} is not a readable zip archive ({error}): fetch it again from {URL}") from error
-    return join(ratings, users, movies), hashlib.sha256(content).hexdigest()
+    return join(ratings, users, movies)
 
 
-def read_table(archive: zipfile.ZipFile, name: str, columns: list[str]) -> pd.DataFrame:
-    """One of the archive's ``::``-separated files."""
-    member = f"ml-1m/{name}.dat"
+def check_names(path: Path, archive: zipfile.ZipFile) -> None:
+    """Raises a UserError if unpacking an archive would write outside of its folder.
+
+    Nothing is unpacked here, but a user may unpack what was accepted here.
+    """
+    for name in archive.namelist():
+        inside = PurePosixPath(name.replace("\\", "/"))
+        if inside.is_absolute() or ".." in inside.parts or ":" in name:
+            raise UserError(f"{path} holds {name!r}, which lies outside of its folder: is it {FILE}?")
+
+
+def read_table(archive: zipfile.ZipFile, name: str) -> pd.DataFrame:
+    """One of the archive's ``::``-separated files as text; the index is the number of the line."""
+    member, columns = f"ml-1m/{name}.dat", COLUMNS[name]
     try:
-        text = archive.read(member).decode("latin-1")
+        info = archive.getinfo(member)
     except KeyError as error:
-        raise UserError(f"the archive has no {member}: is it ml-1m.zip?") from error
-    rows = [line.split("::") for line in text.splitlines() if line]
-    torn = next((number for number, row in enumerate(rows, 1) if len(row) != len(columns)), None)
-    if torn is not None:
-        raise UserError(f"{member}, line {torn}: {len(rows[torn - 1])} columns where {len(columns)} are expected")
-    return pd.DataFrame(rows, columns=columns)
+        raise UserError(f"the archive has no {member}: is it {FILE}?") from error
+    if info.file_size > LARGEST:
+        raise UserError(f"{member} has {info.file_size:,} bytes, more than {LARGEST:,}: is it {FILE}?")
+    # The official files are latin-1, in which any byte is some letter. A copy in UTF-8 differs in titles only, which
+    # are not used. Lines end with \n alone: for str.splitlines, half of an "Å" in UTF-8 would be a line end too.
+    lines = archive.read(info).removeprefix(codecs.BOM_UTF8).decode("latin-1").split("\n")
+    rows, numbers = [], []
+    for number, line in enumerate(lines, 1):
+        row = line.removesuffix("\r").split("::")
+        if row == [""]:
+            continue
+        if "\0" in line:
+            raise UserError(f"{member}, line {number} has a NUL byte: is the file damaged?")
+        if len(row) != len(columns):
+            raise UserError(f"{member}, line {number}: {len(row)} columns where {len(columns)} are expected")
+        rows.append(row)
+        numbers.append(number)
+    if not rows:
+        raise UserError(f"{member}, line 1: the file is empty")
+    table = pd.DataFrame(rows, columns=list(columns), index=numbers)
+    for column, pattern in columns.items():
+        refuse(table, ~table[column].str.fullmatch(pattern), member, column, "does not occur in MovieLens-1M")
+    return table
+
+
+def refuse(table: pd.DataFrame, wrong: pd.Series, member: str, column: str, why: str) -> None:
+    """Raises a UserError that names the first line that is wrong, if there is one."""
+    if wrong.any():
+        line = wrong.idxmax()
+        raise UserError(f"{member}, line {line}: {column} {table.at[line, column]!r} {why}")
 
 
 def join(ratings: pd.DataFrame, users: pd.DataFrame, movies: pd.DataFrame) -> pd.DataFrame:
-    """One row a rating: ids from 0, the one-hot ages, the multi-hot genres and the label.
+    """One row per rating: ids from 0, the one-hot ages, the multi-hot genres and the label.
 
     Raises:
-        UserError: a rating names a user or movie that the archive lacks, or lies outside 1–5; an age, a genre or a
-            number is none.
+        UserError: a rating names a user or movie that the archive lacks or has twice.
     """
     for name, other in (("user", users), ("movie", movies)):
-        lost = set(ratings[name]) - set(other[name])
-        if lost:
-            raise UserError(f"{len(lost)} {name}s of ratings.dat are not in {name}s.dat, {min(lost)} for one")
-    stars = pd.to_numeric(ratings["rating"], errors="coerce")
-    if not stars.isin([1, 2, 3, 4, 5]).all():
-        raise UserError("ratings.dat has ratings other than 1, 2, 3, 4, 5")
-    for column, known in ((users["age"], map(str, AGES)), (movies["genres"].str.split("|").explode(), GENRES)):
-        other = set(column) - set(known)
-        if other:
-            raise UserError(f"the archive's {column.name} hold {min(other)!r}, which MovieLens-1M does not")
-    for name, column in (("user", users["user"]), ("occupation", users["occupation"]), ("movie", movies["movie"])):
-        if not column.str.isdecimal().all():
-            raise UserError(f"{name} {column[~column.str.isdecimal()].iloc[0]!r} is no number")
+        refuse(other, other[name].duplicated(), f"ml-1m/{name}s.dat", name, "is there twice")
+        refuse(ratings, ~ratings[name].isin(other[name]), "ml-1m/ratings.dat", name, f"is not in {name}s.dat")
     rows = ratings[["user", "movie"]].merge(users, on="user").merge(movies[["movie", "genres"]], on="movie")
     # merge keeps the order of its left side, so labels still belong to their rows
+    labels = ratings["rating"].astype(int).to_numpy() >= POSITIVE
     table = pd.DataFrame(
         {
             "user": codes(rows["user"].astype(int)),
@@ -132,7 +168,7 @@ def join(ratings: pd.DataFrame, users: pd.DataFrame, movies: pd.DataFrame) -> pd
         },
     }
     return table.assign(**{name: values.astype("int8") for name, values in indicators.items()}).assign(
-        label=(stars >= 4).astype("int8")
+        label=labels.astype("int8")
     )
 
 
@@ -141,20 +177,22 @@ def codes(values: pd.Series) -> pd.Series:
     return values.astype("category").cat.codes.astype("int32")
 
 
-def prepare(archive: Path | None) -> None:
-    """Reads, checks against Table 7, writes."""
-    path, own = find_archive(archive, FILE, URL)
-    if own and hashlib.md5(path.read_bytes()).hexdigest() != MD5:
-        print(f"movielens: {path} is another file than the official one; its counts are checked, its ratings cannot be")
-    table, sha256 = read_archive(path, any_checksum=own)
-    check_counts("MovieLens", table, TABLE_7, item="movie")
-    fields = ["user", "movie", "gender", "age", "occupation", "zip", "genres"]
+def is_official(path: Path) -> bool:
+    """Whether a file is the archive that GroupLens publishes."""
+    return digest_of(path, "md5") == MD5
+
+
+def prepare(archive: Path | None, root: Path = DATA) -> None:
+    """Reads, compares with Table 7, writes."""
+    path = find_archive(archive, FILE, URL, is_official)
+    table = read_archive(path)
+    check_counts(CATALOGUE["movielens"].title, table, rows=ROWS, users=USERS, items=ITEMS, item="movie")
     write_dataset(
-        "movielens", table, fields=fields, features=FEATURES,
-        counts={"users": TABLE_7["users"], "items": TABLE_7["items"]},
-        source={"file": path.name, "sha256": sha256, "official": not own},
+        "movielens", table, fields=["user", "movie", "gender", "age", "occupation", "zip", "genres"],
+        features=FEATURES, counts={"users": USERS, "items": ITEMS},
+        source={"file": path.name, "sha256": digest_of(path), "official": is_official(path)}, root=root,
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main("movielens", __doc__, FILE, prepare))
+    sys.exit(main("movielens", __doc__, prepare, file=FILE))

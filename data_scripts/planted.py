@@ -1,15 +1,15 @@
-"""Prepares the data sets of the study of planted truth, one a setting, as ``data/planted-hH-gG-nN/``.
+"""Prepares the data sets of the study of planted truth, one per setting, as ``data/planted-hH-gG-nN/``.
 
     python data_scripts/planted.py
 
 H is the share of the preferences' variance that is a group's own, N the share of labels that a fair coin decides,
-both in percent, and G the number of groups: see ``suites.Planted``. The squares of ``common`` and ``heterogeneity``
-add up to 1, so preferences are as strong in every setting. How the rows come about stands in ``apg_repro/planted.py``;
-items, impressions, common weights and the random numbers behind the clicks are the same in all.
+both in percent, and G the number of groups: see ``Planted`` in ``apg_repro/data/planted.py``, which also says how the
+rows come about. The squares of ``common`` and ``heterogeneity`` add up to 1, so preferences are as strong in every
+setting. Items, impressions, common weights and the random numbers behind the clicks are the same in all of them.
 
 Models see group, item and category. Two further fields serve as conditions of the controls: ``shuffled``, the groups
 permuted at random between users, and ``everyone``, one group for all. The probabilities stay in ``rows.parquet``,
-where no model finds them (see ``observe.truth``).
+where no model finds them.
 """
 
 import sys
@@ -19,10 +19,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from apg_repro.data.planted import N_ITEMS, N_USERS, PLANTED, Planted, best_auc, blind_auc, checksum, generate
+from apg_repro.data.prepare import main, write_dataset
 from apg_repro.paths import DATA
-from apg_repro.planted import N_ITEMS, N_USERS, best_auc, blind_auc, checksum, generate
-from apg_repro.prepare import main_of_made, write_dataset
-from apg_repro.suites import PLANTED, Planted
 
 N_ROWS = 200_000
 FEATURES = {"default": {"inputs": ["group", "item", "category"], "numbers": [], "bags": {}}}
@@ -51,4 +50,4 @@ def prepare(root: Path = DATA, n_rows: int = N_ROWS) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_of_made(__doc__, prepare))
+    sys.exit(main("planted", __doc__, prepare))

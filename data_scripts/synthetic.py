@@ -2,15 +2,15 @@
 
     python data_scripts/synthetic.py
 
-How the rows come about stands in ``apg_repro/planted.py``. Seeds are fixed; the same rows come out everywhere.
+How the rows come about: ``apg_repro/data/planted.py``. Seeds are fixed; the same rows come out everywhere.
 """
 
 import sys
 from pathlib import Path
 
+from apg_repro.data.planted import N_ITEMS, N_USERS, best_auc, checksum, generate
+from apg_repro.data.prepare import main, write_dataset
 from apg_repro.paths import DATA
-from apg_repro.planted import N_ITEMS, N_USERS, best_auc, checksum, generate
-from apg_repro.prepare import main_of_made, write_dataset
 
 N_ROWS, N_GROUPS, HETEROGENEITY = 200_000, 20, 1.0
 
@@ -27,4 +27,4 @@ def prepare(root: Path = DATA) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main_of_made(__doc__, prepare))
+    sys.exit(main("synthetic", __doc__, prepare))

@@ -1,5 +1,6 @@
 """The loader of Amazon on rows made by hand, odd ones included: ``tests/rows/df_electronics.csv``."""
 
+import dataclasses
 import hashlib
 import json
 import subprocess
@@ -8,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from apg_repro.config import UserError
-from apg_repro.data import load
-from apg_repro.nn.embedding import Features
+from apg_repro.data.gate import enter
+from apg_repro.errors import UserError
 from apg_repro.paths import ROOT
 from data_scripts import amazon
 
@@ -72,6 +72,7 @@ def test_a_time_of_day_is_cut_off(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("1,B\0o,4.0,2016-11-12,Male,Headphones,,2016,,0", "line 3 has a NUL byte"),
         ("1,Bo,4.0,2016-11-12,Ma", "line 3: 5 columns where 10 are expected"),
         ("1,Bo,4.0,2016-11-12,Male,Headphones,,2016,,", "line 3: no split: is the line torn"),
         ("1,Bo,6.0,2016-11-12,Male,Headphones,,2016,,0", "line 3: rating '6.0' is none of 1, 2, 3, 4, 5"),
@@ -86,9 +87,11 @@ def test_a_torn_or_malformed_line_is_named(tmp_path, line, message):
 
 def test_the_inputs_are_the_256_of_table_6(tmp_path, monkeypatch):
     """8 × 32, from the file to what a model sees; the manifest holds the counts and the source."""
-    monkeypatch.setattr(amazon, "TABLE_7", {"rows": 22, "users": 16, "items": 9})
+    from apg_repro.nn.embedding import Features
+
+    monkeypatch.setattr(amazon, "SHAPE", dataclasses.replace(amazon.SHAPE, rows=22, users=16, items=9))
     amazon.prepare(ROWS, root=tmp_path)
-    data = load("amazon", root=tmp_path)
+    data = enter("amazon", root=tmp_path)
     assert Features(data.schema, 32).d_flat == 256
     assert {"user", "item", "category", "brand"} <= set(data.schema.fields)
     manifest = json.loads((tmp_path / "amazon" / "manifest.json").read_text())

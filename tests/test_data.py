@@ -1,72 +1,38 @@
-"""Prepared data: what comes back, and what is said when it cannot."""
+"""Prepared data as tensors, samples of them, and their split."""
 
-import json
-
-import pandas as pd
+import numpy as np
 import pytest
 import torch
 
-from apg_repro.config import UserError
-from apg_repro.data import derive_seed, load, split
-from apg_repro.prepare import write_dataset
+from apg_repro.data.dataset import Dataset, load, split
+from apg_repro.data.gate import MIN_ROWS
+from apg_repro.errors import UserError
+from apg_repro.seeds import derive_seed
+from tests.conftest import random_rows
+from tests.tiny import N, table
 
 
-@pytest.fixture
-def prepared(tmp_path):
-    table = pd.DataFrame(
-        {"user": [0, 2, 1, 0], "item": [1, 0, 0, 1], "price": [0.5, 1.0, 2.0, 4.0], "label": [1, 0, 0, 1]}
-    )
-    features = {
-        "default": {"inputs": ["user", "item"], "numbers": ["price"], "bags": {}},
-        "ids": {"inputs": ["user"], "numbers": [], "bags": {}},
-    }
-    write_dataset(
-        "tiny", table, fields=["user", "item"], features=features,
-        source={"file": "f", "sha256": "ab" * 32, "official": False}, counts={"users": 3, "items": 2}, root=tmp_path,
-    )  # fmt: skip
-    return tmp_path
+def test_what_is_written_is_read_back(tiny):
+    data, written = load("tiny", root=tiny), table()
+    assert data.fields.tolist() == written[["user", "item"]].to_numpy().tolist()
+    assert torch.equal(data.numbers, torch.tensor(written[["price", "war", "love"]].to_numpy(np.float32)))
+    assert data.labels.tolist() == written["label"].tolist()
+    assert load("tiny", features="ids", root=tiny).schema.inputs == ("user",)
 
 
-def test_what_is_written_is_read_back(prepared):
-    data = load("tiny", root=prepared)
-    assert data.fields.tolist() == [[0, 1], [2, 0], [1, 0], [0, 1]]
-    assert data.numbers.flatten().tolist() == [0.5, 1.0, 2.0, 4.0]
-    assert data.labels.tolist() == [1, 0, 0, 1]
-    assert data.schema.fields == {"user": 3, "item": 2}
-    assert data.checksum == "ab" * 32
-
-
-def test_a_feature_set_names_the_columns_that_a_model_sees(prepared):
-    data = load("tiny", features="ids", root=prepared)
-    assert data.schema.inputs == ("user",)
-    assert data.numbers.shape == (4, 0)
-    with pytest.raises(UserError, match="no feature set 'all'; it has default, ids"):
-        load("tiny", features="all", root=prepared)
-
-
-def test_a_sample_is_always_the_same_rows(prepared):
-    one, other = load("tiny", rows=2, root=prepared), load("tiny", rows=2, root=prepared)
-    assert len(one) == 2
+def test_a_sample_is_always_the_same_rows(tiny):
+    """Those that pandas samples with the seed 0, by which the committed rows were sampled."""
+    one, other = load("tiny", rows=7, root=tiny), load("tiny", rows=7, root=tiny)
+    expected = table().sample(n=7, random_state=0)
     assert torch.equal(one.fields, other.fields)
-    assert len(load("tiny", rows=100, root=prepared)) == 4
+    assert one.fields.tolist() == expected[["user", "item"]].to_numpy().tolist()
+    assert len(load("tiny", rows=100, root=tiny)) == N
+    with pytest.raises(UserError, match="rows must be at least 1, not 0"):
+        load("tiny", rows=0, root=tiny)
 
 
-def test_missing_and_damaged_data_say_what_to_do(prepared):
-    with pytest.raises(UserError, match=r"'none' is not prepared: run `python data_scripts/none.py`"):
-        load("none", root=prepared)
-    (prepared / "tiny" / "rows.parquet").write_bytes(b"PAR1 torn")
-    with pytest.raises(UserError, match="cannot be read: run"):
-        load("tiny", root=prepared)
-    (prepared / "tiny" / "manifest.json").write_text('{"rows": ')
-    with pytest.raises(UserError, match="is damaged"):
-        load("tiny", root=prepared)
-
-
-def test_rows_that_differ_from_the_manifest_are_told(prepared):
-    path = prepared / "tiny" / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"rows": 5}))
-    with pytest.raises(UserError, match="has 4 rows, its manifest 5"):
-        load("tiny", root=prepared)
+def test_a_sample_has_the_checksum_of_all_rows(tiny):
+    assert load("tiny", rows=7, root=tiny).checksum == load("tiny", root=tiny).checksum
 
 
 def test_a_split_is_80_10_10_disjoint_and_fixed_by_the_seed(small):
@@ -81,6 +47,48 @@ def test_a_split_is_80_10_10_disjoint_and_fixed_by_the_seed(small):
     again = split(tagged, seed=1)
     assert all(torch.equal(a.fields, b.fields) for a, b in zip(parts, again, strict=True))
     assert not torch.equal(parts[0].fields, split(tagged, seed=2)[0].fields)
+
+
+def test_too_few_rows_cannot_be_split(schema):
+    with pytest.raises(UserError, match=f"random: 19 rows cannot be split, take at least {MIN_ROWS}"):
+        split(random_rows(schema, MIN_ROWS - 1), seed=1)
+
+
+def labelled(schema, labels):
+    rows = random_rows(schema, len(labels))
+    return Dataset(
+        name="rare", schema=schema, fields=rows.fields, numbers=rows.numbers, checksum="0",
+        labels=torch.tensor(labels, dtype=torch.float32),
+    )  # fmt: skip
+
+
+def test_a_part_of_one_class_raises_a_user_error_that_names_part_counts_and_remedy(schema):
+    data = labelled(schema, [1.0] * 3 + [0.0] * 97)
+    with pytest.raises(
+        UserError, match=r"rare, seed 1: 0 of the 10 (validation|test) rows are positive, .* take more than 100 rows"
+    ):
+        split(data, seed=1)
+    data = labelled(schema, [0.0] * 3 + [1.0] * 97)
+    with pytest.raises(UserError, match=r"10 of the 10 (validation|test) rows are positive, .* needs both classes"):
+        split(data, seed=1)
+
+
+def test_the_fewest_rows_that_can_be_split_leave_both_classes_in_every_part(schema):
+    for seed in range(50):  # one is enough that puts both classes into each part
+        try:
+            parts = split(labelled(schema, [0.0, 1.0] * (MIN_ROWS // 2)), seed)
+        except UserError:
+            continue
+        assert [len(part) for part in parts] == [16, 2, 2]
+        return
+    pytest.fail("no seed splits them")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_split_on_a_gpu_has_the_rows_of_one_on_the_cpu(small):
+    for here, there in zip(split(small, seed=1), split(small.to(torch.device("cuda")), seed=1), strict=True):
+        assert there.labels.is_cuda
+        assert torch.equal(here.fields, there.fields.cpu())
 
 
 def test_every_purpose_has_a_seed_of_its_own():

@@ -1,5 +1,6 @@
 """The loader of IAAC on rows made by hand, odd ones included: ``tests/rows/round1_ijcai_18_train_20180301.txt``."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apg_repro.config import UserError
-from apg_repro.data import load
-from apg_repro.nn.embedding import Features
+from apg_repro.data.gate import enter
+from apg_repro.data.prepare import NotFoundError
+from apg_repro.errors import UserError
 from apg_repro.paths import ROOT
 from data_scripts import iaac
 
@@ -107,7 +108,9 @@ def test_a_repeated_instance_counts_twice_as_in_table_7(table):
         (changed(item_pv_level="many"), "line 3: could not convert string to float: 'many'"),
         (changed(shop_score_service="nan"), "line 3: 'nan' is no number"),
         (changed(shop_score_service="1e300"), "line 3: '1e300' is no number"),
-        (changed(context_timestamp="noon"), "line 3: invalid literal .* 'noon'"),
+        (changed(context_timestamp="noon"), "line 3: context_timestamp 'noon' is no number of seconds"),
+        (changed(context_timestamp="-5"), "line 3: context_timestamp '-5' is no number of seconds"),
+        (changed(user_id="1\0"), "line 3 has a NUL byte"),
         (LINES[1].replace(" ", "  ", 1), "line 3: 28 columns where 27 are expected"),
     ],
 )
@@ -125,9 +128,11 @@ def test_the_test_file_of_the_contest_is_not_taken_for_the_training_file(tmp_pat
 
 def test_the_inputs_are_the_393_of_table_5(tmp_path, monkeypatch):
     """12 × 32 + 9, from the file to what a model sees; the hour is a field, but no input."""
-    monkeypatch.setattr(iaac, "TABLE_7", {"rows": 23, "users": 18, "items": 6})
+    from apg_repro.nn.embedding import Features
+
+    monkeypatch.setattr(iaac, "SHAPE", dataclasses.replace(iaac.SHAPE, rows=23, users=18, items=6))
     iaac.prepare(ROWS, root=tmp_path)
-    data = load("iaac", root=tmp_path)
+    data = enter("iaac", root=tmp_path)
     assert Features(data.schema, 32).d_flat == 393
     assert {"user", "item", "category", "brand", "page", "hour"} <= set(data.schema.fields)
     assert "hour" not in data.schema.inputs
@@ -135,9 +140,9 @@ def test_the_inputs_are_the_393_of_table_5(tmp_path, monkeypatch):
     assert (manifest["rows"], manifest["users"], manifest["items"]) == (23, 18, 6)
 
 
-def test_without_the_file_the_way_to_get_it_is_told(monkeypatch):
+def test_without_the_file_the_error_says_how_to_get_it(monkeypatch):
     monkeypatch.delenv("APG_ARCHIVES", raising=False)
-    with pytest.raises(UserError, match=rf"behind a login. Sign in at https://tianchi.*--archive {iaac.FILE}"):
+    with pytest.raises(NotFoundError, match=rf"behind a login. Sign in at https://tianchi.*--archive {iaac.FILE}"):
         iaac.prepare(None)
 
 

@@ -1,4 +1,4 @@
-"""Planted truth: what is planted is exactly what is said, and the controls differ in nothing else."""
+"""Planted rows: what is planted is exactly what is said."""
 
 import dataclasses
 import json
@@ -6,19 +6,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from sklearn.metrics import roc_auc_score
 
-from apg_repro import observe
-from apg_repro.build import build
-from apg_repro.data import Schema, load
-from apg_repro.planted import N_USERS, best_auc, blind_auc, generate
-from apg_repro.suites import CENTRE, CONTROLS, PLANTED, SUITES, SWEEPS, Plan, Planted, specific_verdict
-from apg_repro.train import count
+from apg_repro.catalogue import how_to_prepare
+from apg_repro.data.gate import enter
+from apg_repro.data.planted import CENTRE, N_USERS, PLANTED, SWEEPS, Planted, best_auc, blind_auc, generate
 from data_scripts.planted import make, prepare
-
-SUITE = SUITES["planted"]
-PLAN = Plan(profile="full", dataset=CENTRE.name, seeds=(1, 2, 3, 4, 5))
 
 
 def rows(**options):
@@ -81,7 +74,7 @@ def test_noise_changes_what_can_be_reached_and_not_what_is_right():
     assert best_auc(noisy) < best_auc(clean) - 0.05
 
 
-def test_shuffled_groups_are_as_large_as_the_groups_and_tell_nothing_of_them():
+def test_shuffled_groups_are_as_large_as_the_groups_and_independent_of_them():
     table = make(CENTRE, 100_000)
     users = table.groupby("user")[["group", "shuffled"]].agg(["min", "max"])
     for field in ("group", "shuffled"):
@@ -104,7 +97,7 @@ def prepared(tmp_path_factory):
 
 
 def test_every_setting_is_prepared_and_its_manifest_knows_the_best_possible_auc(prepared):
-    assert {path.name for path in prepared.iterdir()} == set(PLANTED) == set(SUITE.datasets)
+    assert {path.name for path in prepared.iterdir()} == set(PLANTED)
     for name, setting in PLANTED.items():
         manifest = json.loads((prepared / name / "manifest.json").read_text())
         table = pd.read_parquet(prepared / name / "rows.parquet")
@@ -114,21 +107,9 @@ def test_every_setting_is_prepared_and_its_manifest_knows_the_best_possible_auc(
 
 
 def test_models_see_neither_the_probabilities_nor_the_fields_of_the_controls(prepared):
-    data = load(CENTRE.name, root=prepared)
+    data = enter(CENTRE.name, root=prepared)
     assert data.schema.inputs == ("group", "item", "category")
     assert data.schema.numbers == ()
-
-
-def test_the_truth_of_some_rows_is_that_of_their_own_probabilities(prepared, monkeypatch):
-    monkeypatch.setattr(observe, "DATA", prepared)
-    chosen = np.random.default_rng(0).permutation(20_000)[:3_000]
-    data = load(CENTRE.name, root=prepared).take(torch.tensor(chosen))
-    table = pd.read_parquet(prepared / CENTRE.name / "rows.parquet")
-    by_item = table.groupby("item")["probability"].mean()
-    table = table.iloc[chosen]
-    found = observe.truth(torch.nn.Identity(), data, data)
-    assert found["best_auc"] == pytest.approx(roc_auc_score(table["label"], table["probability"]))
-    assert found["blind_auc"] == pytest.approx(roc_auc_score(table["label"], table["item"].map(by_item)))
 
 
 def test_a_sweep_goes_through_the_centre_and_moves_one_number():
@@ -138,47 +119,5 @@ def test_a_sweep_goes_through_the_centre_and_moves_one_number():
     assert SWEEPS["heterogeneity"][0] == Planted(heterogeneity=0)
 
 
-def models():
-    """The hidden layers' weights and all weights of each contender, and its configuration."""
-    schema = Schema(
-        fields={"user": 20, "group": 10, "item": 30, "category": 5, "shuffled": 10, "everyone": 1},
-        inputs=("group", "item", "category"),
-    )
-    found = {}
-    for cell in SUITE.cells(PLAN):
-        config = SUITE.config(PLAN, cell, 1)
-        model = build(config, schema)
-        found[cell.variant] = (count(model.deep), config)  # pyright: ignore[reportArgumentType]
-    return found
-
-
-def test_the_controls_have_as_many_weights_as_apg_by_group():
-    found = models()
-    wanted, _ = found["APG by group"]
-    assert wanted > 1.5 * found["base"][0]
-    for name in CONTROLS:
-        assert found[name][0] == pytest.approx(wanted, rel=0.01), name
-
-
-def test_apgs_controls_differ_from_apg_by_group_in_the_condition_only():
-    found = models()
-    _, apg = found["APG by group"]
-    for name, condition in {"APG, shuffled groups": "shuffled", "APG, one group": "everyone"}.items():
-        assert found[name][1].key == dataclasses.replace(apg, condition=condition).key
-    assert apg.condition == "group"
-
-
-@pytest.mark.parametrize(
-    ("gain", "over_controls", "answer"),
-    [
-        ((0.3, 0.4), [(0.1, 0.3), (0.1, 0.2)], "specific"),
-        ((0.3, 0.4), [(0.1, 0.3), (0.1, 0.19)], "partly specific"),
-        ((0.3, 0.4), [(0.1, 0.3), (-0.01, 0.3)], "not specific"),
-        ((-0.01, 0.4), [(0.1, 0.3), (0.1, 0.3)], "no gain"),
-        ((0.05, 0.09), [(0.1, 0.3), (0.1, 0.3)], "no gain"),
-        ((float("nan"), 0.4), [(0.1, 0.3), (0.1, 0.3)], "no gain"),
-        ((0.3, 0.4), [(0.1, 0.3), (float("nan"), 0.3)], "not specific"),
-    ],
-)
-def test_the_rule_for_specific_parameters(gain, over_controls, answer):
-    assert specific_verdict(gain, over_controls) == answer
+def test_one_script_prepares_all_settings():
+    assert {how_to_prepare(name) for name in PLANTED} == {"python data_scripts/planted.py"}

@@ -1,4 +1,4 @@
-"""CTR rows with planted weights, whose truth is known: the generator of the synthetic data sets.
+"""CTR rows with planted weights, whose truth is known: the generator of the synthetic data sets, and their settings.
 
 Each of R impressions shows an item of some category to a user of some group. The click is drawn with
 
@@ -16,12 +16,42 @@ Items, groups, impressions and clicks are drawn from streams of their own, so ch
 """
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 N_USERS, N_ITEMS, N_CATEGORIES, N_QUALITIES = 2_000, 500, 10, 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planted:
+    """A setting of the study of planted truth: when does APG pay, and is it the specific parameters that do it?
+
+    Attributes:
+        heterogeneity: share of the variance of preferences that is a group's own, in percent.
+        groups: how many; more groups are smaller ones, as there are as many rows in all.
+        noise: share of labels that a fair coin decides, in percent.
+    """
+
+    heterogeneity: int = 50
+    groups: int = 100
+    noise: int = 0
+
+    @property
+    def name(self) -> str:
+        """The setting's data set."""
+        return f"planted-h{self.heterogeneity}-g{self.groups}-n{self.noise}"
+
+
+# The settings: one number at a time is swept around a centre.
+CENTRE = Planted()
+SWEEPS: dict[str, tuple[Planted, ...]] = {
+    "heterogeneity": tuple(Planted(heterogeneity=share) for share in (0, 25, 50, 75, 100)),
+    "groups": tuple(Planted(groups=groups) for groups in (5, 20, 100, 500)),
+    "noise": tuple(Planted(noise=noise) for noise in (0, 25, 50)),
+}
+PLANTED = {setting.name: setting for setting in (CENTRE, *(found for sweep in SWEEPS.values() for found in sweep))}
 
 
 def generate(
@@ -70,14 +100,21 @@ def scaled(weights: np.ndarray) -> np.ndarray:
 
 def best_auc(table: pd.DataFrame) -> float:
     """The AUC of the probabilities themselves, which no model can surpass but by chance."""
-    return float(roc_auc_score(table["label"], table["probability"]))
+    return auc(table["label"], table["probability"])
 
 
 def blind_auc(table: pd.DataFrame) -> float:
     """The best possible AUC of a model that does not see groups: that of each item's mean probability."""
-    return float(roc_auc_score(table["label"], table.groupby("item")["probability"].transform("mean")))
+    return auc(table["label"], table.groupby("item")["probability"].transform("mean"))
+
+
+def auc(labels: pd.Series, scores: pd.Series) -> float:
+    """The area under the ROC curve."""
+    from sklearn.metrics import roc_auc_score  # takes a second, and who only wants the settings needs none of it
+
+    return float(roc_auc_score(labels, scores))
 
 
 def checksum(table: pd.DataFrame) -> str:
-    """Sha256 of the rows."""
+    """The sha256 of generated rows, their probabilities included."""
     return hashlib.sha256(table.to_numpy().tobytes()).hexdigest()

@@ -1,0 +1,1 @@
+"""Prepared data sets: their schema, how they are prepared, and how they are read and split."""
