@@ -1,35 +1,31 @@
 """The layer against the paper's equations, and what must hold of it."""
 
 import copy
+import subprocess
+import sys
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from apg_repro.nn.apg import ApgLayer, ApgV1, ApgV2, ApgV3, ApgV4, ApgV5, ApgV5LargeRank, check_sizes, fold
+from apg_repro.nn.apg import LAYERS, ApgLayer, ApgV2, ApgV3, ApgV4, ApgV5, count_served, fold
+from apg_repro.nn.checks import require_choice, require_sizes
 from apg_repro.nn.dense import StaticDense, initialise
-from tests.weights import dense, randomised
+from apg_repro.nn.mix import OutputMix
+from apg_repro.versions import VERSIONS as TABLE
+from tests.weights import dense, randomised, sizes_of
 
 M, N, D, K, P, B = 6, 5, 4, 3, 7, 8
-VERSIONS = ["v1", "v2", "v3", "v4", "v5"]
-LARGE = 20  # a rank with which ApgV5LargeRank generates U S in the place of S
+VERSIONS = list(LAYERS)
+LARGE = {"rank": 20, "over": 21}  # a K with which v4 and v5 generate U S in the place of S
+SELF_OR_GROUP = pytest.mark.parametrize("d_condition", [None, D], ids=["self", "group"])
 
 
-def make(version: str, d_condition: int | None = D, layers: int = 1, m: int = M, n: int = N) -> ApgLayer:
-    common = {"d_condition": d_condition, "layers": layers}
-    match version:
-        case "v1":
-            return ApgV1(m, n, **common)
-        case "v2":
-            return ApgV2(m, n, rank=K, **common)
-        case "v3":
-            return ApgV3(m, n, rank=K, **common)
-        case "v4":
-            return ApgV4(m, n, rank=K, **common)
-        case "v5":
-            return ApgV5(m, n, rank=K, over=P, **common)
-        case _:
-            return ApgV5LargeRank(m, n, rank=LARGE, over=P, **common)
+def make(version: str, d_condition: int | None = D, layers: int = 1, m: int = M, n: int = N, **sizes) -> ApgLayer:
+    """A layer; ``sizes`` may give another rank and over than K and P, of which a version takes those that it has."""
+    options = sizes_of(version, **({"rank": K, "over": P} | sizes))
+    return LAYERS[version](m, n, d_condition=d_condition, layers=layers, **options)
 
 
 def by_the_book(layer: ApgLayer, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
@@ -41,18 +37,25 @@ def rows(d: int, seed: int = 1) -> torch.Tensor:
     return torch.randn(B, d, dtype=torch.double, generator=torch.Generator().manual_seed(seed))
 
 
+def test_every_version_but_base_has_a_layer():
+    assert list(LAYERS) == [version for version in TABLE if version != "base"]
+
+
 @pytest.mark.parametrize("generator_layers", [1, 2, 3, 4])
-@pytest.mark.parametrize("self_wise", [True, False], ids=["self", "group"])
-@pytest.mark.parametrize("version", [*VERSIONS, "v5, large K"])
-def test_outputs_and_gradients_are_those_of_the_equations(version, self_wise, generator_layers):
-    layer = randomised(make(version, None if self_wise else D, generator_layers))
+@SELF_OR_GROUP
+@pytest.mark.parametrize(
+    ("version", "sizes"), [*((version, {}) for version in VERSIONS), ("v4", LARGE), ("v5", LARGE)],
+    ids=[*VERSIONS, "v4, large K", "v5, large K"],
+)  # fmt: skip
+def test_outputs_and_gradients_are_those_of_the_equations(version, sizes, d_condition, generator_layers):
+    layer = randomised(make(version, d_condition, generator_layers, **sizes))
     x = rows(M).requires_grad_()
-    z = x if self_wise else rows(D, 2).requires_grad_()
-    ours = layer(x, None if self_wise else z)
+    z = x if d_condition is None else rows(D, 2).requires_grad_()
+    ours = layer(x, None if d_condition is None else z)
     theirs = by_the_book(layer, x, z)
     torch.testing.assert_close(ours, theirs)
     weights = torch.randn(B, N, dtype=torch.double)
-    inputs = [x, *layer.parameters()] if self_wise else [x, z, *layer.parameters()]
+    inputs = [x, *layer.parameters()] if d_condition is None else [x, z, *layer.parameters()]
     for a, b in zip(
         torch.autograd.grad((ours * weights).sum(), inputs),
         torch.autograd.grad((theirs * weights).sum(), inputs),
@@ -75,30 +78,71 @@ def test_v3_computes_the_same_function_as_v2():
 
 def test_a_v3_of_one_generator_layer_makes_no_matrix_for_an_instance():
     """Besides its input, what is held of an instance for the backward pass grows with K (D + 1), not with I or O."""
-    layer, held = randomised(make("v3", m=50, n=60)), []
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: held.append(tensor.shape) or tensor, lambda t: t):
-        layer(rows(50), rows(D, 2))
-    assert max(shape.numel() for shape in held if shape[0] == B) == B * max(50, K * (D + 1))
+    assert most_held(make("v3", m=50, n=60), rows(50)) == max(50, K * (D + 1))
 
 
-def test_a_v5_of_large_rank_makes_no_matrix_of_k_by_k_for_an_instance():
-    layer, held = randomised(make("v5, large K")), []
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: held.append(tensor.shape) or tensor, lambda t: t):
-        layer(rows(M), rows(D, 2))
-    assert max(shape.numel() for shape in held if shape[0] == B) == B * N * LARGE
+def most_held(layer: ApgLayer, x: torch.Tensor) -> int:
+    """How many numbers the largest tensor has that is held of an instance for the backward pass."""
+    shapes = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: shapes.append(tensor.shape) or tensor, lambda t: t):
+        randomised(layer)(x, rows(D, 2)[: len(x)])
+    return max(shape.numel() // len(x) for shape in shapes if shape[0] == len(x))
 
 
-@pytest.mark.parametrize("self_wise", [True, False], ids=["self", "group"])
-def test_a_folded_v5_is_a_v4_with_the_same_outputs(self_wise):
-    layer = randomised(make("v5", None if self_wise else D, layers=2))
+@pytest.mark.parametrize("version", ["v4", "v5"])
+def test_a_rank_above_the_outputs_makes_no_matrix_of_k_by_k_for_an_instance_where_that_saves_work(version):
+    """N (B + K) < B K: with N = 5 and K = 20 for batches of 7 rows and more."""
+    assert most_held(make(version, **LARGE), rows(M)[:7]) == N * 20
+    assert most_held(make(version, **LARGE), rows(M)[:6]) == 20 * 20
+    assert most_held(make(version, **LARGE, layers=2), rows(M)[:7]) == 20 * 20
+    assert most_held(make(version), rows(M)) < N * 20
+
+
+@SELF_OR_GROUP
+def test_a_folded_v5_is_a_v4_with_the_same_outputs(d_condition):
+    layer = randomised(make("v5", d_condition, layers=2))
     folded = layer.fold()
-    z = None if self_wise else rows(D, 2)
+    z = None if d_condition is None else rows(D, 2)
     assert type(folded) is ApgV4
     assert folded.bias.dtype == torch.double
     torch.testing.assert_close(layer(rows(M), z), folded(rows(M), z))
 
 
-def test_a_layer_that_stands_in_two_places_is_folded_once():
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_layer_folds_into_the_version_that_it_is_served_as(version):
+    assert type(fold(make(version))) is LAYERS[TABLE[version].served_as or version]
+
+
+def test_folding_keeps_the_mode_and_what_is_frozen_and_draws_no_random_number():
+    layer = make("v5").eval().requires_grad_(False)
+    before = torch.get_rng_state()
+    folded = layer.fold()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not folded.training
+    assert not any(parameter.requires_grad for parameter in folded.parameters())
+
+
+def test_a_layer_with_an_equation_of_its_own_refuses_to_fold():
+    class Doubled(ApgV5):
+        def transform(self, x, z):
+            return 2 * super().transform(x, z)
+
+    with pytest.raises(ValueError, match="Doubled overrides transform, so it cannot be folded: override fold too"):
+        fold(nn.Sequential(Doubled(M, N, rank=K, over=P)))
+
+
+@pytest.mark.parametrize("how", [None, "mean", "concat", "attention"])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_served_parameters_are_those_of_the_folded_model(layers, how):
+    mix = {} if how is None else {"d_condition": 3 * D, "make_generator": partial(OutputMix, k=3, how=how)}
+    shared = ApgV5(M, M, rank=K, over=P, layers=layers, **mix)
+    model = nn.ModuleList([shared, shared, ApgV5(M, N, rank=K, over=4, layers=layers, **mix), nn.Linear(N, 1)])
+    served = count_served(model)
+    assert served == sum(parameter.numel() for parameter in fold(model).parameters())
+    assert count_served(model) == served
+
+
+def test_a_layer_that_is_used_twice_is_folded_once():
     model = torch.nn.ModuleDict({"a": make("v5")})
     model["b"] = model["a"]
     fold(model)
@@ -219,31 +263,140 @@ def test_damping_names_the_weights_that_make_weights_and_their_terms():
     assert v5.damped_parameters() == {v5.generator.last.weight: D} | factors
 
 
-@pytest.mark.parametrize("shape", [(M,), (K, K, M), (K, 1, M), (K, M + 1)])
+X, Z = (B, M), (B, D)
+FLATTEN = "flatten all leading dimensions into one first"
+ROWS = r"pass one row of z per row of x; z.expand\(len\(x\), -1\) shares a single z"
+
+
+@pytest.mark.parametrize(("d_condition", "x", "z", "message"), [
+    (D, (M,), Z, rf"x must be \(B, 6\), not \(6,\): {FLATTEN}"),
+    (D, (B, 3, M), Z, rf"x must be \(B, 6\), not \(8, 3, 6\): {FLATTEN}"),
+    (None, (B, 1, M), None, rf"x must be \(B, 6\), not \(8, 1, 6\): {FLATTEN}"),
+    (D, (B, 7), Z, r"x must be \(B, 6\), not \(8, 7\): build the layer with d_in=7"),
+    (D, X, (D,), rf"z must be \(B, 4\), not \(4,\): {FLATTEN}"),
+    (D, X, (B, 1, D), rf"z must be \(B, 4\), not \(8, 1, 4\): {FLATTEN}"),
+    (D, X, (B, 3), r"z must be \(B, 4\), not \(8, 3\): build the layer with d_condition=3"),
+    (D, X, (1, D), f"z has 1 rows, but x has 8: {ROWS}"),
+    (D, (1, M), Z, f"z has 8 rows, but x has 1: {ROWS}"),
+    (D, X, None, "this layer needs a z: pass it, or build the layer without d_condition to be self-wise"),
+    (None, X, Z, "a self-wise layer takes no z: to give it one, build it with d_condition, the size of z"),
+    (None, X, X, "a self-wise layer takes no z"),
+])  # fmt: skip
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_x_of_another_shape_is_refused(version, shape):
-    with pytest.raises(ValueError, match=rf"x must be \(B, {M}\), not"):
-        make(version)(x=torch.randn(shape), z=torch.randn(K, D))
+def test_inputs_that_do_not_fit_are_refused_with_the_remedy(version, d_condition, x, z, message):
+    layer = make(version, d_condition)
+    inputs = {"x": torch.randn(x)} | ({} if z is None else {"z": torch.randn(z)})
+    for call in (layer, layer.generated):
+        with pytest.raises(ValueError, match=message):
+            call(**inputs)
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"rank": 0, "over": 8}, "rank must be at least 1, not 0"),
-    ({"rank": 2, "over": 0}, "over must be at least 1, not 0"),
-    ({"rank": 2, "over": 8, "layers": 0}, "layers must be at least 1, not 0"),
+    ({"rank": 0, "over": 8}, "rank must be a whole number of at least 1, not 0"),
+    ({"rank": 2, "over": 0}, "over must be a whole number of at least 1, not 0"),
+    ({"rank": 2, "over": 8, "layers": 0}, "layers must be a whole number of at least 1, not 0"),
+    ({"rank": 2, "over": 8, "d_condition": 0}, "d_condition must be a whole number of at least 1, not 0"),
 ])  # fmt: skip
 def test_sizes_that_do_not_exist_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ApgV5(6, 8, **options)
 
 
+@pytest.mark.parametrize("size", [2.5, "4", None])
+def test_a_size_that_is_no_whole_number_is_refused(size):
+    with pytest.raises(ValueError, match=f"rank must be a whole number of at least 1, not {size!r}"):
+        require_sizes(rank=size)
+
+
+def test_a_p_below_k_is_refused_unless_it_is_asked_for():
+    with pytest.raises(
+        ValueError, match=r"over \(P = 2\) is below rank \(K = 8\).*: choose an over of at least rank, or"
+    ):
+        ApgV5(6, 8, rank=8, over=2)
+    assert ApgV5(6, 8, rank=8, over=2, allow_narrow=True).over == 2
+    assert ApgV5(6, 8, rank=8, over=8).over == 8
+
+
 def test_a_start_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="init 'static-start' is unknown; choose one of static_bias, static_start"):
-        check_sizes("static-start")
+        require_choice("init", "static-start", ["static_bias", "static_start"])
 
 
-def test_a_group_wise_layer_called_without_a_condition_says_so():
-    with pytest.raises(ValueError, match="built for a condition of size D"):
-        make("v4")(rows(M).float(), None)
+def test_a_layer_shows_its_sizes():
+    assert repr(ApgV5(185, 256, rank=4, over=32)) == "ApgV5(185 → 256, K=4, P=32, self-wise)"
+    assert repr(ApgV4(185, 256, rank=4, d_condition=32)) == "ApgV4(185 → 256, K=4, D=32)"
+    assert repr(make("v1", layers=2)) == "ApgV1(6 → 5, layers=2, D=4)"
+    assert repr(make("v3", None)) == "ApgV3(6 → 5, K=3, self-wise)"
+
+
+# Every version and way of computing: one linear layer as G or more, a rank above the outputs, several G.
+KINDS = {
+    **{version: partial(make, version) for version in VERSIONS},
+    **{f"{version}, G of two layers": partial(make, version, layers=2) for version in VERSIONS},
+    **{f"{version}, large K": partial(make, version, **LARGE) for version in ("v4", "v5")},
+}
+EVERY_KIND = pytest.mark.parametrize("kind", KINDS)
+
+
+@EVERY_KIND
+@SELF_OR_GROUP
+def test_an_empty_batch_has_an_empty_output(kind, d_condition):
+    layer, x = randomised(KINDS[kind](d_condition)), rows(M)[:0].requires_grad_()
+    y = layer(x) if d_condition is None else layer(x, rows(D)[:0])
+    assert y.shape == (0, N)
+    y.sum().backward()
+    assert not any(parameter.grad.any() for parameter in layer.parameters())
+
+
+@EVERY_KIND
+@SELF_OR_GROUP
+@pytest.mark.usefixtures("unchecked")
+def test_an_exported_layer_takes_a_batch_of_any_size(kind, d_condition):
+    layer = randomised(KINDS[kind](d_condition)).eval()
+    inputs = (rows(M),) if d_condition is None else (rows(M), rows(D, 2))
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(layer, inputs, dynamic_shapes=({0: batch},) * len(inputs)).module()
+    agree_on_batches(layer, program, inputs)
+
+
+@EVERY_KIND
+@SELF_OR_GROUP
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_traced_layer_takes_a_batch_of_any_size(kind, d_condition):
+    layer = randomised(KINDS[kind](d_condition)).eval()
+    inputs = (rows(M),) if d_condition is None else (rows(M), rows(D, 2))
+    agree_on_batches(layer, torch.jit.trace(layer, inputs), inputs)
+
+
+def agree_on_batches(layer, program, inputs) -> None:
+    for n in (2, 5, 40):  # 40: a batch for which a large K has the shorter way
+        batch = [values.repeat(5, 1)[:n] for values in inputs]
+        torch.testing.assert_close(program(*batch), layer(*batch))
+
+
+@EVERY_KIND
+@pytest.mark.usefixtures("unchecked")
+def test_a_compiled_layer_has_no_graph_breaks(kind):
+    layer = randomised(KINDS[kind](D))
+    torch.compiler.reset()  # other kinds have compiled the same forward
+    compiled = torch.compile(layer, fullgraph=True, backend="eager")
+    for n in (B, 5):
+        torch.testing.assert_close(compiled(rows(M)[:n], rows(D, 2)[:n]), layer(rows(M)[:n], rows(D, 2)[:n]))
+
+
+def test_the_layers_need_torch_and_jaxtyping_alone():
+    code = (
+        "import sys\n"
+        "for name in ('pandas', 'pyarrow', 'sklearn', 'scipy', 'tqdm', 'matplotlib', 'IPython'):\n"
+        "    sys.modules[name] = None\n"
+        "import torch\n"
+        "from apg_repro.nn import ApgV1, ApgV2, ApgV3, ApgV4, ApgV5, fold\n"
+        "from apg_repro.nn import attention, conditions, dense, domains, embedding, mix\n"
+        "print(tuple(fold(ApgV5(6, 5, rank=3, over=7))(torch.randn(2, 6)).shape))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("(2, 5)", "")
 
 
 @pytest.mark.parametrize("version", VERSIONS)

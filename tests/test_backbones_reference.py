@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from apg_repro.build import make_dense
 from apg_repro.config import RunConfig
-from apg_repro.data import Dataset
+from apg_repro.data.dataset import Dataset
 from apg_repro.models import BACKBONES, DOMAIN_MODELS
 from apg_repro.models.fibinet import Bilinear
 from apg_repro.nn.conditions import make_condition
+from apg_repro.training.build import make_dense
 from tests.reference.autoint import autoint
 from tests.reference.common import flat
 from tests.reference.dcn import dcn
@@ -37,9 +37,7 @@ def rows(batch) -> Dataset:
 
 def make(backbone, schema, version="base", condition="self", generated_projections=False, **options):
     """A backbone with random weights."""
-    config = RunConfig(
-        suite="test", dataset="random", variant=version, seed=0, version=version, condition=condition, rank=K, over=P
-    )
+    config = RunConfig(dataset="random", seed=0, version=version, condition=condition, rank=K, over=P)
     module, d_condition = make_condition(condition, schema, E)
     layer = make_dense(config, d_condition)
     options |= {"make_projection": layer} if generated_projections else {}
@@ -117,7 +115,7 @@ def test_deepfm_adds_a_factorisation_machine_on_the_same_embeddings(version, con
 
 
 @EVERY
-def test_dcn_puts_its_cross_network_beside_the_deep_part(version, condition, schema, rows):
+def test_dcn_runs_its_cross_network_in_parallel_with_the_deep_part(version, condition, schema, rows):
     model = make("DCN", schema, version, condition)
 
     def reference(row):
@@ -146,7 +144,9 @@ def test_difm_reweights_its_factorisation_machine_by_vector_and_by_bit(generated
 
 @EVERY
 @pytest.mark.parametrize("generated", [False, True], ids=["static projections", "generated projections"])
-def test_autoint_attends_among_fields_beside_the_deep_part(generated, version, condition, schema, rows):
+def test_autoint_runs_attention_among_fields_in_parallel_with_the_deep_part(
+    generated, version, condition, schema, rows
+):
     model = make("AutoInt", schema, version, condition, generated, n_layers=2, n_heads=2, d_head=3)
 
     def reference(row):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from apg_repro.config import UserError
+from apg_repro.errors import UserError
 from apg_repro.nn.conditions import Join, make_condition
 from apg_repro.nn.dense import initialise
 from apg_repro.nn.embedding import FieldEmbedding
@@ -33,7 +33,7 @@ def test_a_group_wise_condition_is_the_models_own_embedding_of_its_field(schema,
     assert list(module.parameters()) == []
 
 
-def test_self_wise_there_is_no_condition_of_the_models_own(schema, batch, embedding):
+def test_a_self_wise_model_has_no_condition_of_its_own(schema, batch, embedding):
     module, size = make_condition("self", schema, E)
     assert (module(batch.fields, embedding), size) == (None, None)
 
@@ -78,7 +78,7 @@ def test_attention_prefers_what_its_query_resembles():
     torch.testing.assert_close(join(conditions.unbind(1), conditions), conditions[:, 1])
 
 
-def test_a_field_that_does_not_exist_is_told(schema):
+def test_a_field_that_does_not_exist_raises_a_user_error_that_names_those_that_do(schema):
     for name in ("ages", "input_mean(user,ages)", "output_concat(user,ages)"):
         with pytest.raises(UserError, match="no field 'ages' in this data set; it has user, item, group"):
             make_condition(name, schema, E)
@@ -87,6 +87,6 @@ def test_a_field_that_does_not_exist_is_told(schema):
 @pytest.mark.parametrize(
     "name", ["input_max(user,item)", "input_mean(user)", "mean(user,item)", "input_mean(user,item"]
 )
-def test_a_mix_that_is_none_is_told(name, schema):
+def test_a_condition_that_only_looks_like_a_mix_raises_a_user_error_that_shows_one(name, schema):
     with pytest.raises(UserError, match="is no mix: write input or output"):
         make_condition(name, schema, E)

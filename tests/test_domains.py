@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from apg_repro.config import UserError
-from apg_repro.data import Schema
+from apg_repro.data.schema import Schema
+from apg_repro.errors import UserError
 from apg_repro.models import DOMAIN_MODELS
 from apg_repro.nn.dense import initialise
 from apg_repro.nn.domains import DomainDense, Domains, StarDense, Tiles
@@ -16,7 +16,7 @@ B, M, N, MANY = 256, 5, 3, 5000
 
 BATCHES = {
     "one domain": torch.zeros(B, dtype=torch.long),
-    "a domain a row": torch.randperm(MANY)[:B],
+    "one domain per row": torch.randperm(MANY)[:B],
     "equal domains": torch.arange(B) % 7,
     "one large, the rest of one row": torch.cat([torch.full((B // 2,), 9), 10 + torch.arange(B // 2)]),
     "random": torch.randint(MANY, (B,), generator=torch.Generator().manual_seed(0)) // 40,
@@ -34,7 +34,7 @@ def test_a_domain_is_an_id_or_a_combination_of_ids(schema, batch):
         Domains(schema, "item+ages")
 
 
-def test_more_domains_than_memory_are_told():
+def test_more_domains_than_memory_holds_raise_a_user_error_with_their_number():
     schema = Schema(fields={"user": 6000, "item": 4000}, inputs=("user", "item"))
     with pytest.raises(UserError, match="24,000,000 domains; at most 1,000,000"):
         Domains(schema, "user+item")

@@ -5,16 +5,14 @@ from functools import partial
 import pytest
 import torch
 
-from apg_repro.nn.apg import ApgV1, ApgV3, ApgV4, ApgV5
+from apg_repro.nn.apg import LAYERS, ApgV1, ApgV4
 from apg_repro.nn.dense import initialise
 from apg_repro.nn.mix import OutputMix
-from tests.weights import dense, generate, randomised
+from tests.weights import dense, generate, randomised, sizes_of
 
 B, D, N, M, K, P, CONDITIONS = 6, 4, 5, 7, 2, 3, 3  # N M is not divisible by 3: shares of a concatenation differ
 HOWS = ["mean", "concat", "attention"]
-VERSIONS = {
-    "v1": ApgV1, "v3": partial(ApgV3, rank=K), "v4": partial(ApgV4, rank=K), "v5": partial(ApgV5, rank=K, over=P)
-}  # fmt: skip
+VERSIONS = {version: partial(layer, **sizes_of(version, rank=K, over=P)) for version, layer in LAYERS.items()}
 
 
 def make(version: str, how: str, layers: int = 1):
@@ -94,7 +92,22 @@ def test_a_mixed_v5_folds(how):
     torch.testing.assert_close(layer.fold()(x, z), layer(x, z))
 
 
-def test_glorot_starts_every_generator_anew():
+def test_an_empty_batch_has_no_rows():
+    for how in HOWS:
+        assert make("v5", how)(torch.empty(0, M), torch.empty(0, CONDITIONS * D)).shape == (0, N)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"k": 5, "how": "mean"}, "d_condition must be a multiple of the 5 conditions, not 12"),
+    ({"k": 0, "how": "mean"}, "k must be a whole number of at least 1, not 0"),
+    ({"k": 12, "how": "concat"}, "12 conditions cannot share 10 generated parameters: choose another aggregation"),
+])  # fmt: skip
+def test_a_mix_that_cannot_be_made_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        OutputMix(CONDITIONS * D, 10, 1, **options)
+
+
+def test_glorot_gives_every_generator_a_start_of_its_own():
     mix = OutputMix(CONDITIONS * D, 10, 1, k=CONDITIONS, how="mean")
     layer = ApgV4(M, N, rank=K, d_condition=CONDITIONS * D, init="glorot", make_generator=lambda d, n, layers: mix)
     initialise(layer, lambda name: 0)

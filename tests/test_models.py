@@ -1,23 +1,23 @@
-"""What holds of every model of the house, whatever its equations (for those see test_backbones_reference)."""
+"""What holds of every model of the package, whatever its equations (for those see test_backbones_reference)."""
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from apg_repro.build import build
-from apg_repro.config import LARGE_RANK, RunConfig, UserError
-from apg_repro.metrics import auc
+from apg_repro.config import RunConfig
+from apg_repro.errors import UserError
 from apg_repro.models import BACKBONES, DOMAIN_MODELS
-from apg_repro.nn.apg import ApgV4, ApgV5, ApgV5LargeRank
+from apg_repro.nn.apg import LAYERS, ApgV4
 from apg_repro.nn.dense import DeepPart, StaticDense, initialise
 from apg_repro.nn.embedding import Features
-from apg_repro.observe import predict
-from apg_repro.provenance import number_modules
-from apg_repro.train import make_step
-from tests.weights import randomised
+from apg_repro.training.build import build
+from apg_repro.training.scoring import evaluate
+from apg_repro.training.train import make_step
+from apg_repro.versions import VERSIONS
+from tests.weights import randomised, sizes_of
 
 E, HIDDEN, K, P = 4, (6, 5), 2, 3
-VERSIONS = ["base", "v1", "v2", "v3", "v4", "v5"]
 MIXES = [
     f"{where}_{how}(user,group)" for where in ("input", "output") for how in ("mean", "concat", "attention")
 ]  # fmt: skip
@@ -26,18 +26,14 @@ CONDITIONS = ["self", "group", *MIXES]
 EVERY = [
     *((backbone, {"version": "base"}) for backbone in BACKBONES),
     *((backbone, {"version": version, "condition": condition})
-      for backbone in BACKBONES for version in VERSIONS[1:] for condition in CONDITIONS),
+      for backbone in BACKBONES for version in LAYERS for condition in CONDITIONS),
     *((backbone, {"domain": domain}) for backbone in DOMAIN_MODELS for domain in ("item", "item+group")),
 ]  # fmt: skip
 
 
 def config(backbone="WDL", version="base", seed=0, **options) -> RunConfig:
-    rank, over = (None if version in ("base", "v1") else K), (P if version == "v5" else None)
-    sizes = {"rank": rank, "over": over, "d_embedding": E, "hidden": HIDDEN}
-    return RunConfig(
-        suite="test", dataset="random", variant=version, seed=seed, backbone=backbone, version=version,
-        **(sizes | options),
-    )  # fmt: skip
+    sizes = {"d_embedding": E, "hidden": HIDDEN} | sizes_of(version, rank=K, over=P)
+    return RunConfig(dataset="random", seed=seed, backbone=backbone, version=version, **(sizes | options))
 
 
 def name_of(case) -> str:
@@ -93,9 +89,34 @@ def test_a_static_model_is_the_same_whatever_the_condition(condition, schema):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_large_rank_gets_the_class_that_generates_less(schema):
-    types = {k: type(build(config(version="v5", rank=k), schema).deep.layers[0]) for k in (K, LARGE_RANK)}
-    assert types == {K: ApgV5, LARGE_RANK: ApgV5LargeRank}
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_an_empty_batch_has_no_logits(backbone, schema, batch):
+    for version, condition in (("base", "self"), ("v3", "group"), ("v5", "output_attention(user,group)")):
+        model = build(config(backbone, version, condition=condition), schema)
+        none = batch.take(torch.arange(0))
+        assert model(none.fields, none.numbers).shape == (0,)
+
+
+class MadeFromPython(TorchDispatchMode):
+    """Counts the tensors that are made of Python's numbers, as those of a list that indexes a tensor are."""
+
+    n = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.n += func is torch.ops.aten.lift_fresh.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_step_makes_no_tensor_of_python_numbers_which_a_cuda_graph_could_not_copy(backbone, schema, batch):
+    for version, condition in (("base", "self"), ("v3", "group"), *(("v5", mix) for mix in MIXES)):
+        task = config(backbone, version, condition=condition)
+        step = make_step(build(task, schema), batch, task)
+        step(torch.arange(64))  # the first one sets the optimiser up
+        chosen = torch.arange(64)
+        with MadeFromPython() as made:
+            step(chosen)
+        assert made.n == 0, (version, condition)
 
 
 OVERFIT = [
@@ -124,7 +145,7 @@ def auc_after(steps: int, task: RunConfig, data) -> float:
     step = make_step(model, rows, task)
     for _ in range(steps):
         step(torch.arange(256))
-    return auc(predict(model, rows), rows.labels)
+    return evaluate(model, rows)["auc"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -152,16 +173,40 @@ def test_projections_are_static_unless_they_are_switched_on_by_name(backbone, sc
     assert kinds(version="v4", projections=True) == {ApgV4}
 
 
-def test_what_cannot_be_built_is_told(schema):
+def test_an_option_of_a_backbone_reaches_it(schema):
+    assert len(build(config("DCN", backbone_options={"n_cross": 2}), schema).cross) == 2
+    assert build(config("PNN", backbone_options={"product": "outer"}), schema).product == "outer"
+    mixture = build(config("MMoE", domain="item", backbone_options={"n_experts": 3}), schema)
+    assert len(mixture.deep.experts) == 3
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_cannot_be_built_raises_a_user_error_that_names_the_remedy(schema):
     for message, options in {
         "backbone 'WDN' is unknown; choose one of WDL, .*, MMoE, Star": {"backbone": "WDN"},
         "no field 'ages' in this data set; it has user, item, group": {"version": "v4", "condition": "ages"},
         "WDL has no projections to generate; only DIFM and AutoInt have": {"version": "v4", "projections": True},
-        "projections are generated by a version from v1 to v5": {"backbone": "DIFM", "projections": True},
+        "projections are generated by v1, v2, v3, v4, v5; version": {"backbone": "DIFM", "projections": True},
         "WDL takes no domain; only MMoE and Star do": {"domain": "item"},
         "Star needs version .base. and a domain, such as": {"backbone": "Star"},
         "MMoE needs version .base. and a domain": {"backbone": "MMoE", "version": "v4", "domain": "item"},
         "DIFM must be a multiple of its 4 heads; 6 is not": {"backbone": "DIFM", "d_embedding": 6},
+        "DCN has no option 'crosses'; it has n_cross$": {"backbone": "DCN", "backbone_options": {"crosses": 2}},
+        "AutoInt has no option 'make_projection'; it has n_layers, n_heads, d_head$": {
+            "backbone": "AutoInt",
+            "backbone_options": {"make_projection": 2},
+        },
+        "WDL has no option 'hidden'; it has none of its own": {"backbone_options": {"hidden": 2}},
+        "MMoE has no option 'experts'; it has n_experts": {
+            "backbone": "MMoE",
+            "domain": "item",
+            "backbone_options": {"experts": 3},
+        },
+        "product must be one of inner, outer, not 'sum'": {"backbone": "PNN", "backbone_options": {"product": "sum"}},
+        "bilinear must be one of all, each, interaction, not 'one'": {
+            "backbone": "FiBiNET",
+            "backbone_options": {"bilinear": "one"},
+        },
     }.items():
         with pytest.raises(UserError, match=message):
             build(config(**options), schema)
@@ -192,15 +237,13 @@ def test_a_backbone_needs_nothing_but_its_line_in_the_table_of_models(version, c
 
 @pytest.mark.parametrize("name", [*BACKBONES, *DOMAIN_MODELS])
 def test_a_model_is_the_class_of_its_name_in_the_file_of_its_name(name):
-    """Which is where a run's digest looks for it."""
     model = (BACKBONES | DOMAIN_MODELS)[name]
     assert (model.__name__, model.__module__) == (name, f"apg_repro.models.{name.lower()}")
-    assert f"models/{name.lower()}" in number_modules(config(name))
 
 
 def test_12_bytes_a_weight_explain_the_memory_that_the_paper_prints_for_movielens(movielens):
     """Float32 and Adam's two moments, in 10^6 bytes, plus the constant that all of Table 5's cells share."""
-    model = build(RunConfig(suite="t", dataset="movielens", variant="base", seed=0), movielens.schema)
+    model = build(RunConfig(dataset="movielens", seed=0), movielens.schema)
     weights = sum(p.numel() for p in [*model.deep.parameters(), *model.output.parameters()])
     assert model.features.d_flat == 185
     assert abs(12e-6 * weights + 0.23 - 1.29) < 0.01

@@ -9,9 +9,11 @@ from math import ceil
 
 import pytest
 
-from apg_repro.build import build
 from apg_repro.config import RunConfig
 from apg_repro.models import BACKBONES, DOMAIN_MODELS
+from apg_repro.nn.apg import LAYERS
+from apg_repro.training.build import build
+from apg_repro.versions import VERSIONS
 
 E, HIDDEN, K, P = 4, (6, 5), 2, 3
 H = HIDDEN[-1]
@@ -68,28 +70,28 @@ def formula(backbone: str, version: str, d: int | None, projections: str = "base
             return EMBEDDINGS + interacting + deep(version, X, d) + J * heads + H + 1
         case "MMoE":
             return EMBEDDINGS + WIDE + 8 * deep("base", X, None) + GROUPS * (8 * X + 8 + H + 1)
-        case _:
+        case "Star":
             norm = (GROUPS + 1) * 2 * X
             main = (GROUPS + 1) * (deep("base", X, None) + H + 1)
             auxiliary = GROUPS * E + (X + E) * H + H + H + 1
             return EMBEDDINGS + WIDE + norm + main + auxiliary
+        case _:
+            raise ValueError(f"no formula for {backbone}: add it")
 
 
 def count(schema, **options) -> int:
-    config = RunConfig(
-        suite="test", dataset="random", variant="v", seed=0, d_embedding=E, hidden=HIDDEN, rank=K, over=P, **options
-    )
+    config = RunConfig(dataset="random", seed=0, d_embedding=E, hidden=HIDDEN, rank=K, over=P, **options)
     return sum(parameter.numel() for parameter in build(config, schema).parameters())
 
 
 @pytest.mark.parametrize(("condition", "d"), [("self", None), ("group", E), ("input_concat(user,item)", 2 * E)])
-@pytest.mark.parametrize("version", ["base", "v1", "v2", "v3", "v4", "v5"])
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_backbone_has_as_many_parameters_as_the_formula_says(backbone, version, condition, d, schema):
     assert count(schema, backbone=backbone, version=version, condition=condition) == formula(backbone, version, d)
 
 
-@pytest.mark.parametrize("version", ["v1", "v2", "v3", "v4", "v5"])
+@pytest.mark.parametrize("version", LAYERS)
 @pytest.mark.parametrize("backbone", ["DIFM", "AutoInt"])
 def test_generated_projections_count_as_any_generated_layer(backbone, version, schema):
     ours = count(schema, backbone=backbone, version=version, condition="group", projections=True)
@@ -102,8 +104,8 @@ def test_domains_cost_a_gate_and_a_tower_in_mmoe_and_a_whole_deep_part_in_star(b
 
 
 @pytest.mark.parametrize("how", ["mean", "concat", "attention"])
-def test_an_output_mix_pays_for_a_generator_a_condition_unless_it_concatenates(how, schema):
-    """WDL, v4: the k G of a concatenation make a share each, so they have the weights of one; attention has a query."""
+def test_an_output_mix_pays_for_one_generator_per_condition_unless_it_concatenates(how, schema):
+    """WDL, v4: the k G of a concatenation make one share each, so they have the weights of one."""
     one = count(schema, version="v4", condition="group")
     mixed = count(schema, version="v4", condition=f"output_{how}(user,group)")
     generator, query = (E + 1) * K * K, E

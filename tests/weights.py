@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from apg_repro.config import parse_mix
-from apg_repro.data import Schema
+from apg_repro.data.schema import Schema
 from apg_repro.nn.apg import ApgV1, ApgV2, ApgV3, ApgV4, ApgV5
 from apg_repro.nn.attention import FieldAttention
 from apg_repro.nn.dense import StaticDense
 from apg_repro.nn.embedding import Features, FieldEmbedding
 from apg_repro.nn.mix import OutputMix
+from apg_repro.versions import VERSIONS
 from tests.reference import apg
 from tests.reference.common import Dense, Unit, affine, embed
 from tests.reference.common import wide as wide_part
@@ -26,6 +27,11 @@ def randomised(module: nn.Module, seed: int = 0, scale: float = 0.5) -> nn.Modul
         for parameter in module.parameters():
             parameter.copy_(scale * torch.randn(parameter.shape, generator=generator, dtype=torch.double))
     return module
+
+
+def sizes_of(version: str, **sizes: int) -> dict[str, int]:
+    """Those of these sizes that a version has."""
+    return {name: sizes[name] for name in VERSIONS[version].options}
 
 
 def unit(layer: StaticDense) -> Unit:

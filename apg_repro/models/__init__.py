@@ -19,4 +19,4 @@ BACKBONES = {
     "DCN": DCN,
     "AutoInt": AutoInt,
 }
-DOMAIN_MODELS = {"MMoE": MMoE, "Star": Star}  # Table 6's baselines, with weights a domain
+DOMAIN_MODELS = {"MMoE": MMoE, "Star": Star}  # Table 6's baselines, with weights per domain

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.data import Schema
+from apg_repro.data.schema import Schema
 from apg_repro.nn.attention import FieldAttention
 from apg_repro.nn.dense import DeepPart, MakeDense, StaticDense
 from apg_repro.nn.embedding import Features
@@ -35,10 +35,17 @@ class AutoInt(nn.Module):
     """
 
     def __init__(
-        self, schema: Schema, d_embedding: int, hidden: tuple[int, ...], make_dense: MakeDense, condition: nn.Module,
-        make_projection: MakeDense = StaticDense, n_layers: int = N_LAYERS, n_heads: int = N_HEADS,
+        self,
+        schema: Schema,
+        d_embedding: int,
+        hidden: tuple[int, ...],
+        make_dense: MakeDense,
+        condition: nn.Module,
+        make_projection: MakeDense = StaticDense,
+        n_layers: int = N_LAYERS,
+        n_heads: int = N_HEADS,
         d_head: int = D_HEAD,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.features = Features(schema, d_embedding)
         self.condition = condition

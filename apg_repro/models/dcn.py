@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.data import Schema
+from apg_repro.data.schema import Schema
 from apg_repro.nn.dense import DeepPart, MakeDense, StaticDense
 from apg_repro.nn.embedding import Features
 
@@ -46,9 +46,14 @@ class DCN(nn.Module):
     """
 
     def __init__(
-        self, schema: Schema, d_embedding: int, hidden: tuple[int, ...], make_dense: MakeDense, condition: nn.Module,
+        self,
+        schema: Schema,
+        d_embedding: int,
+        hidden: tuple[int, ...],
+        make_dense: MakeDense,
+        condition: nn.Module,
         n_cross: int = N_CROSS,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.features = Features(schema, d_embedding)
         self.condition = condition

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.config import UserError
-from apg_repro.data import Schema
+from apg_repro.data.schema import Schema
+from apg_repro.errors import UserError
 from apg_repro.models.deepfm import pairs
 from apg_repro.nn.attention import FieldAttention
 from apg_repro.nn.dense import DeepPart, MakeDense, StaticDense
@@ -40,9 +40,15 @@ class DIFM(nn.Module):
     """
 
     def __init__(
-        self, schema: Schema, d_embedding: int, hidden: tuple[int, ...], make_dense: MakeDense, condition: nn.Module,
-        make_projection: MakeDense = StaticDense, n_heads: int = N_HEADS,
-    ) -> None:  # fmt: skip
+        self,
+        schema: Schema,
+        d_embedding: int,
+        hidden: tuple[int, ...],
+        make_dense: MakeDense,
+        condition: nn.Module,
+        make_projection: MakeDense = StaticDense,
+        n_heads: int = N_HEADS,
+    ) -> None:
         super().__init__()
         if d_embedding % n_heads:
             raise UserError(

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.data import Schema
+from apg_repro.data.schema import Schema
+from apg_repro.errors import UserError
 from apg_repro.nn.dense import DeepPart, MakeDense, StaticDense
 from apg_repro.nn.embedding import Features, Wide
 
@@ -44,7 +45,7 @@ class SeNet(nn.Module):
 class BilinearInteraction(nn.Module):
     """p_ij = (v_i W) ⊙ v_j for every pair i < j    (Huang et al., bilinear-interaction layer).
 
-    W is one for "all", one a left field for "each", one a pair for "interaction".
+    There is one W for "all", one per left field i for "each", and one per pair for "interaction".
     """
 
     left: torch.Tensor
@@ -67,8 +68,8 @@ class BilinearInteraction(nn.Module):
             nn.init.xavier_uniform_(matrix)
 
     def forward(self, embedded: Float[torch.Tensor, "B J E"]) -> Float[torch.Tensor, "B Q E"]:
-        turned = torch.einsum("bqe,qef->bqf", embedded[:, self.left], self.weight[self.which])
-        return turned * embedded[:, self.right]
+        left, right = embedded.index_select(1, self.left), embedded.index_select(1, self.right)
+        return torch.einsum("bqe,qef->bqf", left, self.weight.index_select(0, self.which)) * right
 
 
 class FiBiNET(nn.Module):
@@ -85,15 +86,23 @@ class FiBiNET(nn.Module):
         make_dense: makes each hidden layer.
         condition: makes z from the ids (see ``nn.conditions``).
         bilinear: "all", "each" or "interaction", the richest of the three and our default.
+
+    Raises:
+        UserError: ``bilinear`` is none of the three.
     """
 
     def __init__(
-        self, schema: Schema, d_embedding: int, hidden: tuple[int, ...], make_dense: MakeDense, condition: nn.Module,
+        self,
+        schema: Schema,
+        d_embedding: int,
+        hidden: tuple[int, ...],
+        make_dense: MakeDense,
+        condition: nn.Module,
         bilinear: Bilinear = "interaction",
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         if bilinear not in get_args(Bilinear):
-            raise ValueError(f"bilinear must be one of {', '.join(get_args(Bilinear))}, not {bilinear!r}")
+            raise UserError(f"bilinear must be one of {', '.join(get_args(Bilinear))}, not {bilinear!r}")
         self.features = Features(schema, d_embedding)
         self.wide = Wide(schema)
         self.condition = condition

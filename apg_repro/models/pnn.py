@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.data import Schema
+from apg_repro.data.schema import Schema
+from apg_repro.errors import UserError
 from apg_repro.nn.dense import DeepPart, MakeDense, StaticDense
 from apg_repro.nn.embedding import Features
 
@@ -31,26 +32,32 @@ class PNN(nn.Module):
         make_dense: makes each hidden layer.
         condition: makes z from the ids (see ``nn.conditions``).
         product: "inner" or "outer".
+
+    Raises:
+        UserError: ``product`` is neither.
     """
 
-    rows: torch.Tensor
-    columns: torch.Tensor
+    pairs: torch.Tensor
 
     def __init__(
-        self, schema: Schema, d_embedding: int, hidden: tuple[int, ...], make_dense: MakeDense, condition: nn.Module,
+        self,
+        schema: Schema,
+        d_embedding: int,
+        hidden: tuple[int, ...],
+        make_dense: MakeDense,
+        condition: nn.Module,
         product: Product = "inner",
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         if product not in get_args(Product):
-            raise ValueError(f"product must be one of {', '.join(get_args(Product))}, not {product!r}")
+            raise UserError(f"product must be one of {', '.join(get_args(Product))}, not {product!r}")
         self.product = product
         self.features = Features(schema, d_embedding)
         self.condition = condition
         n = self.features.n_embedded
         rows, columns = torch.triu_indices(n, n)
-        self.register_buffer("rows", rows, persistent=False)
-        self.register_buffer("columns", columns, persistent=False)
-        n_products = len(rows) if product == "inner" else d_embedding**2
+        self.register_buffer("pairs", rows * n + columns, persistent=False)  # in a flat matrix of all <e_i, e_j>
+        n_products = len(self.pairs) if product == "inner" else d_embedding**2
         self.deep = DeepPart(self.features.d_flat + n_products, hidden, make_dense)
         self.output = StaticDense(hidden[-1], 1)
 
@@ -65,6 +72,6 @@ class PNN(nn.Module):
     def products(self, embedded: Float[torch.Tensor, "B J E"]) -> Float[torch.Tensor, "B n"]:
         """The product signals p."""
         if self.product == "inner":
-            return (embedded @ embedded.transpose(1, 2))[:, self.rows, self.columns]
+            return (embedded @ embedded.transpose(1, 2)).flatten(1).index_select(1, self.pairs)
         total = embedded.sum(1)
         return (total.unsqueeze(2) * total.unsqueeze(1)).flatten(1)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.data import Schema
+from apg_repro.data.schema import Schema
 from apg_repro.nn.dense import DeepPart, StaticDense
 from apg_repro.nn.domains import Domains, StarDense, Tiles
 from apg_repro.nn.embedding import Features, Table, Wide, fetch
@@ -62,7 +62,7 @@ class PartitionedNorm(nn.Module):
     """y = γ γ_p (x − μ) / sqrt(σ² + ε) + β + β_p for an instance of domain p    (Sheng et al., Section 3.3).
 
     In the paper μ and σ² are a domain's own, as its batches hold one domain each. Here a batch mixes domains, and
-    with thousands of them most have a row or none in it: μ and σ² are those of the whole batch, and at test
+    with thousands of them most have one row in it or none: μ and σ² are those of the whole batch, and at test
     time their running averages (momentum 0.1, ε 1e-5, as is usual in batch normalisation). Scale and bias are a
     domain's own, as in the paper.
     """

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.data import Schema
+from apg_repro.data.schema import Schema
 from apg_repro.nn.dense import DeepPart, MakeDense, StaticDense
 from apg_repro.nn.embedding import Features, Wide
 

@@ -40,9 +40,9 @@ class FieldAttention(nn.Module):
         x = embedded.flatten(0, 1)  # (B J, E)
         z = None if z is None else z.repeat_interleave(n_fields, dim=0)
         query, key, value = (
-            project(x, z).view(-1, n_fields, self.n_heads, self.d_head).transpose(1, 2)  # (B, H, J, A)
+            project(x, z).unflatten(1, (self.n_heads, self.d_head)).unflatten(0, (-1, n_fields)).transpose(1, 2)
             for project in (self.query, self.key, self.value)
-        )
+        )  # (B, H, J, A) each
         heads = F.scaled_dot_product_attention(query, key, value, scale=self.scale)  # (B, H, J, A)
         heads = heads.transpose(1, 2).flatten(2)  # (B, J, H A)
-        return F.relu(heads + self.residual(x, z).view(-1, n_fields, self.n_heads * self.d_head))
+        return F.relu(heads + self.residual(x, z).unflatten(0, (-1, n_fields)))

@@ -5,14 +5,16 @@ Shapes: B batch, F categorical columns, D size of a condition, k conditions, n s
 
 from collections.abc import Sequence
 from math import sqrt
+from typing import get_args
 
 import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.config import How, parse_mix
-from apg_repro.data import Schema
-from apg_repro.nn.embedding import FieldEmbedding
+from apg_repro.config import Aggregation, parse_mix
+from apg_repro.data.schema import Schema
+from apg_repro.nn.checks import require_choice
+from apg_repro.nn.embedding import FieldEmbedding, register_index
 
 
 class SelfWise(nn.Module):
@@ -29,16 +31,19 @@ class GroupWise(nn.Module):
     directly set z_i" to it (Appendix A.1). It is therefore trained through both paths.
     """
 
+    columns: torch.Tensor
+
     def __init__(self, schema: Schema, field: str) -> None:
         super().__init__()
         self.column = schema.column(field)
+        register_index(self, "columns", [self.column])
 
     def forward(self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding) -> Float[torch.Tensor, "B D"]:
-        return embedding(fields, [self.column]).squeeze(1)
+        return embedding(fields, self.columns).squeeze(1)
 
 
 class Join(nn.Module):
-    """Joins k vectors, one a condition, into one.
+    """Joins k vectors, one per condition, into one.
 
     - "mean": their mean. "concat": side by side.
     - "attention": their sum with the weights softmax_j(<q, z^j> / sqrt(D)), q learned and 0 at the start, so that it
@@ -49,9 +54,13 @@ class Join(nn.Module):
     Args:
         how: "mean", "concat" or "attention".
         d_condition: D.
+
+    Raises:
+        ValueError: ``how`` is none of the three.
     """
 
-    def __init__(self, how: How, d_condition: int) -> None:
+    def __init__(self, how: Aggregation, d_condition: int) -> None:
+        require_choice("aggregation", how, get_args(Aggregation))
         super().__init__()
         self.how = how
         self.query = nn.Parameter(torch.empty(d_condition)) if how == "attention" else None
@@ -79,9 +88,11 @@ class InputMix(nn.Module):
     The embeddings are the model's own, as for ``GroupWise``.
     """
 
-    def __init__(self, schema: Schema, fields: tuple[str, ...], how: How, d_embedding: int) -> None:
+    columns: torch.Tensor
+
+    def __init__(self, schema: Schema, fields: tuple[str, ...], how: Aggregation, d_embedding: int) -> None:
         super().__init__()
-        self.columns = [schema.column(field) for field in fields]
+        register_index(self, "columns", [schema.column(field) for field in fields])
         self.join = Join(how, d_embedding)
 
     def forward(self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding) -> Float[torch.Tensor, "B D"]:

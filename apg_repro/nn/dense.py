@@ -8,6 +8,7 @@ Shapes: B batch, I inputs, O outputs, D size of the condition.
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,13 @@ from jaxtyping import Float
 from torch import nn
 
 MakeDense = Callable[[int, int], nn.Module]
+
+
+@runtime_checkable
+class HasStart(Protocol):
+    """A module with weights of its own, which it can start again."""
+
+    def reset_parameters(self) -> None: ...
 
 
 class StaticDense(nn.Module):
@@ -66,9 +74,8 @@ def initialise(model: nn.Module, seed_of: Callable[[str], int]) -> None:
         seed_of: module name → seed.
     """
     for name, module in reversed(list(model.named_modules())):  # parts first: a whole may overrule its parts
-        if hasattr(module, "reset_parameters"):
+        if isinstance(module, HasStart):
             with torch.random.fork_rng(devices=[]):
-                torch.default_generator.manual_seed(
-                    seed_of(name)
-                )  # of the CPU; torch.manual_seed is slow before CUDA is up
-                module.reset_parameters()  # pyright: ignore[reportCallIssue]
+                # The generator of the CPU alone: torch.manual_seed is slow before CUDA has started.
+                torch.default_generator.manual_seed(seed_of(name))
+                module.reset_parameters()

@@ -1,8 +1,8 @@
-"""Which domain an instance belongs to, and dense layers with weights a domain (Table 6's baselines).
+"""Which domain an instance belongs to, and dense layers with weights per domain (Table 6's baselines).
 
-Only the weights of the domains in the batch are fetched, each with one look-up in a table that has a row a domain.
+Only the weights of the domains in the batch are fetched, each with one look-up in a table that has one row per domain.
 So a step costs what the domains of its batch cost, however many there are in all, if the tables move row by row (see
-``optimizer``).
+``training.optimizer``).
 
 Shapes: B batch, F categorical columns, I inputs, O outputs, N domains, T tiles of R rows.
 """
@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.config import UserError
-from apg_repro.data import Schema
+from apg_repro.data.schema import Schema
+from apg_repro.errors import UserError
 from apg_repro.nn.embedding import Table, fetch
 
 MOST_DOMAINS = 1_000_000

@@ -4,13 +4,14 @@ Shapes: B batch, F categorical columns, C number columns, E embedding size, J em
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.data import Schema
+from apg_repro.data.schema import Schema
 
 
 class Table(nn.Parameter):
@@ -28,7 +29,15 @@ def fetch(table: nn.Parameter, ids: Int[torch.Tensor, "..."]) -> Float[torch.Ten
     if isinstance(table, Table) and table.by_row:
         return F.embedding(ids, table, sparse=True)
     # The same as F.embedding, whose backward is several times as slow on a CPU.
-    return table.index_select(0, ids.flatten()).view(*ids.shape, -1)
+    return table.index_select(0, ids.flatten()).view(*ids.shape, table.shape[1])
+
+
+def register_index(module: nn.Module, name: str, columns: Sequence[int]) -> None:
+    """Gives a module column numbers as a buffer, which moves to its device and is not saved with its weights.
+
+    Indexing with a Python list instead would copy it to the device in every step, which no CUDA graph can hold.
+    """
+    module.register_buffer(name, torch.tensor(columns, dtype=torch.long), persistent=False)
 
 
 class FieldEmbedding(nn.Module):
@@ -37,22 +46,24 @@ class FieldEmbedding(nn.Module):
     Rows start normal with standard deviation ``std`` (the paper is silent; 0.01 here).
     """
 
+    offsets: torch.Tensor
+
     def __init__(self, schema: Schema, d_embedding: int, std: float = 0.01) -> None:
         super().__init__()
-        cardinalities = torch.tensor(list(schema.fields.values()))
+        *offsets, n_ids = accumulate(schema.fields.values(), initial=0)
         self.std = std
         self.d_embedding = d_embedding
-        self.weight = Table(torch.empty(int(cardinalities.sum()), d_embedding))
-        offsets = torch.cat([torch.zeros(1, dtype=torch.long), cardinalities.cumsum(0)[:-1]])
-        self.register_buffer("offsets", offsets, persistent=False)
+        self.weight = Table(torch.empty(n_ids, d_embedding))
+        register_index(self, "offsets", offsets)
 
     def reset_parameters(self) -> None:
         nn.init.normal_(self.weight, std=self.std)
 
-    def forward(self, fields: Int[torch.Tensor, "B F"], columns: Sequence[int]) -> Float[torch.Tensor, "B J E"]:
+    def forward(
+        self, fields: Int[torch.Tensor, "B F"], columns: Int[torch.Tensor, " J"]
+    ) -> Float[torch.Tensor, "B J E"]:
         """The embeddings of these columns, in this order."""
-        columns = list(columns)
-        return fetch(self.weight, fields[:, columns] + self.offsets[columns])  # pyright: ignore[reportIndexIssue]
+        return fetch(self.weight, fields.index_select(1, columns) + self.offsets.index_select(0, columns))
 
 
 class Features(nn.Module):
@@ -61,15 +72,20 @@ class Features(nn.Module):
     A bag (multi-hot field) is embedded as the sum of its members' embeddings.
     """
 
+    inputs: torch.Tensor
+    bag_columns: torch.Tensor
+    plain_columns: torch.Tensor
+
     def __init__(self, schema: Schema, d_embedding: int) -> None:
         super().__init__()
         self.embedding = FieldEmbedding(schema, d_embedding)
-        self.inputs = [schema.column(name) for name in schema.inputs]
-        bags = schema.bags or {}
-        members = [name for bag in bags.values() for name in bag]
-        self.bag_columns = [[schema.numbers.index(name) for name in bag] for bag in bags.values()]
-        self.plain_columns = [i for i, name in enumerate(schema.numbers) if name not in members]
-        self.bags = nn.ModuleList(BagEmbedding(len(bag), d_embedding) for bag in self.bag_columns)
+        bags = list((schema.bags or {}).values())
+        members = [name for bag in bags for name in bag]
+        register_index(self, "inputs", [schema.column(name) for name in schema.inputs])
+        register_index(self, "bag_columns", [schema.numbers.index(name) for name in members])
+        register_index(self, "plain_columns", [i for i, name in enumerate(schema.numbers) if name not in members])
+        self.bag_sizes = [len(bag) for bag in bags]
+        self.bags = nn.ModuleList(BagEmbedding(size, d_embedding) for size in self.bag_sizes)
         self.n_embedded = len(self.inputs) + len(self.bags)
         self.n_plain = len(self.plain_columns)
         self.d_embedding = d_embedding
@@ -79,10 +95,11 @@ class Features(nn.Module):
         self, fields: Int[torch.Tensor, "B F"], numbers: Float[torch.Tensor, "B C"]
     ) -> tuple[Float[torch.Tensor, "B J E"], Float[torch.Tensor, "B n"]]:
         embedded = self.embedding(fields, self.inputs)
-        if self.bag_columns:
-            bags = [bag(numbers[:, columns]) for bag, columns in zip(self.bags, self.bag_columns, strict=True)]
+        if self.bag_sizes:
+            indicators = numbers.index_select(1, self.bag_columns).split(self.bag_sizes, dim=1)
+            bags = [bag(present) for bag, present in zip(self.bags, indicators, strict=True)]
             embedded = torch.cat([embedded, torch.stack(bags, dim=1)], dim=1)
-        plain = numbers if self.n_plain == numbers.shape[1] else numbers[:, self.plain_columns]
+        plain = numbers if self.n_plain == numbers.shape[1] else numbers.index_select(1, self.plain_columns)
         return embedded, plain
 
     @staticmethod
@@ -109,14 +126,16 @@ class BagEmbedding(nn.Module):
 
 
 class Wide(nn.Module):
-    """The linear part of WDL and its kin: a weight for every id and every number, summed, plus a bias.
+    """The linear part of WDL and other models: a weight for every id and every number, summed, plus a bias.
 
     All start at 0. Bag members are numbers here: each present member adds its weight.
     """
 
+    inputs: torch.Tensor
+
     def __init__(self, schema: Schema) -> None:
         super().__init__()
-        self.inputs = [schema.column(name) for name in schema.inputs]
+        register_index(self, "inputs", [schema.column(name) for name in schema.inputs])
         self.ids = FieldEmbedding(schema, 1, std=0.0)
         self.numbers = nn.Parameter(torch.empty(len(schema.numbers)))
         self.bias = nn.Parameter(torch.empty(()))

@@ -17,7 +17,7 @@ def embed(ids: list[int], numbers: Tensor, tables: list[Tensor], bags: list[tupl
     """e_1 … e_J.
 
     Args:
-        ids, numbers: the instance; one id an embedded field.
+        ids, numbers: the instance; one id per embedded field.
         tables: per embedded field its (cardinality, E) table.
         bags: per bag the columns of its indicators in numbers, and its (members, E) table.
     """

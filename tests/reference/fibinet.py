@@ -14,7 +14,7 @@ def senet(embedded: list[Tensor], squeeze: Tensor, excite: Tensor) -> list[Tenso
 
 
 def bilinear(embedded: list[Tensor], kind: str, matrices: Tensor) -> list[Tensor]:
-    """(e_i W) ⊙ e_j for every i < j: one W, one an i, or one a pair."""
+    """(e_i W) ⊙ e_j for every i < j: one W, one per i, or one per pair."""
     products = []
     for i, left in enumerate(embedded):
         for right in embedded[i + 1 :]:
