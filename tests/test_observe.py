@@ -5,10 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from apg_repro import observe
-from apg_repro.build import build
-from apg_repro.config import RunConfig, UserError
-from apg_repro.data import Dataset, Schema
+from apg_repro.config import RunConfig
+from apg_repro.data.dataset import Dataset
+from apg_repro.data.schema import Schema
+from apg_repro.errors import UserError
+from apg_repro.nn.apg import LAYERS
+from apg_repro.training import observe
+from apg_repro.training.build import build
 from tests.conftest import random_rows
 
 RATED = Schema(
@@ -36,10 +39,8 @@ class Score(nn.Module):
 
 
 def model_of(version="v4", condition="item", schema=RATED):
-    config = RunConfig(
-        suite="s", dataset="d", variant="v", seed=1, version=version, rank=2, over=4, condition=condition,
-        d_embedding=4, hidden=(6, 5),
-    )  # fmt: skip
+    sizes = {"rank": 2, "over": 4, "d_embedding": 4, "hidden": (6, 5)}
+    config = RunConfig(dataset="d", seed=1, version=version, condition=condition, **sizes)
     model = build(config, schema)
     for parameter in model.parameters():  # away from the static start, where S is the same for all
         nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(parameter.numel()))
@@ -60,7 +61,7 @@ def test_users_fall_into_ten_groups_of_equal_size_by_their_training_rows():
     assert found["top_rate"] == [1.0] * 5 + [0.0] * 5
 
 
-def test_a_point_stands_for_a_value_of_the_condition_or_for_an_item():
+def test_a_point_is_a_row_for_each_value_of_the_condition_or_for_each_item():
     rows = random_rows(RATED, 200)
     for condition, column, n in (("category", 2, 3), ("item", 1, 6), ("self", 1, 6)):
         chosen = observe.one_each(model_of(condition=condition), rows)
@@ -79,7 +80,7 @@ def test_the_kind_of_an_item_is_its_first_genre_or_else_its_category(schema):
     assert group.tolist() == rows.fields[:, 1].tolist()
 
 
-@pytest.mark.parametrize("version", ["v4", "v5"])
+@pytest.mark.parametrize("version", [version for version, layer in LAYERS.items() if layer.generates_only_s])
 def test_the_recorded_states_are_what_g_makes_of_each_layers_condition(version):
     rows = random_rows(RATED, 10)
     model = model_of(version)
@@ -92,9 +93,10 @@ def test_the_recorded_states_are_what_g_makes_of_each_layers_condition(version):
     torch.testing.assert_close(observe.generated_states(model, rows)[0], model.deep.layers[0].generator(x).double())
 
 
-def test_what_generates_no_s_has_no_states():
-    with pytest.raises(UserError, match="only v4 and v5 generate S alone"):
-        observe.generated_states(model_of("base"), random_rows(RATED, 5))
+def test_what_does_not_generate_s_alone_has_no_states():
+    for version in ("base", "v3"):
+        with pytest.raises(UserError, match="only v4 and v5 generate S alone"):
+            observe.generated_states(model_of(version), random_rows(RATED, 5))
     with pytest.raises(UserError, match="nothing is observed under 'weights'; choose one of user_groups, states"):
         observe.observer("weights")
 

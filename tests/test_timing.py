@@ -2,8 +2,8 @@
 
 import torch
 
-from apg_repro.measure import timing
-from apg_repro.measure.timing import Effort, clock, ratios, spread, take_turns, threads
+from apg_repro.training import timing
+from apg_repro.training.timing import Effort, clock, ratios, spread, take_turns, threads
 
 
 def scripted(name, cost, log):
@@ -16,7 +16,7 @@ def scripted(name, cost, log):
 
 def test_contenders_take_turns_and_the_warm_up_does_not_count():
     log = []
-    costs = take_turns({name: scripted(name, ord(name), log) for name in "ab"}, Effort(rounds=3, warmup=2))
+    costs = take_turns({name: scripted(name, float(ord(name)), log) for name in "ab"}, Effort(rounds=3, warmup=2))
     assert "".join(log) == "ab" * 5
     assert costs == {"a": [97] * 3, "b": [98] * 3}
 
@@ -39,7 +39,7 @@ def test_a_ratio_is_taken_within_a_round():
 
 
 def test_a_spread_is_the_median_between_the_10th_and_the_90th_percentile():
-    assert spread(list(range(101))) == {"p10": 10, "p50": 50, "p90": 90}
+    assert spread([float(value) for value in range(101)]) == {"p10": 10, "p50": 50, "p90": 90}
     assert spread([1.0], (50, 99)) == {"p50": 1, "p99": 1}
 
 

@@ -1,30 +1,29 @@
 """One run: protocols, seeds, pairing, divergence, the safeguard."""
 
+import copy
+import dataclasses
 import math
 
 import pytest
 import torch
 
-from apg_repro.build import build
-from apg_repro.config import RunConfig
-from apg_repro.data import split
-from apg_repro.optimizer import parameter_groups
-from apg_repro.train import make_step, train
+from apg_repro.config import DIVERGED_ABOVE, RunConfig
+from apg_repro.data.dataset import split
+from apg_repro.errors import UserError
+from apg_repro.nn import fold
+from apg_repro.training.build import build
+from apg_repro.training.optimizer import parameter_groups
+from apg_repro.training.train import count, make_step, train
+from apg_repro.versions import VERSIONS
+from tests.weights import sizes_of
 
 CPU = torch.device("cpu")
-VERSIONS = {"base": {}, "v1": {}, "v3": {"rank": 4}, "v4": {"rank": 4}, "v5": {"rank": 4, "over": 8}}
 
 
 def config(version="base", seed=1, **options) -> RunConfig:
     sizes = {"d_embedding": 8, "hidden": (32, 16), "batch_size": 64, "max_epochs": 4, "learning_rate": 0.01}
-    return RunConfig(
-        suite="test",
-        dataset="small",
-        variant=version,
-        version=version,
-        seed=seed,
-        **(sizes | VERSIONS[version] | options),
-    )
+    sizes |= sizes_of(version, rank=4, over=8)
+    return RunConfig(dataset="small", version=version, seed=seed, **(sizes | options))
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -65,7 +64,7 @@ def test_base_and_apg_see_the_same_batches(small, monkeypatch):
         step = make_step(model, rows, config)
         return lambda chosen: (seen[config.version].append(chosen), step(chosen))[1]
 
-    monkeypatch.setattr("apg_repro.train.make_step", watched)
+    monkeypatch.setattr("apg_repro.training.train.make_step", watched)
     for version in seen:
         train(config(version, max_epochs=1), small, CPU)
     assert all(torch.equal(a, b) for a, b in zip(seen["base"], seen["v4"], strict=True))
@@ -76,13 +75,49 @@ def test_base_and_apg_see_the_same_batches(small, monkeypatch):
 def test_a_diverged_run_is_recorded_not_dropped(small):
     result = train(config(learning_rate=1e4, clip_norm=None), small, CPU)
     assert result.status == "diverged"
-    assert result.history[0]["worst_batch_loss"] > 10 or math.isnan(result.history[0]["worst_batch_loss"])
+    assert DIVERGED_ABOVE < result.history[0]["worst_batch_loss"] < math.inf
+    assert set(result.test) == {"one_epoch", "early_stopping"}
 
 
-def test_a_run_whose_loss_is_not_finite_ends_with_the_auc_that_there_is(small):
+def test_a_run_whose_loss_is_not_finite_stops_as_diverged_without_an_auc(small):
     result = train(config("v3", learning_rate=1e12, clip_norm=None, damping=False), small, CPU)
     assert result.status == "diverged"
-    assert math.isnan(result.history[-1]["worst_batch_loss"]) or result.history[-1]["worst_batch_loss"] > 1e6
+    assert len(result.history) == 1
+    assert not math.isfinite(result.history[0]["worst_batch_loss"])
+    assert list(result.test) == ["one_epoch"]
+    assert math.isnan(result.test["one_epoch"]["auc"])
+
+
+def test_a_run_whose_weights_explode_after_the_last_loss_has_diverged(small):
+    """One step, whose loss is that of the start."""
+    result = train(config("v3", learning_rate=1e30, clip_norm=None, batch_size=len(small), max_epochs=1), small, CPU)
+    assert result.history[0]["worst_batch_loss"] < 1
+    assert math.isnan(result.history[0]["valid_auc"])
+    assert result.status == "diverged"
+
+
+def test_a_run_on_labels_of_one_class_does_not_diverge_but_raises_a_user_error(small):
+    one_class = dataclasses.replace(small, labels=torch.ones(len(small)))
+    with pytest.raises(UserError, match=r"the .* training rows are positive, and an AUC needs both classes"):
+        train(config(), one_class, CPU)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"version": version} for version in VERSIONS),
+        {"version": "v5", "generator_layers": 2, "condition": "output_attention(user,item)"},
+        {"backbone": "Star", "domain": "item"},
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_the_hidden_parameters_are_counted_as_trained_and_as_served(options, small):
+    run = config(**options, max_epochs=1)
+    result, model = train(run, small, CPU), build(run, small.schema)
+    assert result.n_parameters == count(model)
+    assert result.n_hidden == count(model.deep)
+    assert result.n_served == count(fold(copy.deepcopy(model.deep)))
+    assert (result.n_served != result.n_hidden) == bool(VERSIONS[run.version].served_as)
 
 
 def test_damping_divides_the_learning_rate_by_the_root_of_the_terms(small):
@@ -101,7 +136,7 @@ def test_damping_can_be_switched_off_and_does_not_touch_base(small):
         assert [group["lr"] for group in groups] == [0.01]
 
 
-def test_progress_reports_rows_a_second_and_the_validation_auc(small):
+def test_progress_reports_rows_per_second_and_the_validation_auc(small):
     entries = []
     train(config(max_epochs=2), small, CPU, entries.append)
     done = [entry for entry in entries if "valid_auc" in entry]

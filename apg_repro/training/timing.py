@@ -1,9 +1,8 @@
-"""Fair timing: contenders take turns in one process, so that whatever else goes on in the machine meets all alike.
+"""Fair timing: contenders take turns in one process, so that whatever else goes on in the machine affects all alike.
 
-What is compared is taken round by round: a ratio is that of two contenders of the same round.
+Comparisons are made round by round: a ratio is that of two contenders in the same round.
 """
 
-import os
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,15 +13,18 @@ import numpy as np
 import torch
 
 Name = TypeVar("Name", bound=Hashable)
-Clock = Callable[[], float]  # lets its contender run once; returns what that cost, in seconds
+Clock = Callable[[], float]  # lets its contender run once; returns how long that took, in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How long contenders take turns: ``rounds`` times; fewer, but ``at_least``, if ``seconds`` have passed.
+    """How long contenders take turns.
 
     Attributes:
-        warmup: rounds that go before and do not count.
+        rounds: how many times each runs.
+        at_least: how many times each runs even if ``seconds`` have passed.
+        seconds: after which no further round begins.
+        warmup: earlier rounds that do not count.
     """
 
     rounds: int
@@ -32,7 +34,7 @@ class Effort:
 
 
 def clock(work: Callable[[], object], times: int = 1) -> Clock:
-    """The clock of some work: the mean seconds of ``times`` goes."""
+    """The clock of some work: the mean seconds of doing it ``times`` times."""
 
     def seconds() -> float:
         start = time.perf_counter()
@@ -44,7 +46,7 @@ def clock(work: Callable[[], object], times: int = 1) -> Clock:
 
 
 def take_turns(clocks: Mapping[Name, Clock], effort: Effort) -> dict[Name, list[float]]:
-    """Lets the contenders run in turn, A B C A B C; what each cost, round by round."""
+    """Lets the contenders run in turn, A B C A B C; how long each took, round by round."""
     for _ in range(effort.warmup):
         for run in clocks.values():
             run()
@@ -65,21 +67,16 @@ def spread(values: Sequence[float], percentiles: Sequence[int] = (10, 50, 90)) -
 
 
 def ratios(costs: Sequence[float], to: Sequence[float]) -> list[float]:
-    """One contender's cost by another's, round by round."""
+    """One contender's cost relative to another's, round by round."""
     return [cost / other for cost, other in zip(costs, to, strict=True)]
 
 
 @contextmanager
 def threads(n: int) -> Iterator[int]:
-    """Lets torch use n threads for a while."""
+    """Lets torch use n threads until the context ends."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
         yield n
     finally:
         torch.set_num_threads(before)
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,6 +8,7 @@ Shapes: R rows, F fields, C number columns.
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,15 +19,17 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.build import build
-from apg_repro.config import RunConfig
-from apg_repro.data import Dataset, generator, split
-from apg_repro.graphs import Graphed, Step
-from apg_repro.metrics import auc, logloss
-from apg_repro.observe import observer, predict
-from apg_repro.optimizer import Optimizer
+from apg_repro.config import DIVERGED_ABOVE, Protocol, RunConfig, Status
+from apg_repro.data.dataset import Dataset, split
+from apg_repro.nn.apg import count_served
+from apg_repro.seeds import generator
+from apg_repro.training.build import build
+from apg_repro.training.graphs import Graphed, Step
+from apg_repro.training.observe import observer
+from apg_repro.training.optimizer import Optimizer
+from apg_repro.training.scoring import evaluate
 
-EXPLODED = 10.0  # nats; always predicting the base rate costs at most log 2 ≈ 0.69
+REPORT_EVERY = 1.0  # seconds
 
 
 @dataclass(kw_only=True)
@@ -34,21 +37,25 @@ class Result:
     """What a run measured.
 
     Attributes:
-        status: "ok", or "diverged" if the loss of any batch was not finite or above ``EXPLODED`` nats.
-        history: one entry an epoch: train_loss, valid_auc, valid_logloss, worst_batch_loss, seconds.
-        test: protocol → {"auc", "logloss", "epoch"}; lacks the protocols that a run with a
-            non-finite loss did not reach.
+        status: "ok", or "diverged" if the loss of any batch was above ``DIVERGED_ABOVE`` nats or not finite, or the
+            weights were so large afterwards that logits were not finite.
+        history: one entry per epoch: train_loss, valid_auc, valid_logloss, worst_batch_loss, seconds.
+        test: protocol → {"auc", "logloss", "epoch"}; without early_stopping if no epoch had finite logits.
         observed: protocol → what ``config.observe`` asks for, of the same weights.
-        n_parameters: of the whole model. n_hidden: of its hidden layers, the paper's count.
-        train_rows: rows in an epoch. seconds: of the whole run, evaluation included.
+        n_parameters: of the whole model.
+        n_hidden: of its hidden layers, the paper's count.
+        n_served: of its hidden layers as they are served, v5 folded.
+        train_rows: rows in an epoch.
+        seconds: of the whole run, evaluation included.
     """
 
-    status: str = "ok"
+    status: Status = "ok"
     history: list[dict[str, float]] = field(default_factory=list)
-    test: dict[str, dict[str, float]] = field(default_factory=dict)
-    observed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    test: dict[Protocol, dict[str, float]] = field(default_factory=dict)
+    observed: dict[Protocol, dict[str, Any]] = field(default_factory=dict)
     n_parameters: int = 0
     n_hidden: int = 0
+    n_served: int = 0
     seconds: float = 0.0
     train_rows: int = 0
 
@@ -65,38 +72,36 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
         device: where to train.
         on_progress: called every second or so with {"epoch", "done", "rows_per_second"}, ``done`` from 0 to 1,
             and after each epoch with its history entry.
+
+    Raises:
+        UserError: see ``build``; or a part of the split allows no AUC, whatever the model (see ``split``).
     """
     start = time.perf_counter()
     train_rows, valid, test = split(data, config.seed)
     model = build(config, data.schema).to(device)
     step = make_step(model, train_rows, config)
     shuffle = generator(config.seed, "batches")
-    result = Result(n_parameters=count(model), n_hidden=count(model.deep), train_rows=len(train_rows))  # pyright: ignore[reportArgumentType]
-    best_auc, best_epoch, best_state = 0.0, 0, model.state_dict()
+    hidden = model.get_submodule("deep")
+    result = Result(
+        n_parameters=count(model), n_hidden=count(hidden), n_served=count_served(hidden), train_rows=len(train_rows)
+    )
 
-    def read_test(protocol: str, epoch: int) -> None:
+    def read_test(protocol: Protocol, epoch: int) -> None:
         result.test[protocol] = {"epoch": epoch, **evaluate(model, test)}
         if config.observe:
             result.observed[protocol] = observer(config.observe)(model, train_rows, test)
 
+    best_auc, best_epoch, best_state = 0.0, 0, model.state_dict()
     for epoch in range(1, config.max_epochs + 1):
         epoch_start = time.perf_counter()
-        losses = train_epoch(
-            model,
-            step,
-            train_rows,
-            config.batch_size,
-            shuffle,
-            lambda entry, epoch=epoch: on_progress({"epoch": epoch} | entry),
-        )
-        seconds = round(time.perf_counter() - epoch_start, 3)
-        entry = {"epoch": epoch, **losses, **evaluate(model, valid, "valid_"), "seconds": seconds}
+        report = in_epoch(epoch, on_progress)
+        losses = train_epoch(model, step, train_rows, config.batch_size, shuffle, report)
+        seconds = time.perf_counter() - epoch_start
+        entry = {"epoch": epoch, **losses, **evaluate(model, valid, "valid_"), "seconds": round(seconds, 3)}
         result.history.append(entry)
         on_progress(entry | {"rows_per_second": len(train_rows) / seconds})
-        if not entry["worst_batch_loss"] <= EXPLODED:  # also when it is NaN
-            result.status = "diverged"
         if epoch == 1:
-            read_test("one_epoch", 1)
+            read_test("one_epoch", epoch)
         if entry["valid_auc"] > best_auc:  # never when it is NaN
             best_auc, best_epoch, best_state = entry["valid_auc"], epoch, copy.deepcopy(model.state_dict())
         elif epoch - best_epoch >= config.patience:
@@ -104,13 +109,27 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
     if best_epoch:
         model.load_state_dict(best_state)
         read_test("early_stopping", best_epoch)
+    if has_diverged(result):
+        result.status = "diverged"
     result.seconds = round(time.perf_counter() - start, 3)
     return result
 
 
+def in_epoch(epoch: int, on_progress: Progress) -> Progress:
+    """Reports progress within an epoch as progress of the run."""
+    return lambda entry: on_progress({"epoch": epoch} | entry)
+
+
+def has_diverged(result: Result) -> bool:
+    """Whether any batch loss was too high or not finite, or an AUC could not be computed from the logits."""
+    bounded = all(entry["worst_batch_loss"] <= DIVERGED_ABOVE for entry in result.history)  # false for NaN
+    aucs = [entry["valid_auc"] for entry in result.history] + [scores["auc"] for scores in result.test.values()]
+    return not bounded or any(map(math.isnan, aucs))
+
+
 def make_step(model: nn.Module, rows: Dataset, config: RunConfig) -> Step:
     """What trains on one batch: numbers of rows, (n,) → their loss before the step, in nats."""
-    # Domains are told apart, and sparse gradients put together, in shapes that the data decide: no graph holds those.
+    # The number of domains in a batch, and of rows with a sparse gradient, decide shapes, which no graph can hold.
     as_graph = rows.labels.is_cuda and config.optimizer == "adam" and config.domain is None
     optimizer = Optimizer(model, config, capturable=as_graph)
 
@@ -126,31 +145,29 @@ def make_step(model: nn.Module, rows: Dataset, config: RunConfig) -> Step:
 
 
 def train_epoch(
-    model: nn.Module, step: Step, rows: Dataset, batch_size: int, shuffle: torch.Generator,
+    model: nn.Module,
+    step: Step,
+    rows: Dataset,
+    batch_size: int,
+    shuffle: torch.Generator,
     on_progress: Progress = lambda _: None,
-) -> dict[str, float]:  # fmt: skip
+) -> dict[str, float]:
     """One pass over the training rows in a new random order; returns the mean and the worst batch loss, in nats."""
     model.train()
     total = torch.zeros((), device=rows.labels.device)
     worst = torch.zeros((), device=rows.labels.device)
-    seen, start, told = 0, time.perf_counter(), 0.0
+    n_seen, start, last_report = 0, time.perf_counter(), 0.0
     order = torch.randperm(len(rows), generator=shuffle).to(rows.labels.device)
     for chosen in order.split(batch_size):
         loss = step(chosen)
         total += loss * len(chosen)
         worst = torch.maximum(worst, loss)  # keeps a NaN
-        seen += len(chosen)
+        n_seen += len(chosen)
         elapsed = time.perf_counter() - start
-        if elapsed - told > 1:
-            told = elapsed
-            on_progress({"done": seen / len(rows), "rows_per_second": seen / elapsed})
+        if elapsed - last_report > REPORT_EVERY:
+            last_report = elapsed
+            on_progress({"done": n_seen / len(rows), "rows_per_second": n_seen / elapsed})
     return {"train_loss": float(total) / len(rows), "worst_batch_loss": float(worst)}
-
-
-def evaluate(model: nn.Module, rows: Dataset, prefix: str = "") -> dict[str, float]:
-    """AUC (0 to 1) and logloss (nats) on these rows."""
-    logits = predict(model, rows)
-    return {f"{prefix}auc": auc(logits, rows.labels), f"{prefix}logloss": logloss(logits, rows.labels)}
 
 
 def count(module: nn.Module) -> int:

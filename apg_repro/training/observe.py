@@ -7,20 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.config import UserError
-from apg_repro.data import Dataset, generator
-from apg_repro.metrics import auc
-from apg_repro.nn.apg import ApgLayer, ApgV4, ApgV5
+from apg_repro.data.dataset import Dataset
+from apg_repro.data.gate import enter
+from apg_repro.errors import UserError
+from apg_repro.nn.apg import LAYERS, ApgLayer
 from apg_repro.nn.conditions import GroupWise
 from apg_repro.paths import DATA
+from apg_repro.seeds import generator
+from apg_repro.training.scoring import auc, predict
 
 N_GROUPS = 10  # of users, by how often they occur (Appendix F)
-TOP = 0.1  # the share of a group's instances that count as shown, for its stand-in of the click-through rate
+TOP = 0.1  # the share of a group's test rows that count as shown, for an offline click-through rate
 
 N_POINTS = 500  # of which S is recorded
 N_PERMUTATIONS = 200
@@ -29,24 +30,16 @@ ITEMS = ("movie", "item")  # what the field of the item is called
 Observer = Callable[[nn.Module, Dataset, Dataset], dict[str, Any]]
 
 
-@torch.no_grad()
-def predict(model: nn.Module, rows: Dataset, batch_size: int = 8192) -> Float[torch.Tensor, " R"]:
-    """The logit of every row."""
-    model.eval()
-    parts = zip(rows.fields.split(batch_size), rows.numbers.split(batch_size), strict=True)
-    return torch.cat([model(fields, numbers) for fields, numbers in parts])
-
-
 def user_groups(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[str, Any]:
     """Scores by ten groups of users, from the rarest to the most frequent in the training rows (Figure 8).
 
     Every group holds a tenth of the users who have a test row, as even as ties allow. ``top_rate`` is the share of
-    positive labels among the tenth of a group's test rows that the model ranks highest: an offline stand-in for a
+    positive labels among the tenth of a group's test rows that the model ranks highest: an offline substitute for a
     click-through rate, as if those had been shown.
 
     Returns:
-        {"auc", "top_rate", "rows", "users", "train_rows"}: a list each, one entry a group; ``train_rows`` is the
-        mean number of training rows of the group's users.
+        {"auc", "top_rate", "rows", "users", "train_rows"}: one list each, with one entry per group; ``train_rows`` is
+        the mean number of training rows of the group's users.
     """
     column = test.schema.column("user")
     n_users = test.schema.fields["user"]
@@ -79,10 +72,10 @@ def states(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[str, An
     ``N_POINTS`` of them. Only the plane is kept, no id.
 
     Returns:
-        {"groups", "group", "layers"}: names of the groups; every point's; and a dict a layer with its ``points``, the
-        ``share`` of the variance that either component has, what the group explains of all of it (``explained``, see
-        there), what it does when groups are permuted (``permuted``, a mean), and how often that is at least as much
-        (``p``).
+        {"groups", "group", "layers"}: the names of the groups; the group of every point; and one dict per layer with
+        its ``points``, the ``share`` of the variance that each component has, the share of all variance that the group
+        explains (``explained``, see there), the mean of that share over permuted groups (``permuted``), and how often
+        a permutation explains at least as much (``p``).
 
     Raises:
         UserError: the model has no layer that generates S and nothing else.
@@ -125,23 +118,26 @@ def groups_of_items(rows: Dataset) -> tuple[list[str], Int[torch.Tensor, " n"]]:
     """What kind of item each row has: the first of its genres, or else its category."""
     genres = [name for name in rows.schema.numbers if name.startswith("genre_")]
     if genres:
-        columns = [rows.schema.numbers.index(name) for name in genres]
-        return [name.removeprefix("genre_") for name in genres], rows.numbers[:, columns].argmax(1).cpu()
+        columns = torch.tensor([rows.schema.numbers.index(name) for name in genres], device=rows.numbers.device)
+        first = rows.numbers.index_select(1, columns).argmax(1)
+        return [name.removeprefix("genre_") for name in genres], first.cpu()
     n = rows.schema.fields["category"]
     return [str(number) for number in range(n)], rows.fields[:, rows.schema.column("category")].long().cpu()
 
 
 def generated_states(model: nn.Module, rows: Dataset) -> list[Float[torch.Tensor, "n KK"]]:
-    """S of every v4 and v5 layer, flat and in double precision, in the order in which the layers are called."""
+    """S of every layer that generates nothing else, flat and in double precision, in the order of their calls."""
     found: list[torch.Tensor] = []
 
     def keep(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
         assert isinstance(layer, ApgLayer)
         found.append(layer.generated(*inputs).double().cpu())
 
-    hooks = [layer.register_forward_pre_hook(keep) for layer in model.modules() if isinstance(layer, ApgV4 | ApgV5)]
-    if not hooks:
-        raise UserError("only v4 and v5 generate S alone: observe its states in a run of one of them")
+    layers = [layer for layer in model.modules() if isinstance(layer, ApgLayer) and layer.generates_only_s]
+    if not layers:
+        able = " and ".join(version for version, layer in LAYERS.items() if layer.generates_only_s)
+        raise UserError(f"only {able} generate S alone: observe its states in a run of one of them")
+    hooks = [layer.register_forward_pre_hook(keep) for layer in layers]
     predict(model, rows)
     for hook in hooks:
         hook.remove()
@@ -165,16 +161,18 @@ def explained(s: Float[torch.Tensor, "n KK"], group: Int[torch.Tensor, " n"]) ->
 
 
 def truth(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[str, Any]:
-    """What is to be reached on the test rows of planted data: nothing of the model itself.
+    """What a model can reach at best on the test rows of planted data; it says nothing of the trained model itself.
 
     Returns:
-        {"best_auc", "blind_auc"}: of the probabilities that the labels were drawn with, and of each item's mean
-        probability, the best that a model blind to groups can know.
+        {"best_auc", "blind_auc"}: the AUC of the probabilities that the labels were drawn with, and that of each item's
+        mean probability, the best that a model blind to groups can know.
     """
-    table = pd.read_parquet(DATA / test.name / "rows.parquet", columns=["group", "item", "probability"])
+    rows = enter(test.name, extra=("probability",), root=DATA)
+    probability = rows.extra["probability"]
+    groups, items = (rows.fields[:, test.schema.column(name)] for name in ("group", "item"))
     by_pair = np.zeros((test.schema.fields["group"], test.schema.fields["item"]))
-    by_pair[table["group"], table["item"]] = table["probability"]
-    by_item = table.groupby("item")["probability"].mean().to_numpy()
+    by_pair[groups, items] = probability
+    by_item = np.bincount(items, probability) / np.bincount(items)
     group, item = (test.fields[:, test.schema.column(name)].cpu().numpy() for name in ("group", "item"))
     scores = {"best_auc": by_pair[group, item], "blind_auc": by_item[item]}
     return {name: auc(torch.tensor(score), test.labels) for name, score in scores.items()}

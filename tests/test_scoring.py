@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from apg_repro.metrics import auc, logloss
+from apg_repro.training.scoring import auc, logloss
 
 
 def test_auc_is_the_share_of_pairs_in_the_right_order_ties_half():

@@ -16,34 +16,35 @@ EAGER_STEPS = 3  # before recording, so that allocations and library handles hav
 class Graphed:
     """A step that is recorded on its fourth full batch and replayed for those that follow.
 
-    Other batches, the smaller one that ends an epoch, go through the step itself. Numbers are the same.
+    Other batches, such as the smaller one that ends an epoch, go through the step itself. Numbers are the same, up to
+    the order in which a GPU adds.
 
     Args:
-        step: row numbers on a CUDA device, (n,) → loss. Its shapes depend on n only, and it reads nothing back.
+        step: row numbers on a CUDA device, (n,) → loss. Its shapes depend on n only, and it copies nothing from or to
+            the CPU.
         batch_size: n of a full batch.
     """
 
     def __init__(self, step: Step, batch_size: int) -> None:
         self.step, self.batch_size = step, batch_size
         self.n_eager = 0
-        self.graph: torch.cuda.CUDAGraph | None = None
-        self.chosen = self.loss = torch.empty(0)
+        self.replay: Callable[[], None] | None = None
+        self.chosen = self.loss = torch.empty(0)  # what a replay reads and what it writes
 
     def __call__(self, chosen: Int[torch.Tensor, " n"]) -> torch.Tensor:
         if len(chosen) != self.batch_size:
             return self.step(chosen)
         if self.n_eager < EAGER_STEPS:
             self.n_eager += 1
-            return self.aside(chosen)
-        if self.graph is None:
-            self.chosen, self.graph = chosen.clone(), torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
-                self.loss = self.step(self.chosen)
+            return self.run_aside(chosen)
+        if self.replay is None:
+            self.chosen = chosen.clone()
+            self.replay = self.record()
         self.chosen.copy_(chosen)
-        self.graph.replay()
+        self.replay()
         return self.loss
 
-    def aside(self, chosen: Int[torch.Tensor, " n"]) -> torch.Tensor:
+    def run_aside(self, chosen: Int[torch.Tensor, " n"]) -> torch.Tensor:
         """One step on a stream of its own, as recording will be."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
@@ -51,3 +52,10 @@ class Graphed:
             loss = self.step(chosen)
         torch.cuda.current_stream().wait_stream(stream)
         return loss
+
+    def record(self) -> Callable[[], None]:
+        """Records the step without running it; returns what runs it, from ``chosen`` to ``loss``."""
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.loss = self.step(self.chosen)
+        return graph.replay

@@ -7,13 +7,20 @@ SparseAdam): a step costs the same with a thousand ids as with a million. Clippi
 """
 
 from math import sqrt
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
 from apg_repro.config import RunConfig
 from apg_repro.nn.embedding import Table
+
+
+@runtime_checkable
+class Damped(Protocol):
+    """A module that makes weights from weights, as the APG layers do (see ``nn.apg``)."""
+
+    def damped_parameters(self) -> dict[torch.Tensor, int]: ...
 
 
 class Optimizer:
@@ -29,13 +36,13 @@ class Optimizer:
         self.clip_norm = config.clip_norm
         self.parameters = list(model.parameters())
         groups = parameter_groups(model, config.learning_rate, config.damping)
-        tables: list[nn.Parameter] = []
+        tables: list[Table] = []
         if config.optimizer == "row_adam":
             tables = [parameter for parameter in self.parameters if isinstance(parameter, Table)]
             for group in groups:
                 group["params"] = [parameter for parameter in group["params"] if not isinstance(parameter, Table)]
         for table in tables:
-            table.by_row = True  # pyright: ignore[reportAttributeAccessIssue]
+            table.by_row = True
         self.parts: list[torch.optim.Optimizer] = [
             torch.optim.Adam(groups, weight_decay=config.weight_decay, fused=True, capturable=capturable)
         ]
@@ -66,18 +73,18 @@ def clip(parameters: list[nn.Parameter], norm: float) -> None:
         if gradient is not None:
             gradients.append(gradient)
     total = torch.nn.utils.get_total_norm(gradients, foreach=True)
-    factor = (norm / (total + 1e-6)).clamp(max=1.0)
-    for gradient in gradients:
-        gradient.mul_(factor)
+    # A CPU skips the pass over all gradients where nothing is clipped; a GPU would have to be waited for to know that.
+    if total.is_cuda or not total + 1e-6 <= norm:  # also when it is NaN
+        torch.nn.utils.clip_grads_with_norm_(parameters, norm, total)
 
 
 def parameter_groups(model: nn.Module, learning_rate: float, damping: bool = True) -> list[dict[str, Any]]:
     """All parameters for an optimiser, those that make other weights with a damped learning rate (see ``nn.apg``)."""
-    terms: dict[nn.Parameter, int] = {}
+    terms: dict[torch.Tensor, int] = {}
     if damping:
         for module in model.modules():
-            if hasattr(module, "damped_parameters"):
-                terms |= module.damped_parameters()  # pyright: ignore[reportCallIssue]
+            if isinstance(module, Damped):
+                terms |= module.damped_parameters()
     groups: dict[int, list[nn.Parameter]] = {}
     for parameter in model.parameters():
         groups.setdefault(terms.get(parameter, 1), []).append(parameter)

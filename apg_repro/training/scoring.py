@@ -1,0 +1,38 @@
+"""Scores of a model: logits, and their AUC and logloss, in float64 on the CPU.
+
+Shapes: R rows.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from apg_repro.data.dataset import Dataset
+
+
+def auc(logits: Float[torch.Tensor, " R"], labels: Float[torch.Tensor, " R"]) -> float:
+    """Area under the ROC curve, from 0 to 1; NaN if a logit is not finite or only one class is present."""
+    if not torch.isfinite(logits).all() or labels.min() == labels.max():
+        return float("nan")
+    return float(roc_auc_score(labels.cpu().numpy(), logits.double().cpu().numpy()))
+
+
+def logloss(logits: Float[torch.Tensor, " R"], labels: Float[torch.Tensor, " R"]) -> float:
+    """Mean binary cross-entropy in nats."""
+    return float(F.binary_cross_entropy_with_logits(logits.double(), labels.double()))
+
+
+@torch.no_grad()
+def predict(model: nn.Module, rows: Dataset, batch_size: int = 8192) -> Float[torch.Tensor, " R"]:
+    """The logit of every row."""
+    model.eval()
+    parts = zip(rows.fields.split(batch_size), rows.numbers.split(batch_size), strict=True)
+    return torch.cat([model(fields, numbers) for fields, numbers in parts])
+
+
+def evaluate(model: nn.Module, rows: Dataset, prefix: str = "") -> dict[str, float]:
+    """AUC (0 to 1) and logloss (nats) on these rows."""
+    logits = predict(model, rows)
+    return {f"{prefix}auc": auc(logits, rows.labels), f"{prefix}logloss": logloss(logits, rows.labels)}
