@@ -1,0 +1,159 @@
+"""A suite with its rows: what tables and figures are made from. Imports no torch."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from apg_repro.catalogue import DataSet, data_set
+from apg_repro.config import PROTOCOLS, Protocol, RunConfig
+from apg_repro.rows.row import MeasuredRow, Row, TrainedRow
+from apg_repro.rows.store import Store
+from apg_repro.suite import Cell, Options, Plan, Suite, candidate, configure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A suite on one data set, with what the store holds.
+
+    Attributes:
+        runs: every training run of the data set by id, whichever table it was trained for.
+        measured: the suite's own measurements, by case.
+    """
+
+    suite: Suite
+    plan: Plan
+    runs: Mapping[str, TrainedRow] = field(default_factory=dict)
+    measured: Mapping[str, MeasuredRow] = field(default_factory=dict)
+    _known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells of the plan."""
+        return self.suite.cells(self.plan)
+
+    @property
+    def is_result(self) -> bool:
+        """Whether its numbers get verdicts: those of the quick profile are no results."""
+        return self.plan.profile == "full"
+
+    @property
+    def data(self) -> DataSet:
+        """The data set's entry in the catalogue."""
+        return data_set(self.plan.dataset)
+
+    def cell(self, name: str, backbone: str | None = None) -> Cell:
+        """The cell of that name; the first of that name if the backbone is not said."""
+        return next(cell for cell in self.cells if cell.name == name and backbone in (None, cell.backbone))
+
+    def labelled(self, **labels: Any) -> list[Cell]:
+        """The cells that have all of these labels, in order."""
+        return [cell for cell in self.cells if labels.items() <= cell.labels.items()]
+
+    def label(self, cell: Cell) -> str:
+        """What a cell is called in figures: with its backbone, where the suite has several."""
+        return cell.name if len({other.backbone for other in self.cells}) == 1 else f"{cell.backbone} {cell.name}"
+
+    def search(self) -> list[RunConfig]:
+        """The runs that choose hyper-parameters, each once: the costly cells last."""
+        cells = sorted(self.cells, key=lambda cell: cell.cost_tier)
+        return once([candidate(self.plan, cell, point) for cell in cells for point in cell.grid])
+
+    def chosen(self, cell: Cell, protocol: Protocol) -> Options | None:
+        """The point of a cell's grid with the highest validation AUC; {} without a grid, None before all are searched.
+
+        A diverged run is chosen only if all diverged.
+        """
+        return self._once(("chosen", cell.key, protocol), lambda: self._choose(cell, protocol))
+
+    def _choose(self, cell: Cell, protocol: Protocol) -> Options | None:
+        if not cell.grid:
+            return {}
+        rows = [(point, self.runs.get(candidate(self.plan, cell, point).id)) for point in cell.grid]
+        if any(row is None for _, row in rows):
+            return None
+        scored = [(point, row) for point, row in rows if row and not math.isnan(row.valid_auc(protocol))]
+        sound = [(point, row) for point, row in scored if row.status == "ok"] or scored
+        return max(sound, key=lambda found: found[1].valid_auc(protocol), default=(None, None))[0]
+
+    def reported(self, cell: Cell, protocol: Protocol) -> list[RunConfig]:
+        """The runs whose scores a cell shows: every seed, with what the search chose; none before it has."""
+        return self._once(("reported", cell.key, protocol), lambda: self._report(cell, protocol))
+
+    def _report(self, cell: Cell, protocol: Protocol) -> list[RunConfig]:
+        point = self.chosen(cell, protocol)
+        if point is None or (protocol == "early_stopping" and cell.options.get("max_epochs") == 1):
+            return []
+        return [configure(self.plan, cell, seed, point) for seed in self.plan.seeds[: cell.n_seeds]]
+
+    def wanted(self) -> list[RunConfig]:
+        """All reported runs, each once: the costly cells last, and the first seed of all before the second of any."""
+        found = [
+            (cell.cost_tier, place, config)
+            for cell in self.cells
+            for protocol in PROTOCOLS
+            for place, config in enumerate(self.reported(cell, protocol))
+        ]
+        return once([config for *_, config in sorted(found, key=lambda entry: entry[:2])])
+
+    def found(self, cell: Cell, protocol: Protocol) -> list[TrainedRow]:
+        """The reported rows of a cell under a protocol."""
+        return [self.runs[config.id] for config in self.reported(cell, protocol) if config.id in self.runs]
+
+    def by_seed(self, cell: Cell, protocol: Protocol) -> dict[int, float]:
+        """The test AUC of a cell in percent, seed by seed; NaN where the run diverged before there was one."""
+        return {row.config.seed: row.test_auc(protocol) for row in self.found(cell, protocol)}
+
+    def observed(self, cell: Cell, protocol: Protocol) -> dict[int, Any]:
+        """What was recorded of a cell's models besides their scores, seed by seed."""
+        rows = self.found(cell, protocol)
+        return {row.config.seed: row.observed[protocol] for row in rows if protocol in row.observed}
+
+    def reference(self, cell: Cell) -> Cell | None:
+        """The cell that a cell's differences are taken from: of the same backbone, or else of WDL."""
+        named = {other.key: other for other in self.cells}
+        against = cell.against or ""
+        return named.get((cell.backbone, against)) or named.get(("WDL", against))
+
+    def differences(self, cell: Cell, protocol: Protocol) -> list[float]:
+        """Test AUC of a cell less that of its reference, in points, for the seeds that both have."""
+        reference = self.reference(cell)
+        return self.between([cell], [reference], protocol) if reference else []
+
+    def between(self, ours: Sequence[Cell], theirs: Sequence[Cell], protocol: Protocol) -> list[float]:
+        """Mean test AUC of some cells less that of others, in points, for the seeds that all of them have."""
+        plus, minus = ([self.by_seed(cell, protocol) for cell in cells] for cells in (ours, theirs))
+        seeds = [seed for seed in self.plan.seeds if all(seed in scores for scores in (*plus, *minus))]
+        return [
+            float(np.mean([scores[seed] for scores in plus]) - np.mean([scores[seed] for scores in minus]))
+            for seed in seeds
+        ]
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Every row that the suite's page rests on: of the search, of the reported runs, measurements."""
+        wanted = once([*self.search(), *self.wanted()])
+        return [*(self.runs[config.id] for config in wanted if config.id in self.runs), *self.measured.values()]
+
+    def _once(self, key: Any, make: Any) -> Any:
+        if key not in self._known:
+            self._known[key] = make()
+        return self._known[key]
+
+
+def once(configs: Sequence[RunConfig]) -> list[RunConfig]:
+    """These runs, each once."""
+    return list({config.id: config for config in configs}.values())
+
+
+def gather(suite: Suite, plan: Plan, store: Store) -> Evidence:
+    """A suite on one data set, with what the store holds of it."""
+    wanted = {task.id for task in suite.measurements(plan)}
+    measured = store.measured(plan.profile, suite.name, plan.dataset)
+    return Evidence(
+        suite=suite, plan=plan, runs=store.runs(plan.profile, plan.dataset),
+        measured={row.measurement.case: row for row in measured.values() if row.id in wanted},
+    )  # fmt: skip

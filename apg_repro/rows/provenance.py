@@ -1,0 +1,52 @@
+"""Where a row comes from: commit, versions, machine. Imports no torch."""
+
+import functools
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from apg_repro.paths import ROOT
+
+# The version of the way of timing (``training/timing.py``): raised by hand when that changes.
+TIMING = 2
+
+
+@functools.cache
+def commit() -> tuple[str | None, bool | None]:
+    """The checkout's commit, and whether the package differs from it; (None, None) outside of git.
+
+    Asked once per process: what counts is the code that was imported.
+    """
+    try:
+        head = git("rev-parse", "--short=12", "HEAD").strip()
+        return head, bool(git("status", "--porcelain", "--", "apg_repro").strip())
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+
+
+def git(*arguments: str) -> str:
+    """The output of a git command in this checkout."""
+    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def cpu_name() -> str:
+    """What the CPU is called."""
+    try:
+        with Path("/proc/cpuinfo").open() as lines:
+            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_gb() -> float | None:
+    """The machine's memory in units of 10^9 bytes; None where it cannot be asked."""
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (AttributeError, ValueError, OSError):
+        return None

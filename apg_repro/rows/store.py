@@ -1,0 +1,167 @@
+"""The store: one JSON line per run, in ``results/PROFILE/runs/DATASET.jsonl`` and ``…/measured/NAME.jsonl``.
+
+A line is written whole and synced; one torn by a crash costs that run only. Imports no torch.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, TypeVar
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from apg_repro.config import Profile, RunConfig
+from apg_repro.errors import UserError
+from apg_repro.paths import RESULTS
+from apg_repro.rows.row import KINDS, MeasuredRow, Row, TrainedRow
+
+Found = TypeVar("Found")
+
+
+class Store:
+    """The rows under one folder.
+
+    Args:
+        root: holds ``quick/`` and ``full/``.
+    """
+
+    def __init__(self, root: Path = RESULTS) -> None:
+        self.root = root
+        self._read: dict[Path, tuple[Any, list[Row]]] = {}
+
+    def path(self, profile: Profile, row: Row) -> Path:
+        """Where a row belongs."""
+        if isinstance(row, TrainedRow):
+            return self.runs_path(profile, row.dataset)
+        return self.measured_path(profile, row.measurement.name)
+
+    def runs_path(self, profile: Profile, dataset: str) -> Path:
+        """Where the training runs of a data set are."""
+        return self.root / profile / "runs" / f"{dataset}.jsonl"
+
+    def measured_path(self, profile: Profile, name: str) -> Path:
+        """Where the measurements of an artefact are."""
+        return self.root / profile / "measured" / f"{name}.jsonl"
+
+    def runs(self, profile: Profile, dataset: str) -> dict[str, TrainedRow]:
+        """The training runs of a data set by id, whichever tables show them.
+
+        Raises:
+            UserError: a line other than the last is damaged or of another version, or a run is there twice.
+        """
+        rows = self.read(self.runs_path(profile, dataset))
+        return {row.id: row for row in rows if isinstance(row, TrainedRow)}
+
+    def measured(self, profile: Profile, name: str, dataset: str) -> dict[str, MeasuredRow]:
+        """The measurements of an artefact on a data set by id.
+
+        Raises:
+            UserError: as ``runs``.
+        """
+        rows = self.read(self.measured_path(profile, name))
+        return {row.id: row for row in rows if isinstance(row, MeasuredRow) and row.dataset == dataset}
+
+    def read(self, path: Path) -> list[Row]:
+        """The rows of a file in the order in which they were written; read again only when the file has changed."""
+        if not path.exists():
+            return []
+        state = (path.stat().st_mtime_ns, path.stat().st_size)
+        known, rows = self._read.get(path, (None, []))
+        if known != state:
+            rows = parse(path, path.read_bytes())
+            self._read[path] = state, rows
+        return rows
+
+    def check_writable(self, path: Path) -> None:
+        """Raises a UserError, before anything is trained, if no row could be written to this file."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=path.parent):
+                pass  # the file itself is not made: another process may be at it
+            if path.exists():
+                path.open("ab").close()
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be written ({error.strerror}): make it a file in a folder of yours"
+            ) from error
+
+    def claim(self, profile: Profile, config: RunConfig) -> BaseFileLock | None:
+        """A lock on training this run; None if another process has it. The death of its owner releases it."""
+        folder = self.root / profile / "claims"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{config.id}.lock")
+        try:
+            return lock.acquire(blocking=False) and lock
+        except Timeout:
+            return None
+
+    def release(self, claim: BaseFileLock | None) -> None:
+        """Gives a claim back."""
+        if claim is not None:
+            claim.release()
+            Path(claim.lock_file).unlink(missing_ok=True)
+
+    def append(self, profile: Profile, row: Row) -> bool:
+        """Adds a row, unless its run is there already; returns whether it was added.
+
+        A torn last line is replaced. Other processes may append to the same file.
+        """
+        path = self.path(profile, row)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")), path.open("a+b") as file:
+            file.seek(0)
+            content = file.read()
+            if row.id in {other.id for other in parse(path, content)}:
+                return False
+            if content and not content.endswith(b"\n"):
+                tail = content.rpartition(b"\n")[2]
+                if values_of(tail):
+                    file.write(b"\n")
+                else:
+                    file.truncate(len(content) - len(tail))
+            file.write(json.dumps(row.as_json(), allow_nan=False).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return True
+
+
+def parse(path: Path, content: bytes) -> list[Row]:
+    """The rows in a file's content; a torn last line is left out."""
+    lines = content.split(b"\n")
+    rows: list[Row] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        values = values_of(line)
+        if values is None:
+            if number == len(lines):  # no newline after it: a write was cut short
+                continue
+            raise UserError(f"{path}, line {number} is damaged: delete that line and run the same command again")
+        row = understood(path, number, lambda values=values: KINDS[values["kind"]].of_json(values))
+        if row.id != values["id"]:
+            raise UserError(f"{path}, line {number} says id {values['id']}, but its run is {row.id}: delete that line")
+        if row.id in seen:
+            raise UserError(f"{path}: lines {seen[row.id]} and {number} hold the same run {row.id}: delete one")
+        seen[row.id] = number
+        rows.append(row)
+    return rows
+
+
+def understood(path: Path, number: int, make: Callable[[], Found]) -> Found:
+    """What is made of a line; a UserError that names file and line if it is none of this version."""
+    try:
+        return make()
+    except (KeyError, TypeError, ValueError, UserError) as error:
+        raise UserError(f"{path}, line {number} is of another version ({error}): delete that line") from error
+
+
+def values_of(line: bytes) -> dict[str, Any] | None:
+    """The values of a whole line; None if it is none."""
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) and {"kind", "id"} <= values.keys() else None
