@@ -1,0 +1,1 @@
+"""What is missing → executors → rows of the store."""
