@@ -1,0 +1,126 @@
+"""What frames a page: the banner above it, and below it where its rows come from. Imports no torch."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from apg_repro.catalogue import CATALOGUE, how_to_prepare, is_prepared
+from apg_repro.report.tables import Markup
+from apg_repro.rows.evidence import Evidence
+from apg_repro.rows.numerics import why_stale
+from apg_repro.rows.row import MeasuredRow, Row, TrainedRow
+
+AGAIN = 10  # runs to train again as a check
+
+
+def banner(found: Sequence[Evidence]) -> Markup:
+    """What a reader must know first: quick numbers are no results, synthetic data are no real data."""
+    notes = []
+    if not all(evidence.is_result for evidence in found):
+        notes.append(
+            "<b>Quick profile.</b> A sample of the rows, a small model, two seeds: this page shows that everything "
+            "works. Its numbers are not the results; <code>make book</code> shows those."
+        )
+    if all(evidence.plan.dataset == "synthetic" for evidence in found):
+        notes.append(
+            "<b>Synthetic data.</b> This page shows no real ones."
+            if any(is_prepared(name) for name, entry in CATALOGUE.items() if entry.kind == "real")
+            else "<b>No real data were found</b>, so this page was made from the synthetic set. "
+            f"<code>{how_to_prepare('movielens')} --archive ml-1m.zip</code> prepares MovieLens-1M."
+        )
+    if any(evidence.data.kind == "twin" for evidence in found):
+        notes.append(
+            "<b>Shape twins.</b> They have the rows, fields and numbers of ids of the data sets that they replace, "
+            "and random values: only times and memory mean anything."
+        )
+    return Markup("".join(f'<div class="apg-banner">{note}</div>' for note in notes))
+
+
+def foot(found: Sequence[Evidence], command: str) -> Markup:
+    """The foot of a result page: which rows it rests on, where they come from, and the command that makes them again.
+
+    Args:
+        found: what the page shows.
+        command: what trains or measures the rows that are missing.
+    """
+    rows = list({row.id: row for evidence in found for row in evidence.rows}.values())
+    if not rows:
+        return Markup(f'<div class="apg-foot">There are no rows. To make them: <code>{escape(command)}</code></div>')
+    lines = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts(rows, found).items() if value)
+    ids = " ".join(sorted(row.id for row in rows))
+    again = (
+        f" To train {min(AGAIN, len(rows))} of them again and see the differences: "
+        f"<code>{escape(command)} --again {min(AGAIN, len(rows))}</code>."
+    )
+    return Markup(
+        f'<div class="apg-foot"><b>Where these numbers come from</b><dl>{lines}</dl>'
+        f"<details><summary>The ids of these rows</summary><code>{escape(ids)}</code></details>"
+        f"To make what is missing: <code>{escape(command)}</code>.{again if trained_rows(rows) else ''}</div>"
+    )
+
+
+def trained_rows(rows: Sequence[Row]) -> list[TrainedRow]:
+    """Those that are runs of training."""
+    return [row for row in rows if isinstance(row, TrainedRow)]
+
+
+def facts(rows: Sequence[Row], found: Sequence[Evidence]) -> dict[str, str]:
+    """What the foot says of its rows, line by line."""
+    trained = trained_rows(rows)
+    hours = sum(row.seconds for row in trained) / 3600
+    finished = sorted(row.origin.finished for row in rows)
+    stale = Counter(filter(None, map(why_stale, rows)))
+    return {
+        "rows": f"{len(rows)}, finished {finished[0]} to {finished[-1]} UTC",
+        "files": ", ".join(sorted(files(found))),
+        "time": f"{hours:.1f} hours of training, the sum over runs" if hours else "",
+        "seeds": each(row.config.seed for row in trained),
+        "machine": each(map(machine, rows)),
+        "software": f"torch {each(row.origin.torch for row in rows)}, Python {each(row.origin.python for row in rows)}",
+        "commit": each(row.origin.commit for row in rows)
+        + (" (with uncommitted changes)" if any(row.origin.dirty for row in rows) else ""),
+        "data": f"sha256 of the prepared columns begins with {each(row.origin.data for row in rows)}",
+        "code": "; ".join(f"{count} of these rows {is_or_are(count)} stale: {why}" for why, count in stale.items())
+        or still_good(rows),
+    }
+
+
+def machine(row: Row) -> str:
+    """The machine of a row in words."""
+    origin = row.origin
+    cores = f"{origin.cores} cores" if origin.cores else "cores not recorded"
+    memory = f"{origin.memory_gb:g} GB" if origin.memory_gb else "memory not recorded"
+    return ", ".join([origin.device, cores, memory, f"{origin.threads} thread{'s' * (origin.threads > 1)} per run"])
+
+
+def still_good(rows: Sequence[Row]) -> str:
+    """Why rows that are not stale can be trusted."""
+    reasons = {
+        "golden runs show that this checkout's code gives the numbers of these runs": trained_rows(rows),
+        "timed in the way of this checkout": [r for r in rows if isinstance(r, MeasuredRow) and r.timing],
+        "counts, which the tests compute again": [r for r in rows if isinstance(r, MeasuredRow) and not r.timing],
+    }
+    return "; ".join(reason for reason, held in reasons.items() if held)
+
+
+def files(found: Sequence[Evidence]) -> set[str]:
+    """The files of rows that a page reads, relative to ``results/``."""
+    names = set()
+    for evidence in found:
+        profile = evidence.plan.profile
+        if any(isinstance(row, TrainedRow) for row in evidence.rows):
+            names.add(f"{profile}/runs/{evidence.plan.dataset}.jsonl")
+        if evidence.measured:
+            names.add(f"{profile}/measured/{evidence.suite.name}.jsonl")
+    return names
+
+
+def each(values: Iterable[Any]) -> str:
+    """The different values in order, those that were not recorded left out."""
+    return ", ".join(map(str, sorted({value for value in values if value is not None})))
+
+
+def is_or_are(count: int) -> str:
+    """The verb for so many."""
+    return "is" if count == 1 else "are"

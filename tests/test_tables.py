@@ -1,0 +1,143 @@
+"""Tables as pages show them."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from apg_repro.experiments import get_suite
+from apg_repro.report.statistics import Estimate, estimate
+from apg_repro.report.tables import (
+    Markup,
+    Table,
+    auc_table,
+    badge,
+    badge_over,
+    badges,
+    differences_table,
+    format_difference,
+    format_estimate,
+    format_signed,
+    marked,
+    note_on_marks,
+    outcome,
+    printed_verdicts,
+    without_empty_columns,
+)
+from apg_repro.rows.evidence import Evidence
+from apg_repro.suite import Plan
+from tests.conftest import FULL, evidence_of
+
+
+def rising(config):
+    """Base has 0.79 and what the seed adds; v5 has 0.4 points more."""
+    return 0.79 + config.seed / 1000 + (0.004 if config.version == "v5" else 0)
+
+
+def test_a_table_escapes_text_and_keeps_what_is_html_already():
+    table = Table(pd.DataFrame({"a<b": ["<script>", "&"], "c": [Markup("<i>1</i>"), "2"]}), "1 < 2")
+    html = table._repr_html_()
+    assert "<th>a&lt;b</th>" in html
+    assert "<td>&lt;script&gt;</td><td><i>1</i></td>" in html
+    assert "<td>&amp;</td>" in html
+    assert ">1 &lt; 2</p>" in html
+
+
+def test_a_column_of_html_alone_survives_pandas():
+    html = Table(
+        pd.DataFrame([{"found": badge("reproduced")}, {"found": badge_over("not run", "<b>1</b>")}])
+    )._repr_html_()
+    assert '<td><span class="apg-verdict apg-reproduced">reproduced</span></td>' in html
+    assert "not run</span><br><b>1</b></td>" in html
+
+
+def test_verdicts_are_coloured_and_empty_ones_are_not():
+    html = Table(pd.DataFrame({"Verdict": ["direction only", ""]}))._repr_html_()
+    assert '<td><span class="apg-verdict apg-direction-only">direction only</span></td>' in html
+    assert "<td></td>" in html
+
+
+def test_badges_count_verdicts_in_the_order_of_the_rule():
+    found = badges(["not run", "", "reproduced", "not run"])
+    assert str(found) == f"{badge('reproduced', 1)} {badge('not run', 2)}"
+    assert not badges(["", ""])
+
+
+@pytest.mark.parametrize(
+    ("found", "text", "signed"),
+    [
+        (estimate([]), "–", "–"),
+        (estimate([1.0, math.nan]), "diverged", "diverged"),
+        (Estimate(mean=0.123, half=0.04, n=5), "0.12 ± 0.04", "+0.12 ± 0.04"),
+        (Estimate(mean=-0.123, half=0.04, n=5), "-0.12 ± 0.04", "−0.12 ± 0.04"),
+        (Estimate(mean=0.1, half=math.nan, n=1), "0.10", "+0.10"),
+    ],
+)
+def test_estimates_as_text(found, text, signed):
+    assert format_estimate(found) == text
+    assert format_difference(found) == signed
+
+
+def test_a_number_that_rounds_to_zero_is_positive():
+    assert format_signed(-0.001) == "+0.00"
+    assert format_signed(-1234.5, 1, " %") == "−1,234.5 %"
+
+
+def test_what_was_added_is_marked_and_the_caption_says_when():
+    assert marked("v5", "") == "v5"
+    assert marked("v5", "late") == "v5\u00a0*"
+    assert note_on_marks(["", "late", "late", "later"]) == " * Added late; later."
+    assert note_on_marks(["", ""]) == ""
+
+
+def test_columns_that_say_nothing_are_dropped():
+    table = pd.DataFrame({"a": ["", ""], "b": ["", "1"], "c": [0, 0]})
+    assert list(without_empty_columns(table)) == ["b", "c"]
+
+
+def test_a_table_of_auc_names_data_set_protocol_and_reference(row):
+    html = auc_table(evidence_of("table4", row, rising), "one_epoch")._repr_html_()
+    assert "MovieLens-1M, one epoch. Test AUC in percent, Δ against base in points" in html
+    assert '<span class="apg-verdict apg-reproduced">reproduced</span>' in html
+    assert "Δ against its own base" in auc_table(evidence_of("encodings", row, rising), "one_epoch").caption
+
+
+def test_a_table_of_some_cells_has_these_alone_in_their_order(row):
+    table = auc_table(evidence_of("table4", row, rising), "one_epoch", ["v5", "base"]).data
+    assert list(table["Version"]) == ["v5", "base"]
+
+
+def test_a_cell_that_was_added_says_when(row):
+    table = auc_table(evidence_of("encodings", row, rising), "one_epoch").data.set_index("Version")
+    assert table.loc["base, six_fields", "Added"] == "when base on the others was known"
+    assert table.loc["base, default", "Added"] == ""
+    assert "Added" not in auc_table(evidence_of("table4", row, rising), "one_epoch").data
+
+
+def test_differences_between_two_cells_are_taken_seed_by_seed(row):
+    table = differences_table(evidence_of("table4", row, rising), {"v5 less v4": ("v5", "v4")}).data
+    assert list(table.loc[0]) == ["v5 less v4", *["+0.40 ± 0.00 (n\u00a0=\u00a02)"] * 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "n"), [("table2", 7), ("table6", 6), ("table8", 4), ("table9", 6), ("figure7", 0), ("optimizers", 0)]
+)
+def test_only_differences_that_the_paper_prints_are_counted(name, n):
+    """Tuned base (Table 2) and base by row (Table 6) are ours: they and what is taken from them count nothing."""
+    found = printed_verdicts([Evidence(suite=get_suite(name), plan=FULL)], "one_epoch")
+    assert found == (badge("not run", n) if n else Markup(""))
+
+
+def test_the_outcome_counts_the_verdicts_on_printed_differences_by_protocol(row):
+    found = evidence_of("table4", row, rising)
+    text = str(outcome([found]))
+    assert text.count("<li>") == 2
+    assert f"<li>MovieLens-1M, one epoch: {badge('reproduced', 1)} {badge('not reproduced', 3)}</li>" in text
+    quick = Evidence(suite=found.suite, plan=Plan(profile="quick", dataset="movielens", seeds=(1, 2)))
+    assert str(outcome([quick])).count("no verdict, quick numbers are no results") == 2
+
+
+def test_a_table_is_also_plain_text(row):
+    text = str(auc_table(evidence_of("table4", row, rising), "one_epoch"))
+    assert text.startswith("MovieLens-1M, one epoch.")
+    assert "+0.40 ± 0.00" in text
