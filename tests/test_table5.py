@@ -1,35 +1,39 @@
-"""Table 5: what is counted agrees with what runs."""
+"""Table 5: what is counted agrees with what runs, and the page with the rows."""
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from apg_repro.config import Measurement
-from apg_repro.data import Dataset, Schema
-from apg_repro.measure import table5
-from apg_repro.measure.timing import Effort
-from apg_repro.pages.cost import multiplications
-from apg_repro.suites import COST_CASES, COST_LIMIT, COST_RANK, COST_WIDTHS, CostCase
-from apg_repro.train import count
+from apg_repro.data.dataset import Dataset
+from apg_repro.data.schema import Schema
+from apg_repro.experiments.table5 import measure as table5
+from apg_repro.experiments.table5 import page
+from apg_repro.experiments.table5.plan import CASES, MEMORY_LIMIT, RANK, STEPS_PER_EPOCH, WIDTHS, Case, options
+from apg_repro.training.timing import Effort
+from apg_repro.training.train import count
+from apg_repro.versions import VERSIONS
+from tests.measured import line_of, measured_evidence
 
-LEAST = CostCase(width="64-32-16", condition="user", part="step")
-SELF = CostCase(width="64-32-16", condition="self", part="step")
+LEAST = Case(width="64-32-16", condition="user", part="step")
+SELF = Case(width="64-32-16", condition="self", part="step")
+WIDEST = "1024-512-256"
 
 
 @pytest.mark.parametrize("case", [LEAST, SELF], ids=["group-wise", "self-wise"])
-@pytest.mark.parametrize("version", ["base", "v1", "v2", "v3", "v4"])
+@pytest.mark.parametrize("version", [version for version, entry in VERSIONS.items() if not entry.served_as])
 def test_table_1_counts_the_multiplications_that_a_layer_makes(version, case):
     deep = table5.hidden_layers(table5.configure(case, version, "iaac_twin"))
     z = None if case is SELF else torch.randn(3, 32)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         deep(torch.randn(3, 393), z)
-    core = COST_RANK**2 * len(deep.layers) if version in ("v3", "v4") else 0  # S_i h_i, which torch does not count
-    assert counter.get_total_flops() / 2 / 3 + core == multiplications(version, case.width, case.condition)
+    core = RANK**2 * len(deep.layers) if version in ("v3", "v4") else 0  # S_i h_i, which torch does not count
+    assert counter.get_total_flops() / 2 / 3 + core == page.multiplications(version, case.width, case.condition)
 
 
 def test_12_bytes_a_parameter_are_the_papers_memory():
     """Table 5 at [1024, 512, 256]: base 12.91 and v4 0.44, with a constant of about 0.2 in each."""
-    case = CostCase(width="1024-512-256", condition="user", part="step")
+    case = Case(width=WIDEST, condition="user", part="step")
     for version, printed in {"base": 12.91, "v1": 419.11, "v4": 0.44}.items():
         shape = table5.hidden_shape(table5.configure(case, version, "iaac_twin"))
         assert 0.1 < printed - 12 * count(shape) / 1e6 < 0.3
@@ -38,18 +42,17 @@ def test_12_bytes_a_parameter_are_the_papers_memory():
 def test_only_a_self_wise_v1_of_the_widest_model_is_too_big_to_run():
     too_big = {
         (case.width, case.condition, version)
-        for case in COST_CASES.values()
-        for version in ("base", "v1", "v2", "v3", "v4", "v5")
-        if table5.bytes_needed(table5.hidden_shape(table5.configure(case, version, "iaac_twin"))) > COST_LIMIT
+        for case in CASES.values()
+        for version in VERSIONS
+        if table5.bytes_needed(table5.configure(case, version, "iaac_twin")) > MEMORY_LIMIT
     }
-    assert too_big == {("1024-512-256", "self", "v1")}
+    assert too_big == {(WIDEST, "self", "v1")}
 
 
 def test_the_estimate_of_memory_is_near_the_measured_peak():
     for version in ("v1", "v2"):
         config = table5.configure(LEAST, version, "iaac_twin")
-        shape = table5.hidden_shape(config)
-        beyond_what_is_kept = table5.bytes_needed(shape) - 12 * count(shape)
+        beyond_what_is_kept = table5.bytes_needed(config) - 12 * count(table5.hidden_shape(config))
         assert 0.5 < table5.peak_bytes(table5.hidden_step(config)) / beyond_what_is_kept < 1.5
 
 
@@ -72,7 +75,7 @@ def test_forward_and_backward_multiply_three_times_as_much_as_forward_alone():
     work = table5.hidden_step(table5.configure(LEAST, "base", "iaac_twin"))
     with FlopCounterMode(display=False) as counter:
         work()
-    assert counter.get_total_flops() == 3 * 2 * 1024 * multiplications("base", LEAST.width, "user")
+    assert counter.get_total_flops() == 3 * 2 * 1024 * page.multiplications("base", LEAST.width, "user")
 
 
 @pytest.fixture
@@ -86,30 +89,152 @@ def twin(monkeypatch):
     )  # fmt: skip
     monkeypatch.setattr(table5, "load", lambda *args, **options: rows)
     monkeypatch.setattr(table5, "BATCH", 8)
-    monkeypatch.setattr(table5, "TURNS", {names: {"quick": Effort(rounds=2)} for names in table5.TURNS})
+    for efforts in ("EFFORT", "SLOW_EFFORT"):
+        monkeypatch.setattr(table5, efforts, {"quick": Effort(rounds=2)})
 
 
 @pytest.mark.parametrize("part", ["step", "hidden"])
-def test_a_row_has_every_version_beside_base(twin, part):
-    case = CostCase(width="64-32-16", condition="user", part=part)
-    row = table5.measure(Measurement(suite="table5", dataset="iaac_twin", profile="quick", case=case.name))
-    assert list(row["versions"]) == ["base", "v1", "v2", "v3", "v4", "v5"]
+def test_a_row_has_every_version_and_its_ratio_to_base(twin, part):
+    case = Case(width="64-32-16", condition="user", part=part)
+    row = table5.measure(Measurement(name="table5", dataset="iaac_twin", profile="quick", case=case.name))
+    assert list(row["versions"]) == list(VERSIONS)
     assert row["versions"]["base"]["ratio"]["base"] == {"p10": 1, "p50": 1, "p90": 1}
-    assert "base" in row["versions"]["v4"]["ratio"]
+    assert all("base" in entry["ratio"] for entry in row["versions"].values())
     assert all(entry["seconds"]["p50"] > 0 for entry in row["versions"].values())
     assert all(("peak_bytes" in entry) == (part == "hidden") for entry in row["versions"].values())
 
 
 def test_what_does_not_fit_is_named_and_the_others_run(twin, monkeypatch):
-    monkeypatch.setattr(table5, "COST_LIMIT", 4 * 12 * 80_000)
-    case = CostCase(width="64-32-16", condition="user", part="hidden")
-    row = table5.measure(Measurement(suite="table5", dataset="iaac_twin", profile="quick", case=case.name))
+    monkeypatch.setattr(table5, "MEMORY_LIMIT", 4 * 12 * 80_000)
+    case = Case(width="64-32-16", condition="user", part="hidden")
+    row = table5.measure(Measurement(name="table5", dataset="iaac_twin", profile="quick", case=case.name))
     assert row["versions"]["v1"]["not_run"] == "needs about 0 GB of memory"
     assert "seconds" not in row["versions"]["v1"]
     assert "seconds" in row["versions"]["v4"]
 
 
 def test_the_widths_are_the_papers():
-    assert list(COST_WIDTHS.values()) == [
+    assert list(WIDTHS.values()) == [
         (64, 32, 16), (128, 64, 32), (256, 128, 64), (512, 256, 128), (1024, 512, 256)
     ]  # fmt: skip
+
+
+def test_a_version_that_is_not_named_slow_takes_turns_with_the_fast_ones(twin, monkeypatch):
+    turns = []
+
+    def time_versions(case, versions, *rest):
+        turns.append(versions)
+        return {version: {} for version in versions}
+
+    monkeypatch.setitem(table5.VERSIONS, "v6", VERSIONS["v4"])
+    monkeypatch.setattr(table5, "time_versions", time_versions)
+    table5.measure(Measurement(name="table5", dataset="iaac_twin", profile="quick", case=LEAST.name))
+    assert turns == [["base", "v3", "v4", "v5", "v6"], ["base", "v1", "v2"]]
+
+
+def test_a_version_has_the_k_and_p_that_it_needs():
+    assert options("base") == {"version": "base"}
+    assert options("v2") == {"version": "v2", "rank": 4}
+    assert options("v5") == {"version": "v5", "rank": 4, "over": 32}
+
+
+def around(middle, share=0.01):
+    return {"p10": middle * (1 - share), "p50": middle, "p90": middle * (1 + share)}
+
+
+def evidence_of(ratios, profile="full", **more):
+    """Every width measured: these versions cost these multiples of base, v3 and v4 as much as base, which takes 0.01 s.
+
+    ``more``: what is measured of a version, in place of that.
+    """
+    versions = {
+        version: {"seconds": around(0.01 * ratio), "ratio": {"base": around(ratio)}, "n_hidden": 1000,
+                  "peak_bytes": 500_000}
+        for version, ratio in {"base": 1.0, "v3": 1.0, "v4": 1.0, **ratios}.items()
+    }  # fmt: skip
+    return measured_evidence("table5", {name: {"versions": versions | more} for name in CASES}, profile=profile)
+
+
+def test_the_papers_seconds_and_ratio_are_in_the_same_line_as_ours():
+    found = line_of(page.epochs_table(evidence_of({"v4": 0.5})), Layers=WIDEST, Version="v4")
+    assert (found["Paper, s"], found["Paper ÷ base"]) == ("7.99", "0.61")
+    assert found["Ours, s"] == f"{0.005 * STEPS_PER_EPOCH:.2f}"
+    assert found["Ours ÷ base"] == "0.50 (0.49–0.51)"
+    assert found["Verdict"] == "reproduced"
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict"),
+    [(0.60, "reproduced"), (0.61, "direction only"), (0.9, "direction only"), (1.0, "not reproduced")],
+)
+def test_the_claim_on_time_is_judged_by_the_upper_end_of_the_ratio(ratio, verdict):
+    table = page.abstract_table(evidence_of({"v4": ratio}))
+    assert line_of(table, Claim="v4 cuts training time by 38.7%")["Verdict"] == verdict
+
+
+def test_memory_is_judged_by_count():
+    claim = "v4 cuts memory by 96.6%"
+    assert line_of(page.abstract_table(evidence_of({})), Claim=claim)["Verdict"] == "not reproduced"
+    small = {"seconds": around(0.01), "ratio": {"base": around(1)}, "n_hidden": 30}
+    found = line_of(page.abstract_table(evidence_of({}, v4=small)), Claim=claim)
+    assert (found["Ours ÷ base"], found["Verdict"]) == ("0.030", "reproduced")
+
+
+def test_memory_is_12_bytes_per_parameter_and_the_peak_is_above():
+    found = line_of(page.memory_table(evidence_of({})), Layers=WIDEST, Version="base")
+    assert (found["Paper, M"], found["Ours, M"], found["Peak, M"]) == ("12.91", "0.01", "0.5")
+    assert found["Verdict"] == ""
+
+
+def test_what_was_not_run_says_why():
+    costs = evidence_of({}, v1={"n_hidden": 5000, "not_run": "needs about 99 GB of memory"})
+    found = line_of(page.epochs_table(costs), Layers=WIDEST, Version="v1")
+    assert (found["Ours ÷ base"], found["Verdict"]) == ("needs about 99 GB of memory", "not run")
+    assert line_of(page.memory_table(costs), Layers=WIDEST, Version="v1")["Peak, M"] == "not run"
+    assert line_of(page.multiplications_table(costs), Layers=WIDEST, Version="v1")["Time, group-wise"] == "not run"
+    assert page.ratio_to(costs, "v1", WIDEST, "epoch_time") is None
+
+
+def test_times_of_versions_that_did_not_take_turns_are_not_compared():
+    costs = evidence_of({"v4": 0.5})
+    assert page.ratio_to(costs, "v4", WIDEST, "epoch_time") == (around(0.5), pytest.approx(0.613, abs=1e-3))
+    assert page.ratio_to(costs, "v4", WIDEST, "epoch_time", rival="v3") is None
+
+
+def test_a_version_added_since_the_measurement_is_left_out():
+    tables = [make(evidence_of({})) for make in page.TABLES]  # v1, v2 and v5 were not measured
+    assert all("v5" not in set(table.data["Version"]) for table in tables if "Version" in table.data)
+    assert page.width_figure(evidence_of({})).axes
+
+
+def test_quick_numbers_get_no_verdict():
+    costs = evidence_of({"v4": 0.1}, profile="quick")
+    for table in (page.abstract_table(costs), page.epochs_table(costs), page.memory_table(costs)):
+        assert set(table.data["Verdict"]) == {""}
+
+
+def test_arithmetic_says_from_which_width_on_a_version_is_cheaper():
+    """Group-wise: v3 has (NK + MK + KK)(D + 1) multiplications against NM, so it needs wide layers; v4 does not."""
+    table = page.crossings_table(evidence_of({"v3": 0.5, "v4": 2.0}))
+    v3 = line_of(table, Version="v3", Condition="group-wise")
+    assert (v3["By arithmetic"], v3["Measured, whole step"]) == ("512-256-128", "64-32-16")
+    v4 = line_of(table, Version="v4", Condition="group-wise")
+    assert (v4["By arithmetic"], v4["Measured, whole step"]) == ("64-32-16", "nowhere")
+    assert line_of(table, Version="v3", Condition="self-wise")["By arithmetic"] == "nowhere"
+
+
+def test_crossings_are_shown_for_versions_that_are_cheaper_somewhere():
+    assert set(page.crossings_table(evidence_of({})).data["Version"]) == {"v3", "v4"}
+
+
+def test_table_1_by_hand():
+    """v4, group-wise, [64, 32, 16], K = 4: K K D + N K + M K + K K for 393 → 64 → 32 → 16."""
+    by_hand = 3 * (16 * 32 + 16) + 4 * (393 + 64 + 64 + 32 + 32 + 16)
+    assert page.multiplications("v4", "64-32-16", "user") == by_hand
+    assert page.multiplications("base", "64-32-16", "user") == 393 * 64 + 64 * 32 + 32 * 16
+
+
+def test_cheaper_from_means_cheaper_from_there_on():
+    assert page.cheaper_from({"a": True, "b": False, "c": True}) == "c"
+    assert page.cheaper_from({"a": False}) == "nowhere"
+    assert page.cheaper_from({}) == "–"

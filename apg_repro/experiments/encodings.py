@@ -1,0 +1,27 @@
+"""How MovieLens' columns become inputs, which the paper does not say."""
+
+from apg_repro.experiments.grids import APG
+from apg_repro.suite import Cell, Plan, Suite
+
+ENCODINGS = ("default", "six_fields", "genre_string", "genre_bag")
+
+
+def cells(plan: Plan) -> tuple[Cell, ...]:
+    """Base and APG on every feature set of MovieLens."""
+    return tuple(
+        cell
+        for features in ENCODINGS
+        for cell in (
+            Cell(
+                name=f"base, {features}", paper_row="base", options={"features": features}, against=None,
+                registered="when base on the others was known" if features == "six_fields" else "",
+            ),
+            Cell(
+                name=f"apg, {features}", paper_row="apg", options={**APG[plan.profile], "features": features},
+                against=f"base, {features}", registered="when base was known",
+            ),
+        )
+    )  # fmt: skip
+
+
+SUITE = Suite(name="encodings", title="Encodings of MovieLens", table="table2", datasets=("movielens",), cells=cells)

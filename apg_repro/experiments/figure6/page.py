@@ -1,0 +1,97 @@
+"""Figure 6: the generated S in the plane, and how much of it the kind of item explains. Imports no torch."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from apg_repro.config import Protocol
+from apg_repro.report.figures import drawn, not_run
+from apg_repro.report.tables import MISSING, Table, title_of
+from apg_repro.rows.evidence import Evidence
+from apg_repro.suite import Cell
+
+SIGNIFICANT = 0.01  # of a permutation test
+
+
+@drawn
+def plane_figure(evidence: Evidence, cell: Cell, protocol: Protocol = "early_stopping") -> Figure:
+    """S of every layer in its first two principal components, coloured by the kind of item; the first seed's."""
+    runs = evidence.observed(cell, protocol)
+    if not runs:
+        fig, axis = plt.subplots(figsize=(8.5, 1.5))
+        axis.set_title(cell.name)
+        not_run(axis)
+        return fig
+    found = runs[min(runs)]
+    group = np.array(found["group"])
+    fig, axes = plt.subplots(1, len(found["layers"]), figsize=(8.5, 3.6), squeeze=False)
+    palette = sns.color_palette("husl", len(found["groups"]))
+    for number, (axis, layer) in enumerate(zip(axes[0], found["layers"], strict=True), 1):
+        points = np.array(layer["points"])
+        for kind, name in enumerate(found["groups"]):
+            inside = points[group == kind]
+            if len(inside):
+                axis.plot(inside[:, 0], inside[:, 1], "o", ms=4, alpha=0.8, mew=0, color=palette[kind], label=name)
+        first, second = (round(100 * share) for share in layer["share"])
+        axis.set(title=f"layer {number}", xlabel=f"PC 1 ({first} %)", ylabel=f"PC 2 ({second} %)")
+    fig.suptitle(f"{cell.name} (seed {min(runs)})")
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize="x-small")
+    return fig
+
+
+def explained_table(evidence: Evidence, protocol: Protocol = "early_stopping") -> Table:
+    """How much of the variance of S the kind of item explains, against permuted kinds; one line per layer."""
+    lines = []
+    for cell in evidence.cells:
+        runs = evidence.observed(cell, protocol)
+        if not runs:
+            lines.append({"S of": cell.name, "Seed": "not run"})
+        for seed, found in runs.items():
+            for number, layer in enumerate(found["layers"], 1):
+                lines.append(
+                    {
+                        "S of": cell.name,
+                        "Seed": seed,
+                        "Layer": number,
+                        "Points": len(layer["points"]),
+                        "In the plane": format_share(sum(layer["share"])),
+                        "Explained by kind": format_share(layer["explained"]),
+                        "By permuted kinds": format_share(layer["permuted"]),
+                        "p": MISSING if layer["p"] is None else f"{layer['p']:.3f}",
+                    }
+                )
+    caption = (
+        f"{title_of(evidence, protocol)}. Shares of the variance of S; p: how often permuted kinds explain as much."
+    )
+    return Table(pd.DataFrame(lines, dtype=object).fillna(""), caption)
+
+
+def format_share(share: float | None) -> str:
+    """A share from 0 to 1 in percent."""
+    return MISSING if share is None else f"{100 * share:.1f} %"
+
+
+def grouped(evidence: Evidence, cells: Sequence[Cell], protocol: Protocol = "early_stopping") -> tuple[int, int]:
+    """In how many layers of these cells' runs the kind explains more than permuted kinds do, and of how many."""
+    layers = [
+        layer
+        for cell in cells
+        for found in evidence.observed(cell, protocol).values()
+        for layer in found["layers"]
+        if layer["p"] is not None
+    ]
+    return sum(layer["p"] < SIGNIFICANT for layer in layers), len(layers)
+
+
+def beyond_chance_table(evidence: Evidence, protocol: Protocol = "early_stopping") -> Table:
+    """In how many layers of each S the kind explains more than permuted kinds do."""
+    lines = []
+    for cell in evidence.cells:
+        above, total = grouped(evidence, [cell], protocol)
+        lines.append({"S of": cell.name, "Beyond chance": f"in {above} of {total} layers" if total else "not run"})
+    caption = f"{title_of(evidence, protocol)}. Where the kind explains more than chance: p < {SIGNIFICANT}."
+    return Table(pd.DataFrame(lines), caption)

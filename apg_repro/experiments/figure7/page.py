@@ -1,0 +1,146 @@
+"""Figure 7: P, K and the layers of G. Imports no torch."""
+
+import math
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from apg_repro.config import PROTOCOLS, Protocol
+from apg_repro.experiments.figure7.plan import LAYERS, OVER, P_NOT_DAMPED, RANK, K, P
+from apg_repro.report.comparison import compare
+from apg_repro.report.figures import drawn
+from apg_repro.report.statistics import Estimate, estimate, judge
+from apg_repro.report.tables import (
+    PROTOCOL_HEADS,
+    PROTOCOL_TITLES,
+    Table,
+    badges,
+    comparison_frame,
+    marked,
+    note_on_marks,
+    title_of,
+)
+from apg_repro.rows.evidence import Evidence
+from apg_repro.suite import Cell
+
+DRAWN = {P: f"P (K = {RANK})", K: f"K (P = {OVER})", LAYERS: f"layers of G (K = {RANK}, P = {OVER})"}  # as the paper
+AXES = DRAWN | {P_NOT_DAMPED: P_NOT_DAMPED}  # axis → its title
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """The values of an axis that a sentence of Appendix E speaks of, and what those are said to be better than.
+
+    Attributes:
+        words: the sentence.
+        axis: a key of ``AXES``. low, high: the least and the greatest value.
+        than: another range of the axis; None: base.
+        registered: when it was added, if results were known by then. The paper says nothing of such a range.
+    """
+
+    words: str
+    axis: str
+    low: int
+    high: int
+    than: "Range | None" = None
+    registered: str = ""
+
+    def cells(self, evidence: Evidence) -> list[Cell]:
+        """The cells of that range; base is in none."""
+        cells = evidence.labelled(axis=self.axis)
+        return [cell for cell in cells if self.low <= cell.labels["value"] <= self.high]
+
+
+SMALL_P = Range(words="APG with small P, 2 to 16, is better than base", axis=P, low=2, high=16)
+SMALL_K = Range(words="APG with K from 2 to 8 is better than base", axis=K, low=2, high=8)
+ONE_LAYER = Range(words="one layer of G", axis=LAYERS, low=1, high=1)
+RANGES = (
+    Range(words="APG with large P, 32 to 512, is better than base", axis=P, low=32, high=512),
+    SMALL_P,
+    Range(words="large P is better than small P", axis=P, low=32, high=512, than=SMALL_P),
+    SMALL_K,
+    Range(words="large K, 16 and 32, is better than K from 2 to 8", axis=K, low=16, high=32, than=SMALL_K),
+    Range(words="APG with 1 to 4 layers of G is better than base", axis=LAYERS, low=1, high=4),
+    Range(words="2 to 4 layers are better than one", axis=LAYERS, low=2, high=4, than=ONE_LAYER),
+)
+WHOLE_RANK = Range(words="P of 8 and 16", axis=P, low=8, high=16)
+SMALLEST_P_NOT_DAMPED = Range(words="not damped, P = 2", axis=P_NOT_DAMPED, low=2, high=2)
+OURS = (
+    Range(
+        words="large P is better than P of 8 and 16, which take no rank away", axis=P, low=32, high=512,
+        than=WHOLE_RANK, registered="when most rows were known",
+    ),
+    Range(
+        words="not damped, P of 32 and 512 is better than P = 2", axis=P_NOT_DAMPED, low=32, high=512,
+        than=SMALLEST_P_NOT_DAMPED, registered="when most rows were known",
+    ),
+)  # fmt: skip
+
+
+def differences(evidence: Evidence, part: Range, protocol: Protocol) -> list[Estimate]:
+    """Those of every value of a range against base, or the one between the means of two ranges."""
+    if part.than is None:
+        pairs = [([cell], [evidence.cell("base")]) for cell in part.cells(evidence)]
+    else:
+        pairs = [(part.cells(evidence), part.than.cells(evidence))]
+    return [estimate(evidence.between(ours, theirs, protocol)) for ours, theirs in pairs]
+
+
+def verdicts(evidence: Evidence, part: Range, protocol: Protocol) -> list[str]:
+    """On each of those differences, which should be above 0; empty in the quick profile."""
+    return [judge(found, 1.0) for found in differences(evidence, part, protocol)] if evidence.is_result else []
+
+
+def ranges_table(evidence: Evidence) -> Table:
+    """What Appendix E says of Figure 7, how many values of ours have which verdict, and our own questions."""
+    parts = (*RANGES, *OURS)
+    lines = [
+        {"Appendix E": marked(part.words + (" (ours)" if part in OURS else ""), part.registered)}
+        | {PROTOCOL_HEADS[protocol]: badges(verdicts(evidence, part, protocol)) for protocol in PROTOCOLS}
+        for part in parts
+    ]
+    note = note_on_marks(part.registered for part in parts)
+    return Table(pd.DataFrame(lines), f"{evidence.data.title}. Verdicts: of each value, or of the means.{note}")
+
+
+def axis_table(evidence: Evidence, axis: str, protocol: Protocol) -> Table:
+    """The AUC of every value along an axis, and its difference against base."""
+    found = compare(evidence, protocol)
+    cells = [evidence.cell("base"), *evidence.labelled(axis=axis)]
+    return Table(
+        comparison_frame({cell.key: found[cell.key] for cell in cells}),
+        f"{title_of(evidence, protocol)}: {AXES[axis]}.",
+    )
+
+
+@drawn
+def axes_figure(evidence: Evidence) -> Figure:
+    """Test AUC along each axis: means and 95 % intervals, base as a band. One row of axes per protocol."""
+    fig, axes = plt.subplots(
+        len(PROTOCOLS), len(DRAWN), figsize=(8.5, 6), sharey="row", squeeze=False, width_ratios=(10, 10, 4)
+    )
+    colour = sns.color_palette("colorblind")[0]
+    for row, protocol in zip(axes, PROTOCOLS, strict=True):
+        found = compare(evidence, protocol)
+        base = found[evidence.cell("base").key].ours
+        for drawing, axis in zip(row, DRAWN, strict=True):
+            drawing.axhspan(base.low, base.high, color="0.6", alpha=0.5, lw=0)
+            drawing.axhline(base.mean, color="0.4", lw=1, label="base")
+            cells = evidence.labelled(axis=axis)
+            for place, cell in enumerate(cells):
+                ours = found[cell.key].ours
+                if math.isnan(ours.mean):
+                    text, at_the_bottom = "diverged" if ours.n else "not run", drawing.get_xaxis_transform()
+                    drawing.text(place, 0.02, text, rotation=90, ha="center", transform=at_the_bottom, color="0.4")
+                drawing.errorbar(place, ours.mean, yerr=ours.error_bar, fmt="o", color=colour, capsize=3)
+            drawing.set_xticks(range(len(cells)), [str(cell.labels["value"]) for cell in cells])
+            drawing.set_xlim(-0.5, len(cells) - 0.5)
+            drawing.tick_params(axis="x", labelrotation=90 if len(cells) > 5 else 0)
+        row[0].set_ylabel(f"{PROTOCOL_TITLES[protocol]}\ntest AUC, percent")
+    for drawing, title in zip(axes[-1], DRAWN.values(), strict=True):
+        drawing.set_xlabel(title.replace(" (", "\n("))
+    axes[0][0].legend(loc="best", frameon=True)
+    return fig

@@ -1,0 +1,116 @@
+"""Figure 8: who gains, rare users or frequent ones? Imports no torch.
+
+``apg_repro/training/observe.py`` divides the users into groups; how many there are is read from the rows.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from apg_repro.config import PROTOCOLS, Protocol
+from apg_repro.report.figures import drawn, not_run
+from apg_repro.report.statistics import Estimate, estimate, judge
+from apg_repro.report.tables import PROTOCOL_TITLES, Table, format_difference, without_empty_columns
+from apg_repro.rows.evidence import Evidence
+
+METRICS = {"auc": "AUC", "top_rate": "positives in top tenth"}
+RAREST, MOST_FREQUENT = 0, -1  # groups
+
+
+def gains(evidence: Evidence, protocol: Protocol, metric: str) -> list[Estimate]:
+    """APG less base in points, group by group, the rarest users first; none without a run."""
+    return [estimate(list(group)) for group in gains_by_seed(evidence, protocol, metric).T]
+
+
+def gains_by_seed(evidence: Evidence, protocol: Protocol, metric: str) -> np.ndarray:
+    """APG less base in points: (seeds that both have, groups); NaN where there is no AUC, (0, 0) without a run."""
+    base, apg = (evidence.observed(evidence.cell(name), protocol) for name in ("base", "apg"))
+    seeds = [seed for seed in apg if seed in base]
+    ours, theirs = (np.array([found[seed][metric] for seed in seeds], dtype=float) for found in (apg, base))
+    return 100 * (ours - theirs) if seeds else np.empty((0, 0))
+
+
+def gain(evidence: Evidence, protocol: Protocol, metric: str, group: int) -> Estimate:
+    """The gain of one group."""
+    found = gains(evidence, protocol, metric)
+    return found[group] if found else estimate([])
+
+
+def rare_over_frequent(evidence: Evidence, protocol: Protocol, metric: str) -> Estimate:
+    """By how much the rarest tenth of the users gains more than the most frequent one."""
+    return estimate([seed[RAREST] - seed[MOST_FREQUENT] for seed in gains_by_seed(evidence, protocol, metric)])
+
+
+def share(evidence: Evidence, protocol: Protocol) -> np.ndarray:
+    """Each group's share of the test rows in percent: a mean over seeds; empty without a run."""
+    found = evidence.observed(evidence.cell("base"), protocol).values()
+    rows = np.array([groups["rows"] for groups in found], dtype=float)
+    return (100 * rows / rows.sum(1, keepdims=True)).mean(0) if len(rows) else np.array([])
+
+
+@drawn
+def gains_figure(evidence: Evidence) -> Figure:
+    """Gains by group, means and 95 % intervals; the line is each group's share of the rows."""
+    fig, axes = plt.subplots(len(PROTOCOLS), len(METRICS), figsize=(8.5, 6), sharex=True, sharey="col")
+    colour, red = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[3]
+    for row, protocol in zip(axes, PROTOCOLS, strict=True):
+        for axis, (metric, title) in zip(row, METRICS.items(), strict=True):
+            axis.set(title=f"{title}, {PROTOCOL_TITLES[protocol]}", ylabel="gain, points")
+            axis.axhline(0, color="black", lw=1)
+            found, rows = gains(evidence, protocol, metric), share(evidence, protocol)
+            if not found:
+                not_run(axis)
+                continue
+            places, bars = range(len(found)), [one.error_bar for one in found]
+            axis.errorbar(places, [one.mean for one in found], yerr=bars, fmt="o", color=colour, capsize=3)
+            axis.set_xticks(places)
+            right = axis.twinx()
+            right.plot(places, rows, color=red, lw=1.5)
+            right.set_ylim(0)
+            right.set_ylabel("share of test rows, percent", color=red)
+            right.grid(visible=False)
+    for axis in axes[-1]:
+        axis.set_xlabel("group of users, rarest to most frequent")
+    return fig
+
+
+def rare_users_table(evidence: Evidence) -> Table:
+    """The two outermost groups, and whether the rarest users gain more."""
+    lines = []
+    for protocol in PROTOCOLS:
+        for metric, title in METRICS.items():
+            more = rare_over_frequent(evidence, protocol, metric)
+            is_judged = metric == "auc" and evidence.is_result
+            lines.append(
+                {
+                    "Protocol": PROTOCOL_TITLES[protocol],
+                    "Gain in": title,
+                    "Rarest users": format_difference(gain(evidence, protocol, metric, RAREST)),
+                    "Most frequent": format_difference(gain(evidence, protocol, metric, MOST_FREQUENT)),
+                    "Difference": format_difference(more),
+                    "n": more.n,
+                    "Verdict": judge(more, 1.0) if is_judged else "",
+                }
+            )
+    caption = (
+        f"{evidence.data.title}. APG less base in points, ± 95 % confidence. Verdict: do rare users gain more AUC?"
+    )
+    return Table(without_empty_columns(pd.DataFrame(lines)), caption)
+
+
+def groups_table(evidence: Evidence) -> Table:
+    """The groups: users, training rows per user, and share of the test rows, as means over seeds."""
+    found = list(evidence.observed(evidence.cell("base"), "one_epoch").values())
+    lines = [
+        {
+            "Group": group,
+            "Users": f"{np.mean([one['users'][group] for one in found]):,.0f}",
+            "Training rows per user": f"{np.mean([one['train_rows'][group] for one in found]):,.0f}",
+            "Share of test rows": f"{rows:.1f} %",
+        }
+        for group, rows in enumerate(share(evidence, "one_epoch"))
+    ]
+    table = pd.DataFrame(lines or [{"Group": "not run"}])
+    return Table(table, f"{evidence.data.title}. Groups with as many users each, rarest first.")

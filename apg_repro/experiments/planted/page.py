@@ -1,0 +1,299 @@
+"""Planted truth: APG's gain as a share of what can be gained at all, its controls, the verdicts. Imports no torch.
+
+A *gap* is the best possible AUC less base's on the same test rows, in points. A *share* is a mean gain divided by the
+mean gap; its interval is the gain's, divided by the same. There is none where the gap is below ``THRESHOLD``.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from apg_repro.config import PROTOCOLS, Protocol
+from apg_repro.data.planted import CENTRE, PLANTED, SWEEPS, Planted
+from apg_repro.experiments.planted.plan import BY_GROUP, CONTROLS
+from apg_repro.report.figures import drawn
+from apg_repro.report.statistics import THRESHOLD, Estimate, estimate, verdict
+from apg_repro.report.tables import (
+    MISSING,
+    PROTOCOL_HEADS,
+    PROTOCOL_TITLES,
+    Markup,
+    Table,
+    format_difference,
+    format_estimate,
+    marked,
+    note_on_marks,
+    with_true_minus,
+)
+from apg_repro.rows.evidence import Evidence
+from apg_repro.rows.row import TrainedRow
+
+SpecificVerdict = Literal["specific", "partly specific", "not specific", "no gain", "not run"]
+
+AXES = {
+    "heterogeneity": "a group's own share of preferences, %",
+    "groups": "number of groups",
+    "noise": "labels that a coin decides, %",
+}
+
+
+def specific_verdict(gain: Estimate, over_controls: Sequence[Estimate]) -> SpecificVerdict:
+    """The rule for "it is the specific parameters that do it", in one setting.
+
+    *No gain*: APG by group is not reproducibly better than base by ``THRESHOLD`` (see ``verdict``). *Specific*: it is,
+    and better than every control, each interval beyond 0 and each mean at least half of the gain, so that no control
+    has more than the other half. *Partly specific*: every interval beyond 0, but a control has more than half of the
+    gain. *Not specific*: not beyond 0 against some control. *Not run*: before APG by group and all controls are.
+
+    The claim's verdict is that of the centre. With heterogeneity 0 nothing is specific: that must read "no gain".
+
+    Args:
+        gain: of APG by group over base, in AUC points.
+        over_controls: the same over each of ``CONTROLS``.
+    """
+    if not all(found.n for found in (gain, *over_controls)):
+        return "not run"
+    if verdict(gain, 1.0) != "reproduced":
+        return "no gain"
+    if not all(found.is_above for found in over_controls):
+        return "not specific"
+    return "specific" if all(found.mean >= gain.mean / 2 for found in over_controls) else "partly specific"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """What came out in one setting under one protocol: numbers, not text. AUC in percent, differences in points.
+
+    Attributes:
+        best: the best possible AUC on the test rows. blind: the best that a model blind to groups can have.
+        gap: best less base, seed by seed.
+        gains: of each contender over base.
+        over: of APG by group over each control.
+    """
+
+    setting: Planted
+    best: Estimate
+    blind: Estimate
+    base: Estimate
+    gap: Estimate
+    gains: dict[str, Estimate]
+    over: dict[str, Estimate]
+
+    def share(self, name: str) -> Estimate:
+        """A contender's gain in percent of the gap; of n = 0 where there is no gap."""
+        gain, gap = self.gains[name], self.gap.mean
+        if not (gain.n and gap >= THRESHOLD):
+            return estimate([])
+        return Estimate(mean=100 * gain.mean / gap, half=100 * gain.half / gap, n=gain.n)
+
+    @property
+    def verdict(self) -> SpecificVerdict:
+        """By the rule that was fixed before the runs."""
+        return specific_verdict(self.gains[BY_GROUP], list(self.over.values()))
+
+
+def point(evidence: Evidence, protocol: Protocol) -> Point:
+    """The numbers of a setting."""
+    aucs = {cell.name: evidence.by_seed(cell, protocol) for cell in evidence.cells}
+    truth = evidence.observed(evidence.cell("base"), protocol)
+    best, blind = ({seed: 100 * known[name] for seed, known in truth.items()} for name in ("best_auc", "blind_auc"))
+    return Point(
+        setting=PLANTED[evidence.plan.dataset],
+        best=estimate(list(best.values())),
+        blind=estimate(list(blind.values())),
+        base=estimate(list(aucs["base"].values())),
+        gap=paired(best, aucs["base"]),
+        gains={name: paired(found, aucs["base"]) for name, found in aucs.items() if name != "base"},
+        over={name: paired(aucs[BY_GROUP], aucs[name]) for name in CONTROLS},
+    )
+
+
+def paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Estimate:
+    """The mean difference, taken seed by seed where both have one."""
+    return estimate([ours[seed] - theirs[seed] for seed in ours if seed in theirs])
+
+
+def points(found: Sequence[Evidence], protocol: Protocol) -> dict[Planted, Point]:
+    """The numbers of every setting in which base was run: the centre first, then sweep by sweep."""
+    entries = {entry.setting: entry for entry in (point(evidence, protocol) for evidence in found) if entry.base.n}
+    return {setting: entries[setting] for setting in PLANTED.values() if setting in entries}
+
+
+def described(setting: Planted) -> str:
+    """A setting in words: the number that is moved away from the centre."""
+    words = {
+        "heterogeneity": f"heterogeneity {setting.heterogeneity} %",
+        "groups": f"{setting.groups} groups",
+        "noise": f"noise {setting.noise} %",
+    }
+    moved = [text for name, text in words.items() if getattr(setting, name) != getattr(CENTRE, name)]
+    return ", ".join(moved) or "the centre"
+
+
+def reach_table(found: Sequence[Evidence]) -> Table:
+    """What can be reached in each setting, and what base lacks of it under either protocol."""
+    by_protocol: dict[Protocol, dict[Planted, Point]] = {protocol: points(found, protocol) for protocol in PROTOCOLS}
+    lines = []
+    for setting, entry in by_protocol["one_epoch"].items():
+        gaps = {
+            f"Gap, {PROTOCOL_TITLES[protocol]}": format_estimate(entries[setting].gap)
+            for protocol, entries in by_protocol.items()
+        }
+        aucs = {"Best AUC": f"{entry.best.mean:.2f}", "Blind to groups": f"{entry.blind.mean:.2f}"}
+        lines.append({"Setting": described(setting)} | aucs | gaps)
+    caption = "AUC in percent, mean over the seeds' test rows; gap in points, ± 95 % confidence."
+    return Table(pd.DataFrame(lines), caption)
+
+
+def verdicts_table(found: Sequence[Evidence], protocol: Protocol) -> Table:
+    """What APG by group gains in each setting, what it has over the controls, and the verdict."""
+    is_result = all(evidence.is_result for evidence in found)
+    lines = [
+        {
+            "Setting": described(setting),
+            "Δ over base": format_difference(entry.gains[BY_GROUP]),
+            "of the gap": format_share(entry.share(BY_GROUP)),
+            **({"Verdict": entry.verdict} if is_result else {}),
+            **{f"Δ over {words}": format_difference(entry.over[name]) for name, words in CONTROLS.items()},
+            "n": entry.gains[BY_GROUP].n,
+        }
+        for setting, entry in points(found, protocol).items()
+    ]
+    caption = f"{BY_GROUP}, {PROTOCOL_TITLES[protocol]}. Differences of AUC in points, ± 95 % confidence, n seeds."
+    return Table(pd.DataFrame(lines), caption)
+
+
+def format_share(share: Estimate) -> str:
+    """A share in percent as text."""
+    if not share.n:
+        return MISSING
+    interval = "" if math.isnan(share.half) else f" ± {share.half:.0f}"
+    return with_true_minus(f"{share.mean:.0f}{interval} %")
+
+
+def registered_by_name(found: Sequence[Evidence]) -> dict[str, str]:
+    """When each contender was added, "" for those that were there from the start."""
+    return {cell.name: cell.registered for evidence in found for cell in evidence.cells}
+
+
+def contenders_table(found: Sequence[Evidence], protocol: Protocol) -> Table:
+    """The gain of every contender over base, setting by setting."""
+    registered = registered_by_name(found)
+    lines = [
+        {"Setting": described(setting)}
+        | {marked(name, registered[name]): format_difference(gain) for name, gain in entry.gains.items()}
+        for setting, entry in points(found, protocol).items()
+    ]
+    note = note_on_marks(registered.values())
+    caption = f"Δ test AUC against base in points, ± 95 % confidence; {PROTOCOL_TITLES[protocol]}.{note}"
+    return Table(pd.DataFrame(lines), caption)
+
+
+def cut_off(found: Sequence[Evidence]) -> Markup:
+    """Which contenders the limit of epochs stopped before their patience had: they might have become better."""
+    limits, n_stopped, n_runs = set(), Counter[str](), Counter[str]()
+    for evidence in found:
+        for cell in evidence.cells:
+            for row in evidence.found(cell, "early_stopping"):
+                limits.add(row.config.max_epochs)
+                n_runs[cell.name] += 1
+                n_stopped[cell.name] += is_cut_off(row)
+    stopped = [f"{n_stopped[name]} of {n_runs[name]} runs of {name}" for name in n_runs if n_stopped[name]]
+    if not stopped:
+        return Markup("<p>No run was stopped by the limit of epochs.</p>")
+    limit = " or ".join(map(str, sorted(limits)))
+    return Markup(
+        f"<p>Stopped by the limit of {limit} epochs while they may have been rising: {'; '.join(stopped)}.</p>"
+    )
+
+
+def is_cut_off(row: TrainedRow) -> bool:
+    """Whether the limit of epochs came before a run's patience was over."""
+    return row.config.max_epochs - (row.epoch("early_stopping") or 0) < row.config.patience
+
+
+@drawn
+def sweeps_figure(found: Sequence[Evidence]) -> Figure:
+    """Shares of the gap by heterogeneity, groups and noise: one line per contender, one row of axes per protocol.
+
+    Bars are 95 % confidence intervals. Axes end a little beyond the means, so a bar may leave them.
+    """
+    registered = registered_by_name(found)
+    fig, axes = plt.subplots(len(PROTOCOLS), len(SWEEPS), figsize=(9.5, 7.5), sharex="col", sharey="row")
+    for row, protocol in zip(axes, PROTOCOLS, strict=True):
+        entries = points(found, protocol)
+        for axis, (sweep, settings) in zip(row, SWEEPS.items(), strict=True):
+            places = [place for place, setting in enumerate(settings) if setting in entries]
+            draw_shares(axis, places, [entries[settings[place]] for place in places], registered)
+            axis.axhline(0, color="black", lw=1)
+            axis.set_xticks(range(len(settings)), [getattr(setting, sweep) for setting in settings])
+            axis.set_xlim(-0.4, len(settings) - 0.6)
+        means = [entry.share(name).mean for entry in entries.values() for name in entry.gains]
+        low, high = np.nanmin([0, *means]), np.nanmax([0, *means])
+        row[0].set_ylim(low - 0.1 * (high - low) - 1, high + 0.1 * (high - low) + 1)
+        row[0].set_ylabel(f"{PROTOCOL_TITLES[protocol]}:\ngain over base, % of the gap")
+    for axis, sweep in zip(axes[1], SWEEPS, strict=True):
+        axis.set_xlabel(AXES[sweep])
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+    return fig
+
+
+def draw_shares(axis: Axes, places: Sequence[int], entries: Sequence[Point], registered: Mapping[str, str]) -> None:
+    """One line per contender through its shares, side by side so that bars do not hide each other."""
+    if not entries:
+        return
+    names = list(entries[0].gains)
+    colours = sns.color_palette("colorblind", len(names))
+    for number, (name, colour, marker) in enumerate(zip(names, colours, "vsPoHXD", strict=True)):
+        shares = [entry.share(name) for entry in entries]
+        is_apg = name == BY_GROUP
+        axis.errorbar(
+            [place + 0.06 * (number - len(names) / 2) for place in places], [share.mean for share in shares],
+            yerr=[share.half for share in shares], label=marked(name, registered[name]), color=colour, marker=marker,
+            ms=6, capsize=2, elinewidth=1, lw=2.4 if is_apg else 1.2, ls="-" if is_apg else "--",
+            zorder=3 if is_apg else 2,
+        )  # fmt: skip
+
+
+def lesson(found: Sequence[Evidence]) -> Markup:
+    """What came out, in words made from the rows."""
+    if not all(evidence.is_result for evidence in found):
+        return Markup("<p>A quick run decides nothing.</p>")
+    paragraphs = [
+        f"<p><b>{PROTOCOL_HEADS[protocol]}.</b> {' '.join(sentences(entries))}</p>"
+        for protocol in PROTOCOLS
+        if CENTRE in (entries := points(found, protocol))
+    ]
+    return Markup("".join(paragraphs) or "<p>The centre was not run.</p>")
+
+
+def sentences(entries: Mapping[Planted, Point]) -> list[str]:
+    """The claim's verdict, and where APG by group pays, under one protocol."""
+    centre, alike = entries[CENTRE], entries.get(SWEEPS["heterogeneity"][0])
+    over = ", ".join(f"{format_difference(centre.over[name])} over {words}" for name, words in CONTROLS.items())
+    gains = {described(setting): entry.gains[BY_GROUP] for setting, entry in entries.items()}
+    better = [name for name, gain in gains.items() if gain.mean >= THRESHOLD and gain.is_above]
+    worse = [name for name, gain in gains.items() if gain.is_below]
+    return [
+        f"At the centre base lacks {centre.gap.mean:.2f} points of the best possible AUC. {BY_GROUP} has "
+        f"{format_difference(centre.gains[BY_GROUP])} points over base, {over}. That it is the specific parameters "
+        f"that do it: <b>{centre.verdict}</b>.",
+        *([f"Where all groups are alike: {alike.verdict}."] if alike else []),
+        f"{BY_GROUP} is better than base by at least {THRESHOLD} points, the interval beyond 0, in "
+        f"{listed(better)}. It is worse than base, the interval below 0, in {listed(worse)}.",
+    ]
+
+
+def listed(names: Sequence[str]) -> str:
+    """How many settings, and which."""
+    return f"{len(names)} settings ({'; '.join(names)})" if len(names) > 1 else names[0] if names else "no setting"

@@ -1,0 +1,128 @@
+"""Does APG learn better, or only sooner? Base and APG of Table 2, epoch by epoch. Imports no torch."""
+
+import math
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from apg_repro.config import PROTOCOLS
+from apg_repro.experiments.table2.page import AVERAGE, average, lines_of
+from apg_repro.report.figures import curve, drawn, not_run
+from apg_repro.report.statistics import THRESHOLD, Estimate
+from apg_repro.report.tables import MISSING, Table, format_difference, without_empty_columns
+from apg_repro.rows.evidence import Evidence
+
+MODELS = ("base", "apg")  # cells, in every backbone
+COLUMNS = 4  # of axes
+
+
+def histories(evidence: Evidence, backbone: str, name: str) -> dict[int, list[float]]:
+    """Validation AUC by epoch in percent, seed by seed, of the runs of a cell that early stopping reports."""
+    rows = evidence.found(evidence.cell(name, backbone), "early_stopping")
+    return {row.config.seed: curve(row) for row in rows if row.epoch("early_stopping")}
+
+
+@drawn
+def curves_figure(evidence: Evidence) -> Figure:
+    """Validation AUC by epoch, one pair of axes per backbone: each seed, and the mean while all go on."""
+    backbones = [line for line in lines_of(evidence) if line != AVERAGE]
+    n_rows = len(backbones) // COLUMNS + 1  # room for the legend after the last one
+    fig, axes = plt.subplots(n_rows, COLUMNS, figsize=(8.5, 2.5 * n_rows), sharex=True)
+    palette = dict(zip(MODELS, sns.color_palette("colorblind", len(MODELS)), strict=True))
+    for axis in axes.flat[len(backbones) :]:
+        axis.set_axis_off()
+    for axis, backbone in zip(axes.flat[: len(backbones)], backbones, strict=True):
+        for name in MODELS:
+            runs = list(histories(evidence, backbone, name).values())
+            for run in runs:
+                axis.plot(range(1, len(run) + 1), run, color=palette[name], lw=0.7, alpha=0.5)
+            if runs:
+                depth = min(map(len, runs))
+                mean = np.mean([run[:depth] for run in runs], axis=0)
+                axis.plot(range(1, depth + 1), mean, "o-", color=palette[name], ms=3)
+        axis.set_title(backbone)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if not axis.lines:
+            not_run(axis)
+    for name in MODELS:
+        axes.flat[-1].plot([], [], "o-", color=palette[name], label=name)
+    axes.flat[-1].legend(loc="center", frameon=False)
+    fig.supxlabel("epoch")
+    fig.supylabel("validation AUC, percent")
+    return fig
+
+
+def answer(early: Estimate, late: Estimate) -> str:
+    """Better, only sooner, or neither, by the gains under the two protocols: each is above 0 if its interval is.
+
+    *Better*: APG is above base with early stopping. *Sooner*: above it after one epoch alone; *only sooner* if the
+    interval of early stopping lies below ``THRESHOLD``, so that a gain that matters is ruled out, and *at least* if it
+    does not. *Neither*: else.
+    """
+    if not early.n or not late.n:
+        return "not run"
+    if late.is_above:
+        return "better"
+    if not early.is_above:
+        return "neither"
+    return "only sooner" if late.high < THRESHOLD else "sooner, at least"
+
+
+def answers_table(evidence: Evidence) -> Table:
+    """One line per model, and one for the average: the gain after one epoch and at its best, epochs, the answer."""
+    rows = []
+    for line, models in lines_of(evidence).items():
+        early, late = (average(evidence, protocol, "apg", models) for protocol in PROTOCOLS)
+        rows.append(
+            {
+                "Model": line,
+                "Δ, one epoch": format_difference(early),
+                "Δ, early stopping": format_difference(late),
+                "n": late.n,
+            }
+            | (epochs(evidence, line) if line != AVERAGE else {})
+            | {"APG learns": answer(early, late) if evidence.is_result else ""}
+        )
+    caption = f"{evidence.data.title}. Δ of test AUC in points, APG against base; epochs are means over seeds."
+    return Table(without_empty_columns(pd.DataFrame(rows).fillna("")), caption)
+
+
+def epochs(evidence: Evidence, backbone: str) -> dict[str, str]:
+    """How long base and APG train, and when base passes what APG has after its first epoch."""
+    base, apg = (histories(evidence, backbone, name) for name in MODELS)
+    seeds = [seed for seed in apg if seed in base]
+    return {
+        "Best epoch, base": format_mean([best_epoch(base[seed]) for seed in seeds]),
+        "Best epoch, APG": format_mean([best_epoch(apg[seed]) for seed in seeds]),
+        "Base passes APG's first": passing([first_above(base[seed], apg[seed][0]) for seed in seeds]),
+    }
+
+
+def best_epoch(history: Sequence[float]) -> int:
+    """The epoch with the highest validation AUC, from 1."""
+    return int(np.nanargmax(history)) + 1
+
+
+def first_above(history: Sequence[float], level: float) -> float:
+    """The first epoch with a validation AUC above a level; infinity if none has."""
+    return next((float(epoch) for epoch, value in enumerate(history, 1) if value > level), math.inf)
+
+
+def format_mean(epochs: Sequence[float]) -> str:
+    """A mean over seeds with one digit."""
+    return f"{np.mean(epochs):.1f}" if epochs else MISSING
+
+
+def passing(epochs: Sequence[float]) -> str:
+    """In which epoch base passes what APG has after its first, a mean over the seeds in which it does."""
+    if not epochs:
+        return MISSING
+    found = [epoch for epoch in epochs if math.isfinite(epoch)]
+    n_never = len(epochs) - len(found)
+    never = f"never in {n_never} of {len(epochs)} seeds" if n_never else ""
+    return ", ".join(filter(None, [f"epoch {format_mean(found)}" if found else "", never]))

@@ -1,0 +1,144 @@
+"""How fast is it: rows per second, and a step's cost by the number of ids. Imports no torch."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from apg_repro.config import OptimizerName
+from apg_repro.experiments.speed.plan import ALL_CORES, IDS, THREADS
+from apg_repro.report.costs import format_spread, measured_values
+from apg_repro.report.figures import drawn
+from apg_repro.report.tables import MISSING, Table
+from apg_repro.rows.evidence import Evidence
+
+CONTENDERS = {"base": "base", "v5": "v5", "peer": "DeepCTR-Torch"}
+OVER_ROUNDS = "Median, and in brackets the 10th and 90th percentile over rounds."
+
+
+def measured_threads(evidence: Evidence) -> dict[str, Mapping[str, Any]]:
+    """What was measured with one thread and with all cores."""
+    return {case: measured_values(evidence, case) for case in THREADS if case in evidence.measured}
+
+
+def rows_table(evidence: Evidence) -> Table:
+    """Rows per second, as a share of the roofline, and as a multiple of the peer's."""
+    lines = []
+    for case, values in measured_threads(evidence).items():
+        threads = threads_title(evidence, case)
+        for name, entry in values["models"].items():
+            line = {"Threads": threads, "Model": CONTENDERS[name]}
+            if "not_run" in entry:
+                lines.append(line | {"Rows per second": entry["not_run"]})
+                continue
+            lines.append(
+                line
+                | {
+                    "Rows per second": format_spread(entry["rows_a_second"]),
+                    "Of the roofline": format_spread(entry["of_roofline"]),
+                    "× DeepCTR-Torch": format_spread(entry["to_peer"]) if "to_peer" in entry else MISSING,
+                }
+            )
+        roofline = format_spread(values["roofline"])
+        lines.append({"Threads": threads, "Model": "roofline of base", "Rows per second": roofline})
+    caption = f"{evidence.data.title}; {machine(evidence)}. Rows per second in training. {OVER_ROUNDS}"
+    return Table(pd.DataFrame(lines).fillna(""), caption)
+
+
+def threads_title(evidence: Evidence, case: str) -> str:
+    """The case, and how many threads that was."""
+    return f"{case} ({evidence.measured[case].origin.threads})" if case == ALL_CORES else case
+
+
+def products_table(evidence: Evidence) -> Table:
+    """What bare matrix products reach: billions of operations per second."""
+    lines = [
+        {"Threads": threads_title(evidence, case), "Product": name, "GF/s": format_spread(entry)}
+        for case, values in measured_threads(evidence).items()
+        for name, entry in values["sgemm"].items()
+    ]
+    caption = "Bare matrix products, (rows × inner) by (inner × columns), in billions of operations per second."
+    return Table(pd.DataFrame(lines), f"{evidence.data.title}. {caption}")
+
+
+@drawn
+def speed_figure(evidence: Evidence) -> Figure:
+    """Left: rows per second and the roofline. Right: milliseconds per step against the number of ids."""
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+    draw_rows(left, evidence)
+    draw_steps(right, evidence)
+    return fig
+
+
+def draw_rows(axis: Axes, evidence: Evidence) -> None:
+    """Rows per second: one group of bars per number of threads, under its roofline."""
+    place, middles = 0, {}
+    for case, values in measured_threads(evidence).items():
+        first = place
+        for name, entry in values["models"].items():
+            if "rows_a_second" in entry:
+                speed = entry["rows_a_second"]
+                ends = [[speed["p50"] - speed["p10"]], [speed["p90"] - speed["p50"]]]
+                colour = f"C{list(CONTENDERS).index(name)}"
+                label = CONTENDERS[name] if first == 0 else ""
+                axis.bar(place, speed["p50"], yerr=ends, color=colour, label=label, capsize=3)
+                place += 1
+        label = "roofline of base" if first == 0 else ""
+        axis.hlines(values["roofline"]["p50"], first - 0.5, place - 0.5, color="black", label=label)
+        middles[(first + place - 1) / 2] = case
+        place += 1
+    axis.set_xticks(list(middles), list(middles.values()))
+    axis.tick_params(axis="x", length=0)
+    axis.grid(visible=False, axis="x")
+    axis.set(ylabel="rows per second")
+    if axis.has_data():
+        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncol=2, frameon=False, fontsize="small")
+
+
+def draw_steps(axis: Axes, evidence: Evidence) -> None:
+    """Milliseconds per step against the number of ids, one line per optimiser."""
+    steps = steps_by_ids(evidence)
+    for place, optimizer in enumerate(get_args(OptimizerName)):
+        curve = 1000 * np.array(
+            [[step[optimizer]["seconds"][end] for end in ("p10", "p50", "p90")] for step in steps.values()]
+        )
+        if len(curve):
+            axis.plot(list(steps), curve[:, 1], "o-", color=f"C{place}", label=optimizer)
+            axis.fill_between(list(steps), curve[:, 0], curve[:, 2], color=f"C{place}", alpha=0.2)
+    axis.set(xscale="log", yscale="log", xlabel="ids of the user field", ylabel="ms per step")
+    if axis.has_data():
+        axis.legend(frameon=True, fontsize="small")
+
+
+def steps_by_ids(evidence: Evidence) -> dict[int, Mapping[str, Any]]:
+    """What a step costs by the number of ids; {} if it was not measured."""
+    return {int(n): step for n, step in measured_values(evidence, IDS).get("ids", {}).items()}
+
+
+def ids_table(evidence: Evidence) -> Table:
+    """Milliseconds per step of base by the number of ids, dense Adam and row by row."""
+    lines = [
+        {
+            "Ids": f"{n:,}",
+            "adam, ms": format_spread(step["adam"]["seconds"], 1000),
+            "row_adam, ms": format_spread(step["row_adam"]["seconds"], 1000),
+            "row_adam ÷ adam": format_spread(step["row_adam"]["ratio"]),
+        }
+        for n, step in steps_by_ids(evidence).items()
+    ]
+    caption = f"{evidence.data.title}. Milliseconds per step by the number of ids of the user field."
+    return Table(pd.DataFrame(lines), caption)
+
+
+def machine(evidence: Evidence) -> str:
+    """What the rows were measured on; without rows, that nothing was."""
+    origins = [row.origin for row in evidence.measured.values()]
+    found = sorted({f"{origin.device}, {origin.cores} cores, torch {origin.torch}" for origin in origins})
+    return ", ".join(found) or "not measured"
+
+
+TABLES = (rows_table, products_table, ids_table)

@@ -1,0 +1,107 @@
+"""Where does training diverge? Initialisation, damping, clipping, K and the learning rate. Imports no torch."""
+
+import math
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from apg_repro.config import DIVERGED_ABOVE, Init
+from apg_repro.experiments.stability.plan import BRAKES, SAFEGUARDS, STARTS, VERSIONS
+from apg_repro.report.figures import drawn
+from apg_repro.report.tables import MISSING, Table
+from apg_repro.rows.evidence import Evidence
+from apg_repro.rows.row import TrainedRow
+from apg_repro.suite import Cell
+
+START_NAMES: dict[Init, str] = {"static_bias": "static bias", "static_start": "static start", "glorot": "Glorot"}
+LOWEST, HIGHEST = 0.5, 1e3  # nats: ends of the colours
+
+
+def run_of(evidence: Evidence, cell: Cell) -> TrainedRow | None:
+    """The cell's one run; None if it is missing."""
+    return next(iter(evidence.found(cell, "one_epoch")), None)
+
+
+@drawn
+def worst_batch_figure(evidence: Evidence, version: str) -> Figure:
+    """One heat map per safeguard: K by learning rate, coloured by the worst batch loss, test AUC or "div." as text."""
+    cells = evidence.labelled(version=version)
+    ranks, rates = (list(dict.fromkeys(cell.labels[name] for cell in cells)) for name in ("K", "rate"))
+    fig, axes = plt.subplots(len(STARTS), len(BRAKES), figsize=(8.5, 7.5), sharex=True, sharey=True, squeeze=False)
+    image = None
+    for axis, safeguards in zip(axes.flat, SAFEGUARDS, strict=True):
+        runs = {
+            (ranks.index(cell.labels["K"]), rates.index(cell.labels["rate"])): run_of(evidence, cell)
+            for cell in evidence.labelled(version=version, safeguards=safeguards)
+        }
+        losses = np.full((len(ranks), len(rates)), math.nan)
+        for place, run in runs.items():
+            losses[place] = run.worst_batch_loss(1) if run else math.nan
+            axis.text(
+                place[1], place[0], text_in_map(run), ha="center", va="center", fontsize=9,
+                color="w" if losses[place] > 50 else "k",
+            )  # fmt: skip
+        image = axis.imshow(
+            np.clip(losses, LOWEST, HIGHEST), norm=LogNorm(LOWEST, HIGHEST), cmap="YlOrRd", aspect="auto"
+        )
+        axis.set_title(f"{START_NAMES[safeguards.init]}\n{safeguards.brakes}", fontsize=9)
+        axis.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+        axis.set_yticks(range(len(ranks)), [f"K = {rank}" for rank in ranks])
+        axis.grid(visible=False)
+    fig.supxlabel("learning rate")
+    if image is not None:
+        fig.colorbar(image, ax=axes, label="worst batch loss, nats", extend="both", shrink=0.8)
+    return fig
+
+
+def text_in_map(run: TrainedRow | None) -> str:
+    """What is written in a field of a heat map."""
+    if run is None:
+        return "not\nrun"
+    auc = run.test_auc("one_epoch")
+    text = MISSING if math.isnan(auc) else f"{auc:.1f}"
+    return f"{text}\ndiv." if run.diverged("one_epoch") else text
+
+
+def divergence_table(evidence: Evidence) -> Table:
+    """How many settings of K and learning rate diverge, by version and safeguards."""
+    lines = []
+    for safeguards in SAFEGUARDS:
+        line: dict[str, Any] = {
+            "Start": START_NAMES[safeguards.init],
+            "Damped": "yes" if safeguards.damped else "no",
+            "Clipped": "yes" if safeguards.clipped else "no",
+        }
+        for version in ("base", *VERSIONS):
+            cells = evidence.labelled(version=version, safeguards=safeguards)
+            runs = [run for cell in cells if (run := run_of(evidence, cell))]
+            n_diverged = sum(run.diverged("one_epoch") for run in runs)
+            line[version] = "" if not cells else f"{n_diverged} of {len(runs)}" if runs else "not run"
+        lines.append(line)
+    caption = f"{evidence.data.title}. Runs in which a batch costs more than {DIVERGED_ABOVE:g} nats or is not finite."
+    return Table(pd.DataFrame(lines), caption)
+
+
+def best_table(evidence: Evidence) -> Table:
+    """The best test AUC of every version and safeguards over K and learning rate, diverged runs left out."""
+    lines = []
+    for safeguards in SAFEGUARDS:
+        line: dict[str, Any] = {"Safeguards": f"{START_NAMES[safeguards.init]}, {safeguards.brakes}"}
+        for version in ("base", *VERSIONS):
+            cells = evidence.labelled(version=version, safeguards=safeguards)
+            runs = [(run, cell) for cell in cells if (run := run_of(evidence, cell)) and run.status == "ok"]
+            best, cell = max(runs, key=lambda found: found[0].test_auc("one_epoch"), default=(None, None))
+            line[version] = f"{best.test_auc('one_epoch'):.2f} ({setting_of(cell)})" if best and cell else MISSING
+        lines.append(line)
+    caption = f"{evidence.data.title}. The best test AUC in percent, and the K and learning rate that gave it."
+    return Table(pd.DataFrame(lines), caption, wrap=True)
+
+
+def setting_of(cell: Cell) -> str:
+    """K and the learning rate."""
+    k, rate = cell.labels["K"], cell.labels["rate"]
+    return f"K = {k}, {rate:g}" if k else f"{rate:g}"

@@ -1,0 +1,134 @@
+"""Table 2: APG in every model, against base, against base tuned as much as APG, and both tuned. Imports no torch."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from apg_repro.config import PROTOCOLS, Protocol
+from apg_repro.experiments.grids import PAPER_BACKBONES
+from apg_repro.paper import numbers as paper
+from apg_repro.report.comparison import compare
+from apg_repro.report.figures import drawn
+from apg_repro.report.statistics import Estimate, estimate, judge
+from apg_repro.report.tables import (
+    PROTOCOL_HEADS,
+    PROTOCOL_TITLES,
+    Table,
+    badge_over,
+    badges,
+    comparison_frame,
+    format_signed,
+    marked,
+    note_on_marks,
+    title_of,
+    with_n,
+    without_empty_columns,
+)
+from apg_repro.rows.evidence import Evidence
+
+# The cells of differences, by what they are taken from.
+AGAINST = {"apg": "against base", "apg over tuned base": "against tuned base", "tuned apg": "both tuned"}
+AVERAGE = "average"
+
+
+def lines_of(evidence: Evidence) -> dict[str, tuple[str, ...]]:
+    """The lines of a table, and the models that each is the mean of: the paper's seven, their average, further ones."""
+    further = [cell.backbone for cell in evidence.cells if cell.backbone not in PAPER_BACKBONES]
+    return {
+        **{name: (name,) for name in PAPER_BACKBONES},
+        AVERAGE: PAPER_BACKBONES,
+        **{name: (name,) for name in further},
+    }
+
+
+def average(evidence: Evidence, protocol: Protocol, name: str, models: Sequence[str] = PAPER_BACKBONES) -> Estimate:
+    """The mean difference of a cell over these models, seed by seed; of n = 0 before all have run."""
+    ours = [evidence.cell(name, backbone) for backbone in models]
+    theirs = [evidence.cell(cell.against, cell.backbone) for cell in ours if cell.against]
+    return estimate(evidence.between(ours, theirs, protocol))
+
+
+def printed_average(evidence: Evidence) -> float:
+    """The paper's average difference, in points."""
+    base, apg = (paper.value(evidence.suite.paper_table, evidence.data.paper, AVERAGE, row) for row in ("base", "apg"))
+    return apg - base
+
+
+def printed_differences(evidence: Evidence) -> dict[str, float]:
+    """The paper's difference of APG and base in every line, in points; NaN where it has none."""
+    found = compare(evidence, "one_epoch")
+    return {
+        line: printed_average(evidence) if line == AVERAGE else found[line, "apg"].paper_difference
+        for line in lines_of(evidence)
+    }
+
+
+def head(evidence: Evidence, name: str) -> str:
+    """What a cell's differences are called, with a mark if the cell was added."""
+    return marked(AGAINST[name], evidence.cell(name).registered)
+
+
+def gains_table(evidence: Evidence, protocol: Protocol) -> Table:
+    """One line per model, and one for the average: differences with their verdicts."""
+    rows, printed = [], printed_differences(evidence)
+    for line, models in lines_of(evidence).items():
+        expected = printed[line]
+        row: dict[str, Any] = {"Model": line, "Paper Δ": "" if math.isnan(expected) else format_signed(expected)}
+        for name in AGAINST:
+            found = average(evidence, protocol, name, models)
+            verdict = judge(found, expected) if evidence.is_result else ""
+            row[f"Δ {head(evidence, name)}"] = badge_over(verdict, with_n(found))
+        rows.append(row)
+    note = note_on_marks(evidence.cell(name).registered for name in AGAINST)
+    caption = f"{title_of(evidence, protocol)}. Δ of test AUC in points, ± 95 % confidence, n seeds.{note}"
+    return Table(without_empty_columns(pd.DataFrame(rows)), caption)
+
+
+def cells_table(evidence: Evidence, protocol: Protocol) -> Table:
+    """Every AUC, the paper's and ours, and what was chosen for it; ``gains_table`` has the differences."""
+    found = {key: line for key, line in compare(evidence, protocol).items() if line.cell.name != "apg over tuned base"}
+    table = comparison_frame(found).drop(columns=["Paper Δ", "Our Δ", "Verdict"], errors="ignore")
+    caption = f"{title_of(evidence, protocol)}. Test AUC in percent, ± 95 % confidence, n seeds."
+    return Table(table, caption)
+
+
+def model_verdicts_table(evidence: Evidence) -> Table:
+    """How many of the paper's models have which verdict, against each base."""
+    found = {protocol: compare(evidence, protocol) for protocol in PROTOCOLS}
+    rows = [
+        {"APG": head(evidence, name)}
+        | {PROTOCOL_HEADS[how]: badges(found[how][model, name].verdict for model in PAPER_BACKBONES) for how in found}
+        for name in AGAINST
+    ]
+    note = note_on_marks(evidence.cell(name).registered for name in AGAINST)
+    return Table(pd.DataFrame(rows), f"{evidence.data.title}. Verdicts on the paper's models.{note}")
+
+
+@drawn
+def gains_figure(evidence: Evidence) -> Figure:
+    """Δ of APG, model by model: the paper's, and ours against each base. One column of axes per protocol."""
+    lines, printed = lines_of(evidence), printed_differences(evidence)
+    palette = dict(zip(AGAINST, sns.color_palette("colorblind", len(AGAINST)), strict=True))
+    fig, axes = plt.subplots(1, len(PROTOCOLS), figsize=(8.5, 1 + 0.5 * len(lines)), sharex=True, sharey=True)
+    for axis, protocol in zip(axes, PROTOCOLS, strict=True):
+        axis.plot(list(printed.values()), range(len(lines)), "D", color="black", ms=6, label="paper")
+        for number, name in enumerate(AGAINST):
+            found = [average(evidence, protocol, name, models) for models in lines.values()]
+            axis.errorbar(
+                [one.mean for one in found], [place + 0.2 + 0.15 * number for place in range(len(lines))],
+                xerr=[one.error_bar for one in found], fmt="o", ms=4, capsize=3, lw=2,
+                color=palette[name], label=f"ours, {head(evidence, name)}",
+            )  # fmt: skip
+        axis.axvline(0, color="black", lw=1)
+        for place in (len(PAPER_BACKBONES), len(PAPER_BACKBONES) + 1):  # above the average and below it
+            axis.axhline(place - 0.25, color="black", lw=0.7, ls=":")
+        axis.set(title=PROTOCOL_TITLES[protocol], xlabel="Δ test AUC, points")
+        axis.set_yticks(range(len(lines)), list(lines))
+    axes[0].invert_yaxis()
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return fig

@@ -1,0 +1,174 @@
+"""What one training step costs, version by version, in time and in memory (Table 5).
+
+Shapes: B batch, I inputs, E embedding size.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle, pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import profiler
+
+from apg_repro.config import Measurement, Profile, RunConfig
+from apg_repro.data.dataset import Dataset, load
+from apg_repro.experiments.table5.plan import CASES, MEMORY_LIMIT, N_INPUTS, WIDTHS, Case, options
+from apg_repro.nn.dense import DeepPart
+from apg_repro.paper.complexity import evaluate
+from apg_repro.rows.provenance import cores
+from apg_repro.training.build import build, make_dense
+from apg_repro.training.timing import Effort, clock, ratios, spread, take_turns, threads
+from apg_repro.training.train import count, make_step
+from apg_repro.versions import VERSIONS
+
+BATCH = 1024
+BATCHES = 16  # drawn in turn
+# Versions that make whole matrices for every instance take turns with base by themselves, in fewer rounds. Their first
+# rounds are slower, until the memory that they need has been allocated once.
+SLOW = ("v1", "v2")
+SLOW_EFFORT: dict[Profile, Effort] = {
+    "quick": Effort(rounds=3, at_least=2, seconds=2.0),
+    "full": Effort(rounds=15, seconds=20.0, warmup=4),
+}
+EFFORT: dict[Profile, Effort] = {
+    "quick": Effort(rounds=5, seconds=2.0),
+    "full": Effort(rounds=40, at_least=10, seconds=25.0),
+}
+STEPS_PER_ROUND = 10  # long enough that timer resolution and caches emptied by another contender do not matter
+SLOW_STEPS_PER_ROUND = 1
+
+Work = Callable[[], object]
+
+
+def measure(measurement: Measurement) -> dict[str, Any]:
+    """One case of Table 5: for every version its seconds per step, its ratios to its rivals, and its parameters.
+
+    For the hidden layers alone also the most bytes that a step holds at once, besides weights and moments.
+
+    Raises:
+        UserError: the data set is not prepared.
+    """
+    case, profile = CASES[measurement.case], measurement.profile
+    rows = load(measurement.dataset, rows=BATCH * BATCHES)
+    fast = [version for version in VERSIONS if version not in SLOW]
+    with threads(1 if profile == "quick" else cores()) as n_threads:
+        found = time_versions(case, fast, rows, EFFORT[profile], STEPS_PER_ROUND)
+        slow = time_versions(case, ["base", *SLOW], rows, SLOW_EFFORT[profile], SLOW_STEPS_PER_ROUND)
+    found = slow | found  # for base, the turns with the fast ones count
+    return {
+        "threads": n_threads,
+        "data": rows.checksum,
+        "versions": {version: found[version] for version in VERSIONS},
+    }
+
+
+def time_versions(
+    case: Case, versions: Sequence[str], rows: Dataset, effort: Effort, n_steps: int
+) -> dict[str, dict[str, Any]]:
+    """Lets versions take turns, ``n_steps`` steps per round; what each costs, or why it is not run."""
+    found: dict[str, dict[str, Any]] = {}
+    work: dict[str, Work] = {}
+    for version in versions:
+        config = configure(case, version, rows.name)
+        found[version] = {"n_hidden": count(hidden_shape(config))}
+        needed = bytes_needed(config)
+        if needed > MEMORY_LIMIT:
+            found[version]["not_run"] = f"needs about {needed / 1e9:.0f} GB of memory"
+        elif case.part == "step":
+            work[version] = whole_step(config, rows)
+        else:
+            work[version] = hidden_step(config)
+            found[version]["peak_bytes"] = peak_bytes(work[version])
+    costs = take_turns({version: clock(run, n_steps) for version, run in work.items()}, effort)
+    for version, seconds in costs.items():
+        found[version] |= {
+            "seconds": spread(seconds),
+            "ratio": {rival: spread(ratios(seconds, costs[rival])) for rival in costs},
+            "rounds": len(seconds),
+            "steps_a_round": n_steps,
+        }
+    return found
+
+
+def configure(case: Case, version: str, dataset: str) -> RunConfig:
+    """The run whose steps are timed."""
+    return RunConfig(
+        dataset=dataset, seed=1, condition=case.condition, hidden=WIDTHS[case.width], optimizer="row_adam",
+        batch_size=BATCH, **options(version),
+    )  # fmt: skip
+
+
+def hidden_layers(config: RunConfig) -> DeepPart:
+    """The hidden layers of the run's model, by themselves."""
+    return DeepPart(N_INPUTS, config.hidden, make_dense(config, d_condition(config)))
+
+
+def hidden_shape(config: RunConfig) -> DeepPart:
+    """The same without storage, to count."""
+    with torch.device("meta"):
+        return hidden_layers(config)
+
+
+def d_condition(config: RunConfig) -> int | None:
+    """D, or None for a self-wise layer."""
+    return None if config.condition == "self" else config.d_embedding
+
+
+def bytes_needed(config: RunConfig) -> int:
+    """About how much memory the hidden layers need for a step.
+
+    Weights, gradients and two moments; what is generated for every instance, kept for the backward pass; and the
+    largest such part twice more, as a gradient and as a temporary.
+    """
+    generated = [
+        evaluate(VERSIONS[config.version].generated,
+                 {"N": n, "M": m, "D": d_condition(config) or m, "K": config.rank or 0})
+        for m, n in pairwise((N_INPUTS, *config.hidden))
+    ]  # fmt: skip
+    return 4 * (4 * count(hidden_shape(config)) + BATCH * (sum(generated) + 2 * max(generated)))
+
+
+def whole_step(config: RunConfig, rows: Dataset) -> Work:
+    """A training step as every run takes it, on the next batch."""
+    step = make_step(build(config, rows.schema), rows, config)
+    batches: Iterator[torch.Tensor] = cycle(torch.arange(len(rows)).split(config.batch_size))
+    return lambda: step(next(batches))
+
+
+def hidden_step(config: RunConfig) -> Work:
+    """Forward and backward of the hidden layers, down to the gradients of input and condition; random tensors."""
+    deep, d = hidden_layers(config), d_condition(config)
+    x = torch.randn(config.batch_size, N_INPUTS, requires_grad=True)
+    z = None if d is None else torch.randn(config.batch_size, d, requires_grad=True)
+    above = torch.randn(config.batch_size, config.hidden[-1])  # the gradient that comes from above
+
+    def work() -> None:
+        deep(x, z).backward(above)
+        for tensor in (x, z, *deep.parameters()):  # now, so that the next step frees nothing of this one
+            if tensor is not None:
+                tensor.grad = None
+
+    return work
+
+
+def peak_bytes(work: Work) -> int:
+    """The most bytes that torch's allocator holds at once for some work, on the CPU, besides what it held before.
+
+    From the allocator's own record, so it is exact, and the same on a busy machine. The work must free what it makes:
+    whether the record has the end of what was there before is a matter of chance.
+    """
+    work()  # so that nothing that happens the first time only is counted
+    with profiler.profile(activities=[profiler.ProfilerActivity.CPU], profile_memory=True) as record:
+        work()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        record.export_chrome_trace(str(path))
+        events = json.loads(path.read_text())["traceEvents"]
+    held = peak = 0
+    for event in sorted((event for event in events if event["name"] == "[memory]"), key=lambda event: event["ts"]):
+        held += event["args"]["Bytes"]
+        peak = max(peak, held)
+    return peak

@@ -1,0 +1,60 @@
+"""Table 7: the data sets, counted. Imports no torch."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from apg_repro.catalogue import CATALOGUE, data_set
+from apg_repro.paper import numbers as paper
+from apg_repro.report.costs import measured_values
+from apg_repro.report.tables import MISSING, Table
+from apg_repro.rows.evidence import Evidence
+
+COUNTS = ("rows", "users", "items")
+
+
+def counts_table(found: Sequence[Evidence]) -> Table:
+    """What the paper counts in each of its data sets and what we count, followed by the other data sets counted here.
+
+    "Reproduced" is the very same number.
+    """
+    ours = {evidence.plan.dataset: measured_values(evidence) for evidence in found if evidence.measured}
+    printed = [name for name, entry in CATALOGUE.items() if entry.kind in ("real", "private") and is_printed(name)]
+    lines = []
+    for dataset in dict.fromkeys([*printed, *ours]):
+        entry = data_set(dataset)
+        for count in COUNTS:
+            theirs, counted = printed_count(dataset, count), ours.get(dataset, {}).get(count)
+            lines.append(
+                {
+                    "Data set": entry.title,
+                    "Count": count,
+                    "Paper": MISSING if math.isnan(theirs) else f"{theirs:,.0f}",
+                    "Ours": entry.absent if counted is None else f"{counted:,}",
+                    "Verdict": judge_count(theirs, counted),
+                }
+            )
+    return Table(pd.DataFrame(lines), "What the paper counts, and what we count in our copy.")
+
+
+def printed_count(dataset: str, count: str) -> float:
+    """The paper's count; NaN where it prints none."""
+    return paper.value("table7", data_set(dataset).paper, "", "", count)
+
+
+def is_printed(dataset: str) -> bool:
+    """Whether the paper counts a data set."""
+    return not all(math.isnan(printed_count(dataset, count)) for count in COUNTS)
+
+
+def judge_count(theirs: float, ours: int | None) -> str:
+    """The verdict on a count: the very same number is reproduced; "" where the paper prints none."""
+    if math.isnan(theirs):
+        return ""
+    if ours is None:
+        return "not run"
+    return "reproduced" if theirs == ours else "not reproduced"
+
+
+TABLES: tuple[Callable[[Evidence], Table], ...] = (lambda evidence: counts_table([evidence]),)

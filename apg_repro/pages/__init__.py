@@ -1,1 +1,0 @@
-"""What one page has and no other: its tables and figures, a module a page. Imports no torch."""

@@ -1,0 +1,61 @@
+"""Figure 7's page: recomputed here by hand from rows."""
+
+import pytest
+
+from apg_repro.experiments import get_suite
+from apg_repro.experiments.figure7 import page
+from apg_repro.experiments.figure7.plan import K, P
+from apg_repro.report.tables import MISSING, badge
+from apg_repro.rows.evidence import Evidence
+from tests.conftest import FULL, evidence_of
+
+
+@pytest.fixture
+def empty():
+    return Evidence(suite=get_suite("figure7"), plan=FULL)
+
+
+def test_without_rows_every_value_says_not_run(empty):
+    table = page.ranges_table(empty).data
+    n_verdicts = [1 if part.than else len(part.cells(empty)) for part in (*page.RANGES, *page.OURS)]
+    assert [str(cell) for cell in table["One epoch"]] == [badge("not run", n).html for n in n_verdicts]
+    assert set(page.axis_table(empty, K, "one_epoch").data["Our AUC"]) == {MISSING}
+    for drawing, axis in zip(page.axes_figure(empty).axes, 2 * list(page.DRAWN), strict=True):
+        assert [text.get_text() for text in drawing.texts] == ["not run"] * len(empty.labelled(axis=axis))
+
+
+def test_the_ranges_of_appendix_e_hold_every_value_of_figure_7(empty):
+    for axis in page.DRAWN:
+        within = {cell.key for part in page.RANGES if part.axis == axis for cell in part.cells(empty)}
+        assert within == {cell.key for cell in empty.labelled(axis=axis) if not cell.n_seeds}
+    assert [len(part.cells(empty)) for part in page.RANGES] == [5, 5, 5, 4, 2, 4, 3]
+
+
+def test_figure_7_marks_what_was_not_run_and_judges_the_means_of_ranges(row):
+    def auc(config):
+        if config.rank == 512:
+            return None
+        if (config.rank or 0) >= 64:
+            return 0.9
+        return 0.79 + config.seed / 1000 + (0 if config.version == "base" else 0.004 if config.over >= 32 else 0.002)
+
+    evidence = evidence_of("figure7", row, auc)
+    large, small, more = page.RANGES[:3]
+    assert page.verdicts(evidence, large, "one_epoch") == ["reproduced"] * 5
+    assert page.verdicts(evidence, small, "one_epoch") == ["reproduced"] * 5
+    (gap,) = page.differences(evidence, more, "one_epoch")
+    assert gap.mean == pytest.approx(0.2)
+    (more_k,) = page.differences(evidence, page.RANGES[4], "one_epoch")
+    assert more_k.mean == pytest.approx(0)  # K from 64 on has fewer seeds, and does not count
+    marked = [text.get_text() for text in page.axes_figure(evidence).axes[1].texts]
+    assert marked == ["not run"]
+
+
+def test_our_own_questions_and_runs_that_came_later_are_marked(row):
+    evidence = evidence_of("figure7", row, lambda config: 0.8)
+    ranges = page.ranges_table(evidence)
+    assert [text.endswith(" (ours)\u00a0*") for text in ranges.data["Appendix E"]] == [False] * 7 + [True] * 2
+    assert ranges.caption.endswith(" * Added when most rows were known.")
+    added = page.axis_table(evidence, page.P_NOT_DAMPED, "one_epoch").data["Added"]
+    assert list(added) == ["", *["when the other P were known"] * 3]
+    assert "Added" not in page.axis_table(evidence, P, "one_epoch").data

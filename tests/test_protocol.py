@@ -1,0 +1,73 @@
+"""The page "Better, or sooner?": recomputed here by hand from rows."""
+
+import math
+
+import pytest
+
+from apg_repro.config import PROTOCOLS
+from apg_repro.experiments import get_suite
+from apg_repro.experiments.grids import PAPER_BACKBONES
+from apg_repro.experiments.protocol import page
+from apg_repro.experiments.table2 import plan as table2
+from apg_repro.experiments.table2.page import average
+from apg_repro.rows.evidence import Evidence
+from tests.conftest import FULL, evidence_of, scores
+
+
+def texts(figure):
+    """What is written inside the axes of a figure, by their titles."""
+    return {axis.get_title(): [text.get_text() for text in axis.texts] for axis in figure.axes if axis.get_title()}
+
+
+def test_without_rows_every_line_and_every_pair_of_axes_says_not_run():
+    empty = Evidence(suite=get_suite("protocol"), plan=FULL)
+    assert set(page.answers_table(empty).data["APG learns"]) == {"not run"}
+    assert texts(page.curves_figure(empty)) == {name: ["not run"] for name in PAPER_BACKBONES}
+
+
+@pytest.mark.parametrize(
+    ("one_epoch", "early_stopping", "answer"),
+    [
+        ((0.3, 0.4), (0.2, 0.21), "better"), ((0.3, 0.31), (0.0, 0.01), "only sooner"),
+        ((0.3, 0.31), (-0.1, 0.4), "sooner, at least"),
+        ((-0.3, 0.4), (0.1, -0.2), "neither"),
+    ],
+)  # fmt: skip
+def test_better_is_what_early_stopping_says_and_sooner_what_one_epoch_alone_does(
+    row, one_epoch, early_stopping, answer
+):
+    def extra(config):
+        is_apg = config.version == "v5" and config.seed
+        early, late = (one_epoch[config.seed - 1], early_stopping[config.seed - 1]) if is_apg else (0, 0)
+        return {"scores": scores(0.79 + early / 100, 0.8 + late / 100)}
+
+    evidence = evidence_of("protocol", row, lambda config: 0.8, extra)
+    for models in (*([name] for name in PAPER_BACKBONES), PAPER_BACKBONES):
+        assert page.answer(*(average(evidence, protocol, "apg", models) for protocol in PROTOCOLS)) == answer
+    assert set(page.answers_table(evidence).data["APG learns"]) == {answer}
+
+
+def test_a_run_that_never_had_an_auc_has_no_curve(row):
+    lost = {"scores": {}, "history": [{"epoch": 1, "valid_auc": None}], "status": "diverged"}
+    evidence = evidence_of("protocol", row, lambda config: math.nan, lambda config: lost)
+    assert page.histories(evidence, "WDL", "apg") == {}
+    assert list(page.answers_table(evidence).data["Model"][:1]) == ["WDL"]
+
+
+def test_a_model_that_the_paper_does_not_have_gets_a_line_and_axes_of_its_own(row, monkeypatch):
+    monkeypatch.setattr(table2, "BACKBONES", (*PAPER_BACKBONES, "DCNv2"))
+    evidence = evidence_of("protocol", row, lambda config: 0.8)
+    assert list(page.answers_table(evidence).data["Model"]) == [*PAPER_BACKBONES, "average", "DCNv2"]
+    figure = page.curves_figure(evidence)
+    assert list(texts(figure)) == [*PAPER_BACKBONES, "DCNv2"]
+    (legend,) = [axis.get_legend() for axis in figure.axes if axis.get_legend()]
+    assert [text.get_text() for text in legend.get_texts()] == ["base", "apg"]
+
+
+def test_when_base_passes_what_apg_has_after_its_first_epoch():
+    assert page.first_above([79, 80, 81], 79.5) == 2
+    assert page.first_above([79, 80, 81], 81) == math.inf
+    assert page.passing([2, 4]) == "epoch 3.0"
+    assert page.passing([2, math.inf]) == "epoch 2.0, never in 1 of 2 seeds"
+    assert page.passing([math.inf]) == "never in 1 of 1 seeds"
+    assert page.best_epoch([79, 81, 80]) == 2

@@ -1,0 +1,89 @@
+"""Table 2's page: recomputed here by hand from rows."""
+
+import re
+
+import pytest
+
+from apg_repro.experiments import get_suite
+from apg_repro.experiments.grids import PAPER_BACKBONES
+from apg_repro.experiments.table2 import page, plan
+from apg_repro.report.tables import MISSING, badge
+from apg_repro.rows.evidence import Evidence
+from tests.conftest import FULL, evidence_of
+
+GAINS = dict(zip(PAPER_BACKBONES, (0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007), strict=True))
+
+
+def auc(config):
+    """The seed's, half a thousandth for tuned base, and what APG gains in a model."""
+    tuned = 0.0005 if config.learning_rate != 0.005 or config.weight_decay else 0
+    gain = GAINS.get(config.backbone, 0.05) if config.version == "v5" else 0
+    return 0.79 + config.seed / 1000 + tuned + gain
+
+
+@pytest.fixture
+def with_an_eighth(monkeypatch, row):
+    """The suite with a model that the paper does not have."""
+    monkeypatch.setattr(plan, "BACKBONES", (*PAPER_BACKBONES, "DCNv2"))
+    return evidence_of("table2", row, auc)
+
+
+def test_without_rows_nothing_is_shown_but_the_papers_numbers():
+    empty = Evidence(suite=get_suite("table2"), plan=FULL)
+    gains, cells = page.gains_table(empty, "one_epoch").data, page.cells_table(empty, "one_epoch").data
+    assert {str(cell) for name in gains.columns[2:] for cell in gains[name]} == {badge("not run").html}
+    assert set(cells["Our AUC"]) == {MISSING}
+    assert [str(cell) for cell in page.model_verdicts_table(empty).data["One epoch"]] == [badge("not run", 7).html] * 3
+    drawn = {axis.get_label(): list(axis.get_ydata()) for axis in page.gains_figure(empty).axes[0].lines}
+    assert len(drawn["paper"]) == len(PAPER_BACKBONES) + 1
+
+
+def test_the_average_over_models_is_taken_seed_by_seed(row):
+    evidence = evidence_of("table2", row, auc)
+    assert page.average(evidence, "one_epoch", "apg").mean == pytest.approx(0.4)
+    assert page.average(evidence, "one_epoch", "apg").half == pytest.approx(0, abs=1e-9)
+    assert page.average(evidence, "one_epoch", "apg over tuned base").mean == pytest.approx(0.35)
+    assert page.average(evidence, "one_epoch", "tuned apg").mean == pytest.approx(0.4)
+    assert page.printed_average(evidence) == pytest.approx(79.70 - 79.46)
+    html = page.gains_table(evidence, "one_epoch")._repr_html_()
+    reproduced = f"{badge('reproduced')}<br>"
+    assert f"<td>average</td><td>+0.24</td><td>{reproduced}+0.40 ± 0.00 (n\u00a0=\u00a02)</td>" in html
+
+
+def test_there_is_no_average_before_all_seven_have_run(row):
+    late = evidence_of("table2", row, lambda config: None if config.backbone == "AutoInt" else auc(config))
+    assert page.average(late, "one_epoch", "apg").n == 0
+
+
+def test_the_cells_have_every_auc_and_no_verdict(row):
+    table = page.cells_table(evidence_of("table2", row, auc), "one_epoch").data
+    assert not {"Verdict", "Our Δ", "Paper Δ"} & set(table.columns)
+    found = table.set_index(["Backbone", "Version"]).loc[("PNN", "tuned base")]
+    assert found["Our AUC"] == "79.20 ± 0.64"
+    assert found["Chosen"] == "learning rate 0.001, weight decay 0"
+
+
+def test_what_was_added_when_results_were_known_is_marked(row):
+    table = page.gains_table(evidence_of("table2", row, auc), "one_epoch")
+    assert list(table.data.columns)[2:] == ["Δ against base", "Δ against tuned base", "Δ both tuned\u00a0*"]
+    assert table.caption.endswith(" * Added after the search of WDL's tuned base.")
+    labels = [text.get_text() for text in page.gains_figure(evidence_of("table2", row, auc)).legends[0].get_texts()]
+    assert labels[-1] == "ours, both tuned\u00a0*"
+
+
+def test_an_eighth_model_is_shown_below_the_average_and_does_not_enter_it(with_an_eighth):
+    assert page.average(with_an_eighth, "one_epoch", "apg").mean == pytest.approx(0.4)
+    table = page.gains_table(with_an_eighth, "one_epoch").data
+    assert list(table["Model"]) == [*PAPER_BACKBONES, "average", "DCNv2"]
+    axis = page.gains_figure(with_an_eighth).axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == [*PAPER_BACKBONES, "average", "DCNv2"]
+
+
+def test_an_eighth_model_has_no_number_of_the_paper_and_no_verdict(with_an_eighth):
+    found = page.gains_table(with_an_eighth, "one_epoch").data.set_index("Model").loc["DCNv2"]
+    assert found["Paper Δ"] == ""
+    assert str(found["Δ against base"]) == "+5.00 ± 0.00 (n\u00a0=\u00a02)"
+    for counts in page.model_verdicts_table(with_an_eighth).data["One epoch"]:
+        assert sum(map(int, re.findall(r">(\d+) ", str(counts)))) == len(PAPER_BACKBONES)
+    cells = page.cells_table(with_an_eighth, "one_epoch").data
+    assert set(cells[cells["Backbone"] == "DCNv2"]["Paper AUC"]) == {""}
