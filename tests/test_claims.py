@@ -1,35 +1,63 @@
 """The claims page: its rules, and that it answers for every claim."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from apg_repro import claims
-from apg_repro.report import Estimate, Panel
-from apg_repro.suites import BACKBONES, COST_CASES, PROTOCOLS, SUITES, Plan
-from tests.test_pages import panel_of
+from apg_repro.catalogue import data_set
+from apg_repro.claims import claims, measured, overview, page, rules
+from apg_repro.claims.claims import MEMORY, TIME, WIDEST, all_claims, cost_claim, sections
+from apg_repro.claims.measured import GroupDistance
+from apg_repro.claims.rules import Alike, AllOf, Better, Finding, judge_alike, judge_better
+from apg_repro.config import PROTOCOLS
+from apg_repro.experiments import SUITES, get_suite
+from apg_repro.experiments.grids import PAPER_BACKBONES
+from apg_repro.experiments.table5.plan import CASES
+from apg_repro.report.statistics import Estimate
+from apg_repro.report.tables import PROTOCOL_HEADS, Markup
+from apg_repro.rows.evidence import Evidence
+from apg_repro.rows.store import Store
+from apg_repro.suite import Plan
+from tests.conftest import evidence_of, measured_of, scores
 
-EVERY = [claim for section in claims.SECTIONS.values() for claim in section]
-TWIN = Plan(profile="full", dataset="iaac_twin", seeds=(1,))
 PLAN = Plan(profile="full", dataset="movielens", seeds=(1, 2, 3, 4, 5))
+TWIN = Plan(profile="full", dataset="iaac_twin", seeds=(1,))
 
 
-def found(mean, half, n=5):
+@pytest.fixture(scope="module")
+def committed():
+    """The committed rows."""
+    return page.committed(Store())
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """A store without rows."""
+    return page.committed(Store(tmp_path))
+
+
+def difference(mean, half, n=5):
     return Estimate(mean=mean, half=half, n=n)
 
 
+def claim_with(words):
+    (claim,) = [claim for claim in all_claims() if claim.words == words]
+    return claim
+
+
 @pytest.mark.parametrize(
-    ("difference", "verdict"),
+    ("found", "verdict"),
     [
-        (found(0.02, 0.05), "reproduced"),
-        (found(-0.04, 0.05), "reproduced"),
-        (found(0.06, 0.05), "not reproduced"),
-        (found(0.0, math.nan, n=1), "not run"),
-        (found(math.nan, math.nan, n=0), "not run"),
+        (difference(0.02, 0.05), "reproduced"),
+        (difference(-0.04, 0.05), "reproduced"),
+        (difference(0.06, 0.05), "not reproduced"),
+        (difference(0.0, math.nan, n=1), "not run"),
+        (difference(math.nan, math.nan, n=0), "not run"),
     ],
 )
-def test_alike_means_that_the_whole_interval_lies_within_the_threshold(difference, verdict):
-    assert claims.alike(difference).verdict == verdict
+def test_alike_means_that_the_whole_interval_lies_within_the_threshold(found, verdict):
+    assert judge_alike(found).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -43,103 +71,188 @@ def test_alike_means_that_the_whole_interval_lies_within_the_threshold(differenc
     ],
 )
 def test_in_all_cases_means_every_case(verdicts, verdict):
-    assert claims.all_of(verdicts).verdict == verdict
+    assert rules.all_verdicts(verdicts) == verdict
 
 
-def test_every_claim_has_a_way_to_a_verdict():
-    for claim in EVERY:
-        assert claim.verdict or claim.suite, claim.words
-        assert not (claim.verdict and claim.find), claim.words
-        assert claim.find is None or claim.suite in SUITES, claim.words
+def test_a_claim_about_several_cases_shows_how_many_have_which_verdict():
+    found = rules.all_findings([Finding(verdict="reproduced"), Finding(verdict="not run")])
+    assert "1 reproduced" in str(found.ours)
+    assert "1 not run" in str(found.ours)
+    assert rules.all_findings([Finding(verdict="not run")]).ours == ""
 
 
-def test_no_claim_is_judged_without_rows(monkeypatch):
-    empty = {name: Panel(suite=suite, plan=PLAN, pool={}) for name, suite in SUITES.items()}
-    monkeypatch.setattr(claims, "opened", lambda: empty)
-    fixed = {claim.verdict for claim in EVERY} - {""}
-    for claim in EVERY:
+@pytest.mark.parametrize(
+    ("found", "is_open"),
+    [
+        (difference(0.05, 0.1), True),
+        (difference(-0.05, 0.1), False),
+        (difference(0.3, 0.1), False),  # it is reproduced
+        (difference(0.3, math.nan, n=1), True),
+        (difference(math.nan, math.nan), False),  # all diverged
+    ],
+)
+def test_open_is_what_a_gain_that_matters_is_not_ruled_out_for(found, is_open):
+    assert judge_better(found).is_open == is_open
+    assert page.finding_html(judge_better(found)).html.endswith("open") == is_open
+
+
+@pytest.mark.parametrize(("found", "is_open"), [(difference(0.3, 0.25), True), (difference(0.3, 0.15), False)])
+def test_open_is_what_may_be_alike_after_all(found, is_open):
+    assert judge_alike(found).is_open == is_open
+
+
+@pytest.mark.parametrize(("second", "is_open"), [(difference(0.05, 0.1), True), (difference(-0.05, 0.1), False)])
+def test_all_of_several_is_open_if_all_that_are_not_reproduced_are(second, is_open):
+    parts = [judge_better(found) for found in (difference(0.3, 0.1), difference(0.05, 0.1), second)]
+    assert rules.all_findings(parts).is_open == is_open
+
+
+def test_every_claim_has_one_way_to_a_verdict():
+    assert len(all_claims()) == 100
+    for claim in all_claims():
+        assert bool(claim.verdict) != bool(claim.rule), claim.words
+        assert bool(claim.suite) == bool(claim.rule), claim.words
+
+
+def test_a_rule_speaks_of_cells_that_its_suite_has(empty):
+    n_cells = [len(claim.rule.cells(page.evidence_of(claim, empty))) for claim in all_claims() if claim.rule]
+    assert sum(n > 0 for n in n_cells) > 50
+
+
+def test_no_claim_is_judged_without_rows(empty):
+    for claim in all_claims():
+        expected = claim.verdict or (data_set(claim.dataset).absent if claim.dataset else "not run")
         for protocol in PROTOCOLS:
-            assert claims.look_up(claim, protocol).verdict in (fixed if claim.verdict else {"not run"}), claim.words
+            assert page.look_up(claim, empty, protocol).verdict == expected, claim.words
 
 
-def test_the_numbers_beside_the_claims_are_the_papers():
-    numbers = {claim.words: claim.number for claim in EVERY}
+def test_a_claim_about_other_data_is_judged_once_there_are_rows(empty, row):
+    claim = next(claim for claim in all_claims() if (claim.suite, claim.dataset) == ("table4", "amazon"))
+    assert page.is_protocol_independent(claim, empty)
+    assert set(page.section_table("Section 4.3: the versions", empty).data["Early stopping"]) >= {page.SAME}
+    plan = replace(PLAN, dataset="amazon")
+    run = evidence_of("table4", row, lambda config: 0.79 if config.version == "base" else 0.80, plan=plan)
+    found = {**empty, ("table4", "amazon"): run}
+    assert not page.is_protocol_independent(claim, found)
+    assert page.look_up(claim, found, "one_epoch").verdict == "reproduced"
+    assert page.look_up(claim, found, "early_stopping").verdict == "not run"  # v1 trains for one epoch
+
+
+def test_what_was_added_when_results_were_known_is_marked(committed):
+    title = next(title for title in sections() if title.startswith("Sections 4.5"))
+    table = page.section_table(title, committed)
+    is_marked = table.data["Claim"].str.endswith("*")
+    assert set(table.data["Claim"][is_marked].str.split(" with").str[0]) == {
+        "APG is better than MMoE", "APG is better than Star",
+    }  # fmt: skip
+    assert table.caption == "* Added when the other rows were known."
+    assert page.section_table("Section 4.3: the versions", committed).caption == ""
+
+
+def test_the_numbers_beside_the_claims_are_the_papers(empty):
+    numbers = {claim.words: page.number(claim, empty) for claim in all_claims()}
     assert numbers["WDL improves"] == "+0.52"
+    assert numbers["DCN improves"] == "+0.33"
     assert numbers["APG significantly improves a variety of models (average of seven)"] == "+0.24"
-    assert numbers["APG is better than Star, fine"] == "+0.30"
+    assert numbers["APG is better than Star with fine domains"] == "+0.30"
     assert numbers["v1 and v2 do not differ much"] == "−0.02"
+    assert numbers["v1 and v2 do not differ much on Amazon"] == "−0.09"
     assert numbers["input aggregation is better than output aggregation"] == "+0.04"
+    assert numbers["self-wise is the best"] == "+0.12 to +0.28"
     assert numbers["APG reduces the time cost (v4, widest layers)"] == "−38.7 %"
     assert numbers["v1 takes more memory than base"] == "+2,160.1 % to +3,146.4 %"  # as printed: its cells give 2,142.0
     assert numbers["v2 takes more memory than base in the two smallest models"] == "+1.7 % to +50.0 %"
     assert numbers["v3 takes less time than v2"] == "−54.4 % to −98.9 %"
-    (dcn,) = [claim for claim in EVERY if claim.words == "DCN improves"]
-    assert dcn.number == "+0.33"
-    assert "+0.53 to +1.61" in {claim.number for claim in EVERY if claim.suite == "table2"}
+    assert numbers["rare users gain more AUC than frequent ones"] == ""
+    (iaac,) = [claim for claim in all_claims() if (claim.suite, claim.dataset) == ("table2", "iaac")]
+    assert page.number(iaac, empty) == "+0.53 to +1.61"
 
 
-def test_the_tally_counts_claims_on_auc_under_each_protocol_and_the_others_once():
-    rows = [row for row in claims.tally().data.split("<tr>")[2:] if "of these" not in row]
-    columns = [[int(part.partition("<")[0]) for part in row.split("<td>")[2:]] for row in rows]
-    once = sum(claim.once for claim in EVERY)
-    assert [sum(column) for column in zip(*columns, strict=True)] == [len(EVERY) - once, len(EVERY) - once, once]
+def test_what_the_paper_says_to_be_better_on_movielens_is_so_in_its_cells(empty):
+    """``Better`` expects a difference above 0, whatever the cells say."""
+    for claim in all_claims():
+        if not claim.dataset and isinstance(claim.rule, (Better, AllOf)):
+            rule = claim.rule.rules[0] if isinstance(claim.rule, AllOf) else claim.rule
+            printed = claim.rule.printed(page.evidence_of(claim, empty))
+            assert isinstance(rule, Alike) or all(value > 0 for value in printed), claim.words
 
 
-def test_what_is_said_to_be_the_same_under_both_protocols_is():
-    for claim in EVERY:
-        if claim.once:
-            early, late = (claims.look_up(claim, protocol) for protocol in PROTOCOLS)
+def test_the_tally_counts_claims_on_auc_under_each_protocol_and_the_others_once(committed):
+    table = page.tally(committed)
+    counts = table.data[table.data["Verdict"] != "of these, open"].drop(columns="Verdict")
+    n_once = sum(page.is_protocol_independent(claim, committed) for claim in all_claims())
+    assert list(counts.sum()) == [len(all_claims()) - n_once, len(all_claims()) - n_once, n_once]
+    assert f"{n_once} that no protocol changes" in table.caption
+
+
+def test_what_is_said_to_be_the_same_under_both_protocols_is(committed):
+    for claim in all_claims():
+        if page.is_protocol_independent(claim, committed):
+            early, late = (page.look_up(claim, committed, protocol) for protocol in PROTOCOLS)
             assert early == late, claim.words
 
 
-@pytest.mark.parametrize(
-    ("difference", "expected", "is_open"),
-    [
-        (found(0.05, 0.1), 0.3, True),
-        (found(-0.05, 0.1), 0.3, False),
-        (found(-0.05, 0.1), -0.3, True),
-        (found(0.3, 0.1), 0.3, False),  # it is reproduced
-        (found(0.3, math.nan, n=1), 0.3, True),
-        (found(math.nan, math.nan), 0.3, False),  # all diverged
-    ],
-)
-def test_open_is_what_a_gain_that_matters_is_not_ruled_out_for(difference, expected, is_open):
-    assert claims.judged(difference, expected).open == is_open
-    assert claims.finding_html(claims.judged(difference, expected)).data.endswith("open") == is_open
+def test_a_table_has_a_line_per_claim_and_escapes_its_words(committed):
+    for title, section in sections().items():
+        assert len(page.section_table(title, committed).data) == len(section)
+    html = page.section_table("Section 4.2: seven models", committed)._repr_html_()
+    assert '<td><a href="table2.html">table2</a></td>' in html
+    assert '<span class="apg-verdict apg-reproduced">reproduced</span><br>' in html
+    assert page.finding_html(Finding(verdict="reproduced", ours="1 < 2")).html.endswith("1 &lt; 2")
+    assert page.finding_html(Finding(verdict="", ours=Markup("<b>1</b>"))).html == "<b>1</b>"
 
 
-@pytest.mark.parametrize(("second", "is_open"), [(found(0.05, 0.1), True), (found(-0.05, 0.1), False)])
-def test_all_of_several_is_open_if_all_that_are_not_reproduced_are(second, is_open):
-    parts = [claims.judged(difference, 0.3) for difference in (found(0.3, 0.1), found(0.05, 0.1), second)]
-    assert claims.together(parts).open == is_open
+def test_the_committed_rows_answer_figure_1_and_table_1(committed):
+    found = [page.look_up(claim, committed, "one_epoch") for claim in all_claims()
+             if claim.suite in ("figure1", "table1")]  # fmt: skip
+    assert len(found) == 4
+    assert all(finding.verdict != "not run" and finding.ours for finding in found)
 
 
-@pytest.mark.parametrize(("difference", "is_open"), [(found(0.3, 0.25), True), (found(0.3, 0.15), False)])
-def test_open_is_what_may_be_alike_after_all(difference, is_open):
-    assert claims.alike(difference).open == is_open
+def test_the_foot_rests_on_every_suite_that_a_claim_cites(committed):
+    assert {evidence.suite.name for evidence in page.cited(committed)} == {
+        claim.suite for claim in all_claims() if claim.suite
+    }
+
+
+def test_new_rows_show_without_a_new_kernel(tmp_path, row):
+    """Nothing of the store is kept but what its file held when it was read."""
+    store, claim = Store(tmp_path), claim_with("v4 is better than base")
+    assert page.look_up(claim, page.committed(store), "one_epoch").verdict == "not run"
+    found = evidence_of("table4", row, lambda config: 0.80 if config.version == "v4" else 0.79, plan=PLAN)
+    for run in found.runs.values():
+        store.append("full", run)
+    assert page.look_up(claim, page.committed(store), "one_epoch").verdict == "reproduced"
 
 
 def test_apg_is_compared_with_star_where_both_are_trained_row_by_row(row):
-    scores = {"apg_fg": 0.9, "apg_fg by row": 0.79, "star_fg": 0.785}
-    panel = Panel(suite=SUITES["table6"], plan=PLAN, pool={})
-    for cell in panel.cells:
-        for config in panel.suite.reported(PLAN, cell, "one_epoch", {}) if cell.variant in scores else ():
-            auc = {"one_epoch_test_auc": scores[cell.variant]}
-            panel.pool[config.key] = row | config.as_dict() | auc | {"id": config.id}  # pyright: ignore
-    claim = claims.over_domains("fg", "star")  # Star, fine, has two seeds
-    assert claim.find is not None
-    assert claim.find(panel, "one_epoch").ours == "+0.50 ± 0.00 (n = 2)"
-    assert claims.over_domains("cg", "mmoe").find(panel, "one_epoch").verdict == "not run"
+    aucs = {"apg_fg": 0.9, "apg_fg by row": 0.79, "star_fg": 0.785}
+    found = Evidence(suite=get_suite("table6"), plan=PLAN)
+    runs = {
+        config.id: replace(row, config=config, scores=scores(aucs[cell.name], aucs[cell.name]))
+        for cell in found.cells
+        if cell.name in aucs
+        for config in found.reported(cell, "one_epoch")
+    }
+    found = replace(found, runs=runs)
+    fine, coarse = (
+        claim_with(f"APG is better than {name} domains").rule for name in ("Star with fine", "MMoE with coarse")
+    )
+    assert fine.judge(found, "one_epoch").ours == "+0.50 ± 0.00 (n\u00a0=\u00a02)"  # Star, fine, has two seeds
+    assert coarse.judge(found, "one_epoch").verdict == "not run"
 
 
-def test_a_claim_says_how_many_of_its_runs_diverged(row):
+@pytest.mark.parametrize(("n_seeds", "text"), [(2, "2 runs diverged"), (1, "1 run diverged")])
+def test_a_claim_says_how_many_of_its_runs_diverged(row, n_seeds, text):
     lost = {"status": "diverged", "history": [{"worst_batch_loss": 20.0}]}
-    panel = panel_of("table4", row, lambda config: 0.79, lambda config: lost if config.version == "v3" else {})
-    (claim,) = [claim for claim in EVERY if claim.words.startswith("sharing parameters") and claim.find]
-    assert claim.find is not None
-    found = claim.find(panel, "one_epoch")
-    assert found.diverged == len(panel.plan.seeds) == 2
-    assert "(n\u00a0=\u00a02), 2 runs diverged" in claims.finding_html(found).data
+    found = evidence_of(
+        "table4", row, lambda config: 0.79, lambda config: lost if config.version == "v3" else {},
+        plan=replace(PLAN, seeds=PLAN.seeds[:n_seeds]),
+    )  # fmt: skip
+    finding = claims.versions()[5].rule.judge(found, "one_epoch")
+    assert claims.versions()[5].words.startswith("sharing parameters")
+    assert finding.n_diverged == n_seeds
+    assert f"(n\u00a0=\u00a0{n_seeds}), {text}" in page.finding_html(finding).html
 
 
 @pytest.mark.parametrize(("low", "high", "verdict", "is_open"), [
@@ -147,9 +260,9 @@ def test_a_claim_says_how_many_of_its_runs_diverged(row):
 ])  # fmt: skip
 def test_ages_may_be_alike_after_all(low, high, verdict, is_open):
     distances = {"trait": {"distance": 0.1, "low": low, "high": high, "chance": 0.01}}
-    panel = Panel(suite=SUITES["figure1"], plan=PLAN, pool={}, measured=[{"contrasts": [{"distances": distances}]}])
-    found = claims.cold_and_active("trait")(panel, "one_epoch")
-    assert (found.verdict, found.open) == (verdict, is_open)
+    found = measured_of("figure1", {"": {"contrasts": [{"distances": distances}]}}, plan=PLAN)
+    finding = GroupDistance("trait").judge(found, "one_epoch")
+    assert (finding.verdict, finding.is_open) == (verdict, is_open)
 
 
 def table5(v1, v2, v4):
@@ -168,95 +281,151 @@ def table5(v1, v2, v4):
         }
         for name, time in times.items()
     }
-    suite = SUITES["table5"]
-    rows = [{"case": name, "versions": versions} for name in COST_CASES]
-    return Panel(suite=suite, plan=TWIN, pool={}, measured=rows)
+    return measured_of("table5", {case: {"versions": versions} for case in CASES}, plan=TWIN)
 
 
 @pytest.mark.parametrize(
     ("version", "widths", "rival", "times", "verdict", "ours"),
     [
-        ("v4", [claims.WIDEST], "base", (200, 20, 0.5), "reproduced", "0.50 × base's"),
-        ("v4", [claims.WIDEST], "base", (200, 20, 0.7), "direction only", "0.70 × base's"),
-        ("v4", [claims.WIDEST], "base", (200, 20, 1.0), "not reproduced", "1.00 × base's"),
-        ("v1", [], "base", (200, 20, 0.5), "reproduced", "200 × base's"),
-        ("v1", [], "base", (2, 20, 0.5), "direction only", "2.00 × base's"),
-        ("v2", [], "v1", (200, 160, 0.5), "direction only", "0.80 × v1's"),
-        ("v2", [], "v1", (200, 190, 0.5), "not reproduced", "0.95 × v1's"),  # up to 1.05
+        ("v4", [WIDEST], "base", (200, 20, 0.5), "reproduced", "0.50 × base"),
+        ("v4", [WIDEST], "base", (200, 20, 0.7), "direction only", "0.70 × base"),
+        ("v4", [WIDEST], "base", (200, 20, 1.0), "not reproduced", "1.00 × base"),
+        ("v1", claims.ALL_WIDTHS, "base", (200, 20, 0.5), "reproduced", "200 × base"),
+        ("v1", claims.ALL_WIDTHS, "base", (2, 20, 0.5), "direction only", "2.00 × base"),
+        ("v2", claims.ALL_WIDTHS, "v1", (200, 160, 0.5), "direction only", "0.80 × v1"),
+        ("v2", claims.ALL_WIDTHS, "v1", (200, 190, 0.5), "not reproduced", "0.95 × v1"),  # up to 1.05
     ],
 )
 def test_a_cost_is_judged_in_every_width_by_the_rule_of_its_page(version, widths, rival, times, verdict, ours):
-    claim = claims.of_cost("", version, claims.TIME, *widths, rival=rival)
-    assert claim.find is not None
-    found = claim.find(table5(*times), "one_epoch")
-    assert (found.verdict, found.ours) == (verdict, ours)
+    claim = cost_claim("", version, TIME, widths, rival=rival)
+    finding = claim.rule.judge(table5(*times), "one_epoch")
+    assert (finding.verdict, finding.ours) == (verdict, ours)
 
 
-def test_the_headline_has_the_models_that_ran_and_the_costs(monkeypatch, row):
+def test_times_that_were_not_taken_in_turn_are_not_compared():
+    claim = cost_claim("", "v4", TIME, rival="v2")
+    assert claim.rule.judge(table5(200, 20, 0.5), "one_epoch").verdict == "not run"
+
+
+def test_memory_is_counted():
+    claim = cost_claim("", "v4", MEMORY, [WIDEST])
+    assert claim.rule.judge(table5(200, 20, 2.0), "one_epoch").ours == "0.010 × base"
+
+
+@pytest.mark.parametrize(
+    ("v1", "apg", "verdict", "ours"),
+    [
+        (0.5, 1.0, "reproduced", "−50.0% against +0.0%"),
+        (0.8, 1.0, "direction only", "−20.0% against +0.0%"),
+        (0.5, 0.9, "direction only", "−50.0% against −10.0%"),
+        (1.0, 1.0, "not reproduced", "+0.0% against +0.0%"),
+    ],
+)
+def test_page_views_are_judged_against_the_papers_losses(v1, apg, verdict, ours):
+    engines = {"eager": {name: {"answered": share} for name, share in {"base": 1.0, "v1": v1, "apg": apg}.items()}}
+    found = measured_of("table10", {"1 candidate": {"engines": engines}}, plan=TWIN)
+    finding = measured.page_views_lost(found, "one_epoch")
+    assert (finding.verdict, finding.ours) == (verdict, ours)
+
+
+@pytest.mark.parametrize(
+    ("served", "verdict"),
+    [
+        ({"base": 4, "apg_fg": 2, "apg_cg": 1, "mmoe_fg": 9, "star_cg": 3}, "reproduced"),
+        ({"base": 4, "apg_fg": 3, "apg_cg": 1, "mmoe_fg": 9, "star_cg": 3}, "not reproduced"),  # as much as Star
+    ],
+)
+def test_apg_takes_the_least_memory_if_both_its_models_do(served, verdict):
+    models = {name: {"served": millions * 10**6} for name, millions in served.items()}
+    found = measured_of("table6", {"": {"models": models}}, plan=PLAN)
+    finding = measured.least_memory(found, "one_epoch")
+    assert finding.verdict == verdict
+    assert finding.ours == f"{12 * max(served['apg_fg'], served['apg_cg'])}.00 M against 36.00 M or more"
+
+
+def test_the_headline_has_the_models_that_ran_and_the_costs(empty, row):
     gains = {"WDL": 0.01, "DCN": -0.01, "PNN": 0.0}
 
     def auc(config):
         gain = gains.get(config.backbone) if config.version == "v5" else 0
         return None if config.backbone not in gains else 0.79 + config.seed / 1000 + gain
 
-    models = panel_of("table2", row, auc, lambda config: {"n_hidden": 88768 if config.version == "base" else 105216})
+    def sizes(config):
+        return {"n_hidden": 88768, "n_served": 88768} if config.version == "base" else {"n_hidden": 105216}
+
     more = {"six_fields": 0.001, "genre_bag": -0.001}
-    encodings = panel_of(
-        "encodings", row, lambda config: 0.79 + more.get(config.features, 0) * (config.version == "v5")
+    found = {
+        **empty,
+        ("table2", "movielens"): evidence_of("table2", row, auc, sizes),
+        ("table5", "iaac_twin"): table5(200, 20, 0.5),
+        ("encodings", "movielens"): evidence_of(
+            "encodings", row, lambda config: 0.79 + more.get(config.features, 0) * (config.version == "v5")
+        ),
+    }
+    table = page.headline(found).data.set_index("APG")
+    ours = ["ahead in 1 of 3, behind in 1"] * 2
+    assert list(table.loc["AUC of v5, against base"]) == ["+0.24, ahead in 7 of 7", *ours]
+    assert list(table.loc["AUC of v5 in WDL, other encodings"]) == ["", *ours]
+    weights = table.loc["hidden weights of v5 in WDL in training, relative to base"]
+    assert list(weights) == ["", "1.19 ×", "1.19 ×"]
+    assert list(table.loc["training time of v4 in the widest layers, relative to base"]) == [
+        "0.61 ×",
+        "0.50 ×",
+        page.SAME,
+    ]
+    assert list(table.loc["hidden weights of v4 in the widest layers, relative to base"]) == [
+        "0.034 ×", "0.010 ×", page.SAME,
+    ]  # fmt: skip
+    assert page.answer(found).html == (
+        "<p>With the widest hidden layers, v4 trains in 0.50 times the time of base and has 0.010 times its hidden "
+        "weights.</p>"
     )
-    found = {"table2": models, "table5": table5(200, 20, 0.5), "encodings": encodings}
-    monkeypatch.setattr(claims, "opened", lambda: found)
-    text = claims.headline().data
-    ours = "<td>ahead in 1 of 3, behind in 1</td>"
-    assert f"<td>AUC of v5, against base</td><td>+0.24, ahead in 7 of 7</td>{ours}{ours}" in text
-    ours = "<td>ahead in 1 of 3, behind in 1</td>"
-    assert f"<td>AUC of v5 in WDL, other encodings</td><td></td>{ours}{ours}" in text
-    assert "in training, by base&#x27;s</td><td></td><td>1.19 ×</td><td>1.19 ×</td>" in text
-    assert "<td>0.61 ×</td><td>0.50 ×</td><td>0.50 ×</td>" in text
-    assert "<td>0.034 ×</td><td>0.010 ×</td><td>0.010 ×</td>" in text
-    gains |= dict.fromkeys(BACKBONES, 0.01)
-    whole = panel_of("table2", row, auc)
+
+
+def test_an_average_is_shown_once_all_models_have_run(empty, row):
+    gains = dict.fromkeys(PAPER_BACKBONES, 0.01)
+
+    def auc(config):
+        gain = gains.get(config.backbone) if config.version == "v5" else 0
+        return None if config.backbone not in gains else 0.79 + config.seed / 1000 + gain
+
+    whole = evidence_of("table2", row, auc)
+    assert page.average_and_standing(whole, "one_epoch", "apg") == "+1.00 ± 0.00 (n\u00a0=\u00a02), ahead in 7 of 7"
+    found = {**empty, ("table2", "movielens"): whole}
+    assert "APG gains +1.00 ± 0.00 AUC points after one epoch" in page.answer(found).html
     gains |= {"WDL": -0.001, "PNN": 0.0}
-    assert claims.of_models(panel_of("table2", row, auc), "one_epoch", "apg").endswith("ahead in 5 of 7, behind in 1")
+    mixed = evidence_of("table2", row, auc)
+    assert page.average_and_standing(mixed, "one_epoch", "apg").endswith("ahead in 5 of 7, behind in 1")
     del gains["AutoInt"]
-    assert claims.of_models(panel_of("table2", row, auc), "one_epoch", "apg") == "ahead in 4 of 6, behind in 1"
-    assert claims.of_models(whole, "one_epoch", "apg") == "+1.00 ± 0.00 (n\u00a0=\u00a02), ahead in 7 of 7"
-    models.pool.clear()
-    assert "against base</td><td>+0.24, ahead in 7 of 7</td><td>not run</td><td>not run</td>" in claims.headline().data
+    most = evidence_of("table2", row, auc)
+    assert page.average_and_standing(most, "one_epoch", "apg") == "ahead in 4 of 6, behind in 1"
 
 
-def test_times_that_were_not_taken_in_turn_are_not_compared():
-    claim = claims.of_cost("", "v4", claims.TIME, rival="v2")
-    assert claim.find is not None
-    assert claim.find(table5(200, 20, 0.5), "one_epoch").verdict == "not run"
+def test_the_headline_without_rows_says_so(empty):
+    table = page.headline(empty).data.set_index("APG")
+    assert list(table.loc["AUC of v5, against base"]) == ["+0.24, ahead in 7 of 7", "not run", "not run"]
+    assert set(table[PROTOCOL_HEADS["one_epoch"]]) == {"not run"}
+    assert page.answer(empty).html == "<p>Not all of this has been run.</p>"
 
 
-def test_memory_is_counted():
-    claim = claims.of_cost("", "v4", claims.MEMORY, claims.WIDEST)
-    assert claim.find is not None
-    assert claim.find(table5(200, 20, 2.0), "one_epoch").ours == "0.010 × base's"
+def test_the_home_page_lists_every_suite_once_with_a_link_into_the_executed_pages():
+    html = overview.verdict_overview(Store()).html
+    for suite in SUITES.values():
+        assert html.count(f'<a href="executed/{suite.name}.html">') == 1
+    table, others = html.split("<p>Other pages: ")
+    assert "Table 2: seven backbones" in table
+    assert "14 of 42" in table
+    assert '<span class="apg-verdict apg-not-reproduced">7 not reproduced</span>' in table
+    assert "Figure 7" in others
 
 
-@pytest.mark.parametrize(
-    ("v1", "apg", "verdict"),
-    [
-        (0.5, 1.0, "reproduced"),
-        (0.8, 1.0, "direction only"),
-        (0.5, 0.9, "direction only"),
-        (1.0, 1.0, "not reproduced"),
-    ],
-)
-def test_page_views_are_judged_against_the_papers_losses(v1, apg, verdict):
-    engines = {"eager": {name: {"answered": share} for name, share in {"base": 1.0, "v1": v1, "apg": apg}.items()}}
-    plan = Plan(profile="full", dataset="iaac_twin", seeds=(1,))
-    rows = [{"case": "1 candidate", "engines": engines}]
-    assert (
-        claims.views_lost(Panel(suite=SUITES["table10"], plan=plan, pool={}, measured=rows), "one_epoch").verdict
-        == verdict
-    )
+def test_a_cell_that_two_suites_answer_counts_where_the_paper_prints_it(row):
+    found = evidence_of("table4", row, lambda config: 0.79 if config.version == "base" else None)
+    assert overview.answered(get_suite("table4"), [found]) == "1 of 15"
+    assert overview.answered(get_suite("figure7"), []) == ""
 
 
-def test_the_committed_rows_answer_figure_1_and_table_1():
-    found = {claim.words: claims.look_up(claim, "one_epoch") for claim in EVERY if claim.suite in ("figure1", "table1")}
-    assert len(found) == 4
-    assert all(finding.verdict != "not run" and finding.ours for finding in found.values())
+def test_the_home_page_without_rows_has_no_verdict(tmp_path):
+    html = overview.home(Store(tmp_path))
+    assert "Not all of this has been run." in html
+    assert "apg-reproduced" not in html

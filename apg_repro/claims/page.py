@@ -1,0 +1,267 @@
+"""The page of claims: its tables, how many claims hold, and the headline. Imports no torch.
+
+Every function reads what ``committed`` found, so new rows show as soon as that is called again.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import get_args
+
+import pandas as pd
+
+from apg_repro.catalogue import CATALOGUE
+from apg_repro.claims.claims import (
+    DATASET,
+    MEMORY,
+    OTHER_DATASETS,
+    TESTED,
+    TIME,
+    WIDEST,
+    Claim,
+    all_claims,
+    sections,
+)
+from apg_repro.claims.measured import span
+from apg_repro.claims.rules import Finding
+from apg_repro.config import PROTOCOLS, Protocol, RunConfig
+from apg_repro.experiments import SUITES
+from apg_repro.experiments.encodings import ENCODINGS
+from apg_repro.experiments.grids import PAPER_BACKBONES
+from apg_repro.experiments.table2 import page as table2
+from apg_repro.experiments.table5 import page as table5
+from apg_repro.paper import numbers as paper
+from apg_repro.report.costs import rounded
+from apg_repro.report.statistics import Verdict, estimate
+from apg_repro.report.tables import (
+    PROTOCOL_HEADS,
+    Markup,
+    Table,
+    badge_over,
+    format_difference,
+    format_signed,
+    marked,
+    note_on_marks,
+    with_n,
+)
+from apg_repro.rows.evidence import Evidence, gather
+from apg_repro.rows.store import Store
+from apg_repro.suite import SEEDS, Cell, Plan, Suite
+
+Committed = Mapping[tuple[str, str], Evidence]  # by suite and data set
+
+COMMAND = "python -m apg_repro run SUITE --profile full"
+SAME = "the same"  # of what no protocol changes, in the columns of all protocols but the first
+NO_PROTOCOL = "Independent of protocol"
+
+
+def committed(store: Store) -> Committed:
+    """The committed rows of every suite, on the data sets that claims speak of."""
+    return {
+        (name, dataset): gather(suite, Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), store)
+        for name, suite in SUITES.items()
+        for dataset in (default_dataset(suite), *OTHER_DATASETS)
+        if dataset in suite.datasets
+    }
+
+
+def default_dataset(suite: Suite) -> str:
+    """MovieLens-1M, or what a suite is measured on instead."""
+    return DATASET if DATASET in suite.datasets else suite.datasets[0]
+
+
+def key_of(claim: Claim) -> tuple[str, str]:
+    """The suite and the data set that a claim is judged by."""
+    return claim.suite, claim.dataset or default_dataset(SUITES[claim.suite])
+
+
+def evidence_of(claim: Claim, found: Committed) -> Evidence:
+    """What a claim is judged by."""
+    return found[key_of(claim)]
+
+
+def lacks_data(claim: Claim, found: Committed) -> bool:
+    """Whether a claim is about a data set of which there are no rows."""
+    return bool(claim.dataset) and not evidence_of(claim, found).rows
+
+
+def is_protocol_independent(claim: Claim, found: Committed) -> bool:
+    """Whether no protocol changes the verdict on a claim."""
+    return claim.protocol_independent or lacks_data(claim, found)
+
+
+def look_up(claim: Claim, found: Committed, protocol: Protocol) -> Finding:
+    """What we have on a claim."""
+    if claim.rule is None:
+        return Finding(verdict=claim.verdict)
+    evidence = evidence_of(claim, found)
+    return Finding(verdict=evidence.data.absent) if lacks_data(claim, found) else claim.rule.judge(evidence, protocol)
+
+
+def number(claim: Claim, found: Committed) -> str:
+    """What the paper prints, if anything: a number, or its differences from the lowest to the highest."""
+    if claim.number or claim.rule is None:
+        return claim.number
+    printed = claim.rule.printed(evidence_of(claim, found))
+    return " to ".join(dict.fromkeys(format_signed(end(printed)) for end in (min, max))) if printed else ""
+
+
+def registered(claim: Claim, found: Committed) -> list[str]:
+    """When the cells of a claim were added, of those that were when results were known."""
+    if claim.rule is None or lacks_data(claim, found):
+        return []
+    cells = claim.rule.cells(evidence_of(claim, found))
+    return [cell.registered for cell in cells if cell.registered]
+
+
+def section_table(title: str, found: Committed) -> Table:
+    """The claims of a section, one line per claim."""
+    lines, added = [], []
+    for claim in sections()[title]:
+        reasons = registered(claim, found)
+        added += reasons
+        line: dict[str, str | Markup] = {
+            "Claim": marked(claim.words, "".join(reasons)),
+            "Paper": number(claim, found).replace(" %", "\N{NO-BREAK SPACE}%"),
+        }
+        for protocol in PROTOCOLS:
+            repeats = protocol != PROTOCOLS[0] and is_protocol_independent(claim, found)
+            line[PROTOCOL_HEADS[protocol]] = SAME if repeats else finding_html(look_up(claim, found, protocol))
+        lines.append(line | {"Evidence": page_link(SUITES[claim.suite], claim.suite) if claim.suite else ""})
+    return Table(pd.DataFrame(lines), note_on_marks(added).strip(), wrap=True)
+
+
+def finding_html(finding: Finding) -> Markup:
+    """The verdict, and below it what it rests on."""
+    ours = finding.ours.html if isinstance(finding.ours, Markup) else escape(finding.ours)
+    diverged = f"{finding.n_diverged} run{'s' * (finding.n_diverged > 1)} diverged" if finding.n_diverged else ""
+    return badge_over(finding.verdict, ", ".join(filter(None, [ours, diverged, "open" if finding.is_open else ""])))
+
+
+def page_link(suite: Suite, text: str, folder: str = "") -> Markup:
+    """A link to a suite's page.
+
+    Args:
+        folder: of the page, from the page that has the link: "executed/" on the home page.
+    """
+    return Markup(f'<a href="{folder}{suite.name}.html">{escape(text)}</a>')
+
+
+def tally(found: Committed) -> Table:
+    """How many claims have which verdict: those on AUC under each protocol, and the others once."""
+    claims = all_claims()
+    on_auc = [claim for claim in claims if not is_protocol_independent(claim, found)]
+    others = [claim for claim in claims if is_protocol_independent(claim, found)]
+    columns = {
+        **{PROTOCOL_HEADS[how]: [look_up(claim, found, how) for claim in on_auc] for how in PROTOCOLS},
+        NO_PROTOCOL: [look_up(claim, found, PROTOCOLS[0]) for claim in others],
+    }
+    lines = []
+    for verdict in dict.fromkeys([*get_args(Verdict), TESTED, *(entry.absent for entry in CATALOGUE.values())]):
+        counts = {head: sum(each.verdict == verdict for each in column) for head, column in columns.items()}
+        if any(counts.values()):
+            lines.append({"Verdict": verdict} | counts)
+        if verdict == "not reproduced":
+            undecided = {head: sum(each.is_open for each in column) for head, column in columns.items()}
+            lines.append({"Verdict": "of these, open"} | undecided)
+    caption = (
+        f"{len(claims)} claims: {len(on_auc)} on AUC, judged under both protocols, and {len(others)} that no protocol "
+        "changes: times, memories, counts, and what is not here."
+    )
+    return Table(pd.DataFrame(lines), caption)
+
+
+def by_default(found: Committed, suite: str) -> Evidence:
+    """A suite on MovieLens-1M, or on what it is measured on instead."""
+    return found[suite, default_dataset(SUITES[suite])]
+
+
+def answer(found: Committed) -> Markup:
+    """What came of the paper's two promises, better models and cheaper ones, in a sentence each."""
+    models, costs, sentences = by_default(found, "table2"), by_default(found, "table5"), []
+    one_epoch, early_stopping = (table2.average(models, protocol, "apg") for protocol in PROTOCOLS)
+    if one_epoch.n and early_stopping.n:
+        sentences.append(
+            f"On average over the seven models, APG gains {format_difference(one_epoch)} AUC points after one epoch "
+            f"and {format_difference(early_stopping)} with early stopping."
+        )
+    pairs = [table5.ratio_to(costs, "v4", WIDEST, metric) for metric in (TIME, MEMORY)]
+    time, weights = (pair and rounded(pair[0]["p50"]) for pair in pairs)
+    if time and weights:
+        sentences.append(
+            f"With the widest hidden layers, v4 trains in {time} times the time of base and has {weights} times its "
+            "hidden weights."
+        )
+    return Markup(f"<p>{escape(' '.join(sentences) or 'Not all of this has been run.')}</p>")
+
+
+def headline(found: Committed) -> Table:
+    """The paper's two promises, better models and cheaper ones, and what came of them."""
+    models, costs, encodings = (by_default(found, name) for name in ("table2", "table5", "encodings"))
+    n_better = sum(paper.difference("table2", DATASET, name, "apg", "base") > 0 for name in PAPER_BACKBONES)
+    printed = f"{format_signed(table2.printed_average(models))}, ahead in {n_better} of {len(PAPER_BACKBONES)}"
+    others = [encodings.cell(f"apg, {features}") for features in ENCODINGS[1:]]
+    lines = [
+        *(
+            {"APG": f"AUC of v5, {against}", "Paper": printed if name == "apg" else ""}
+            | {PROTOCOL_HEADS[how]: average_and_standing(models, how, name) for how in PROTOCOLS}
+            for name, against in table2.AGAINST.items()
+        ),
+        {"APG": "AUC of v5 in WDL, other encodings", "Paper": ""}
+        | {PROTOCOL_HEADS[how]: ahead_and_behind(encodings, how, others) for how in PROTOCOLS},
+        *(
+            {"APG": f"hidden weights of v5 in WDL {words}, relative to base", "Paper": ""}
+            | {PROTOCOL_HEADS[how]: weights_relative_to_base(models, how, attribute) for how in PROTOCOLS}
+            for words, attribute in (("in training", "n_hidden"), ("as served", "n_served"))
+        ),
+        *(
+            {"APG": f"{words}, relative to base"} | cost_line(costs, metric, width)
+            for words, metric, width in (
+                ("training time of v4 in layers of 256, 128 and 64", TIME, "-".join(map(str, RunConfig.hidden))),
+                ("training time of v4 in the widest layers", TIME, WIDEST),
+                ("hidden weights of v4 in the widest layers", MEMORY, WIDEST),
+            )
+        ),
+    ]
+    caption = (
+        "In short. AUC: the mean gain in points over the seven models, once all have run, and the number of models "
+        "whose 95 % interval lies above 0. Tuned base: its learning rate and weight decay were searched with as many "
+        "trials as K and P of APG. Both tuned: those of APG were searched, too. Other encodings: other ways of reading "
+        "MovieLens' columns, each against base. v4 of Table 5 has K = 4 and the user as its condition; the paper's "
+        "memory contains a constant that ours leaves out."
+    )
+    return Table(pd.DataFrame(lines), caption, wrap=True)
+
+
+def ahead_and_behind(evidence: Evidence, protocol: Protocol, cells: Sequence[Cell]) -> str:
+    """In how many of these cells APG is ahead, its interval above 0, and in how many behind."""
+    ran = [gain for cell in cells if (gain := estimate(evidence.differences(cell, protocol))).n]
+    n_ahead, n_behind = sum(gain.is_above for gain in ran), sum(gain.is_below for gain in ran)
+    if not ran:
+        return "not run"
+    return f"ahead in {n_ahead} of {len(ran)}" + (f", behind in {n_behind}" if n_behind else "")
+
+
+def average_and_standing(evidence: Evidence, protocol: Protocol, name: str) -> str:
+    """The average gain of a cell of Table 2, once all models have run; in how many it is ahead, in how many behind."""
+    cells = [evidence.cell(name, backbone) for backbone in PAPER_BACKBONES]
+    mean = with_n(table2.average(evidence, protocol, name))
+    return ", ".join(filter(None, [mean, ahead_and_behind(evidence, protocol, cells)]))
+
+
+def weights_relative_to_base(evidence: Evidence, protocol: Protocol, attribute: str) -> str:
+    """The weights of WDL's APG relative to its base: "n_hidden" in training, "n_served" as served."""
+    ours, base = (evidence.found(evidence.cell(name, "WDL"), protocol) for name in ("apg", "base"))
+    return span([getattr(ours[0], attribute) / getattr(base[0], attribute)], "") if ours and base else "not run"
+
+
+def cost_line(evidence: Evidence, metric: str, width: str) -> dict[str, str]:
+    """A cost of v4 relative to base, the paper's and ours."""
+    pair = table5.ratio_to(evidence, "v4", width, metric)
+    theirs, ours = (span([ratio], "") for ratio in (pair[1], pair[0]["p50"])) if pair else ("", "not run")
+    return {"Paper": theirs} | {PROTOCOL_HEADS[how]: ours if how == PROTOCOLS[0] else SAME for how in PROTOCOLS}
+
+
+def cited(found: Committed) -> list[Evidence]:
+    """The evidence that claims are judged by."""
+    keys = dict.fromkeys(key_of(claim) for claim in all_claims() if claim.suite)
+    return [found[key] for key in keys]
