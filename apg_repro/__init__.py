@@ -1,20 +1,25 @@
 """A replication of APG: Adaptive Parameter Generation Network for Click-Through Rate Prediction (NeurIPS 2022).
 
-Where to look:
-
-- ``config``: what one run is. ``suites``: which runs a table of the paper needs, and the verdict rule.
-- ``data``: prepared data sets, splits. ``metrics``: AUC and logloss.
-- ``nn``: the APG layer (``nn.apg``), its conditions, the static layer, the embedding.
-- ``models``: the backbones; none of them knows of APG, dense layers are injected.
-- ``build``: RunConfig → model. ``train``: one run, RunConfig → result. ``optimizer``, ``graphs``, ``observe``: how
-  weights move, steps as CUDA graphs, what is recorded besides scores. ``run``: suites → runs → rows in the store.
-- ``measure``: what is measured without a run of training, a module a suite. ``complexity``: Table 1's formulas.
-- ``store``: rows of ``results/``. ``provenance``: the code that made them. ``paper``: the numbers that the paper
-  prints. ``report``: tables and verdicts, and ``report_cost`` those of costs. ``figures``: what people would rather
-  look at. ``pages``: what one page has and no other. ``claims``: every claim. ``summary``: tables as text.
-- ``errata``: the paper's numbers held against each other. ``paper_memory``: what its memory figures are made of.
-- ``study``: what a notebook opens. ``notebooks``: executes them for the book.
-- ``prepare``, ``planted``: what the data scripts share, and how rows of a known truth are made.
-
-Importing this package, or anything that only reads results, does not import torch.
+``from apg_repro import ApgV5`` is the layer, and needs torch and jaxtyping alone. Importing this package, or anything
+that only reads results, imports no torch. CONTRIBUTING.md says what is in which room.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from apg_repro.nn.apg import ApgV1, ApgV2, ApgV3, ApgV4, ApgV5, fold
+
+__all__ = ["ApgV1", "ApgV2", "ApgV3", "ApgV4", "ApgV5", "fold"]
+__version__ = "0.1.0"  # the one place where the version is set; pyproject.toml reads it from here
+
+
+def __getattr__(name: str) -> Any:
+    """The layer, imported at its first use, since torch comes with it."""
+    if name in __all__:
+        return getattr(import_module("apg_repro.nn.apg"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

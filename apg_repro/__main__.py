@@ -1,19 +1,26 @@
-"""The command line: ``python -m apg_repro run | status | notebooks``."""
+"""The command line: ``python -m apg_repro``, or ``apg`` once installed.
+
+Commands import what they need: with the layer alone installed, or where there is no torch, the others still answer.
+"""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import get_args
 
-from apg_repro.config import UserError
-from apg_repro.store import Store
-from apg_repro.suites import SEEDS, SUITES, Plan, get_suite
+from apg_repro import __version__
+from apg_repro.config import Profile
+from apg_repro.errors import UserError
+from apg_repro.paths import require_checkout
+from apg_repro.suite import SEEDS, Plan
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a subcommand; a user's mistake prints one line and returns 1."""
-    args = parser().parse_args(arguments)
     try:
+        args = parser().parse_args(arguments)
+        require_checkout()
         args.command(args)
         sys.stdout.flush()
     except UserError as error:
@@ -30,60 +37,91 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The subcommands and their options."""
-    whole = argparse.ArgumentParser(prog="python -m apg_repro", description=__doc__)
-    commands = whole.add_subparsers(required=True)
+    whole = argparse.ArgumentParser(prog="apg", description="Runs, pages and checks of the replication.")
+    whole.add_argument("--version", action="version", version=f"apg-repro {__version__}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
 
     train = commands.add_parser("run", help="train the runs of a table or figure that the store lacks")
     train.set_defaults(command=run)
-    train.add_argument("suite", help=", ".join(SUITES))
+    train.add_argument("suite", help="its name, such as table4; `apg status` lists them")
+    train.add_argument("--datasets", default="", help="names joined by commas; default: movielens, or all of a suite")
+    train.add_argument("--jobs", type=int, help="processes side by side; default: one per core, or one on a GPU")
     train.add_argument(
-        "--datasets", default="", help="names joined by commas; default: movielens, or all of a suite without it"
+        "--again", type=int, metavar="N", help="train N random runs of the page again, and print the differences"
     )
-    train.add_argument("--jobs", type=int, help="processes side by side; default: one a core, or one on a GPU")
 
     commands.add_parser("status", help="what each suite has and lacks").set_defaults(command=status)
 
+    check = commands.add_parser("numerics", help="golden runs: does the code still give the numbers of its rows?")
+    check.set_defaults(command=numerics)
+    check.add_argument("--record", action="store_true", help="record what moved, and raise the versions of these cases")
+    check.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1; others than cpu are compared, not recorded")
+
     book = commands.add_parser("notebooks", help="execute the notebooks for the book")
     book.set_defaults(command=notebooks)
-    book.add_argument("names", nargs="*", help="such as table4_versions; default: all")
+    book.add_argument("names", nargs="*", help="such as table4; default: all")
     book.add_argument("--datasets", default="", help="names joined by commas; default: what is at hand")
     book.add_argument("--run", choices=["missing", "none"], default="missing", help="train what is missing, or not")
 
     for command in (train, book):
-        command.add_argument("--profile", choices=["quick", "full"], default="quick")
+        command.add_argument("--profile", choices=get_args(Profile), default="quick")
         command.add_argument("--seeds", default="", help="numbers joined by commas; default: the profile's")
         command.add_argument("--device", default="cpu", help="where to train: cpu, cuda, cuda:1")
     return whole
 
 
 def run(args: argparse.Namespace) -> None:
-    """Trains what is missing, then prints the summary; without the packages that summaries need, where the rows are."""
-    from apg_repro.run import run_suite
+    """Trains what is missing, then prints the tables; or trains runs again and prints the differences."""
+    from apg_repro.experiments import get_suite
+    from apg_repro.rows.evidence import gather
+    from apg_repro.rows.store import Store
+    from apg_repro.run.suite import describe_again, run_again, run_suite
+    from apg_repro.study import usual_datasets
 
     suite, store = get_suite(args.suite), Store()
     seeds = parse_seeds(args.seeds) or SEEDS[args.profile]
-    usual = ("movielens",) if "movielens" in suite.datasets else suite.wanted(args.profile)
-    datasets = parse_names(args.datasets) or usual
+    datasets = parse_names(args.datasets) or usual_datasets(suite, args.profile)
     for dataset in datasets:
-        if dataset not in suite.datasets:
-            raise UserError(f"{suite.title} has no data set {dataset!r}; choose from {', '.join(suite.datasets)}")
+        suite.check_dataset(dataset)
     for dataset in datasets:
         plan = Plan(profile=args.profile, dataset=dataset, seeds=seeds)
+        if args.again is not None:
+            print(describe_again(run_again(suite, plan, args.again, device=args.device, jobs=args.jobs, store=store)))
+            continue
         run_suite(suite, plan, device=args.device, jobs=args.jobs, store=store)
         print(f"\n{suite.title}, {dataset}, profile {args.profile}")
         try:
-            from apg_repro.report import open_panel
             from apg_repro.summary import summary
+
+            print(summary(gather(suite, plan, store)))
         except ModuleNotFoundError as error:  # a machine that is there to train
-            rows = store.path(args.profile, suite.name, dataset)
-            print(f"rows: {rows}; a summary needs {error.name}: pip install -e '.[book]'")
-        else:
-            print(summary(open_panel(suite, plan, store)))
+            print(f"rows: {store.root / args.profile}; a summary needs {error.name}: pip install 'apg-repro[book]'")
+
+
+def numerics(args: argparse.Namespace) -> None:
+    """Compares the golden runs with the record, or records them."""
+    from apg_repro.experiments import declared
+    from apg_repro.run.golden import cases_of, compare_cases, record_cases
+
+    cases = cases_of(declared())
+    if args.record:
+        if args.device != "cpu":
+            raise UserError("golden runs are recorded on the CPU, in double precision: leave out --device")
+        news = record_cases(cases)
+        print("\n".join(f"{name}: {what}" for name, what in news.items()) or "nothing has moved")
+        return
+    report = compare_cases(cases, device=args.device)
+    print(report.text)
+    if not report.is_same:
+        raise UserError(
+            "golden runs have moved: if that was meant, `python -m apg_repro numerics --record` raises the versions of "
+            "these cases, and `make test` lists the rows to be trained again"
+        )
 
 
 def notebooks(args: argparse.Namespace) -> None:
     """Executes notebooks into ``book/executed/``."""
-    from apg_repro.notebooks import execute_for_book
+    from apg_repro.book import execute_for_book
 
     parameters = {
         "profile": args.profile,
@@ -110,20 +148,24 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 def status(args: argparse.Namespace) -> None:
     """Prints how many runs each suite has and lacks, per data set."""
+    from apg_repro.experiments import SUITES
+    from apg_repro.rows.evidence import gather
+    from apg_repro.rows.store import Store
+
     store = Store()
     for suite in SUITES.values():
         for profile, seeds in SEEDS.items():
             for dataset in suite.datasets:
-                plan = Plan(profile=profile, dataset=dataset, seeds=seeds)
-                pool = store.pool(profile, dataset)
-                done = {*pool, *(row["id"] for row in store.rows(profile, suite.name, dataset))}
-                search, wanted = suite.search(plan), [*suite.runs(plan, pool), *suite.measurements(plan)]
-                later = any(config.key not in done for config in search)
+                evidence = gather(suite, Plan(profile=profile, dataset=dataset, seeds=seeds), store)
+                search, wanted = evidence.search(), evidence.wanted()
+                measurements = suite.measurements(evidence.plan)
+                later = any(config.id not in evidence.runs for config in search)
                 print(
                     f"{suite.name:12} {profile:6} {dataset:12}"
-                    f" search {sum(config.key in done for config in search)} of {len(search)},"
-                    f" rows {sum(task.key in done for task in wanted)} of {len(wanted)}"
-                    + (" (more once the search is done)" if later else "")
+                    f" search {sum(config.id in evidence.runs for config in search)} of {len(search)},"
+                    f" runs {sum(config.id in evidence.runs for config in wanted)} of {len(wanted)},"
+                    f" measurements {len(evidence.measured)} of {len(measurements)}"
+                    + (" (more runs once the search is done)" if later else "")
                 )
 
 

@@ -4,30 +4,34 @@ Imports torch only to train.
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from apg_repro.config import Profile, UserError
-from apg_repro.paths import DATA
-from apg_repro.report import Panel, open_panel
-from apg_repro.store import Store
-from apg_repro.suites import SEEDS, Plan, Suite, get_suite
+from apg_repro.catalogue import data_set, is_prepared
+from apg_repro.config import Profile
+from apg_repro.errors import UserError
+from apg_repro.experiments import get_suite
+from apg_repro.injected import injected_names
+from apg_repro.rows.evidence import Evidence, gather
+from apg_repro.rows.store import Store
+from apg_repro.suite import SEEDS, Plan, Suite
 
-# Every notebook has these parameters. An empty list stands for "what is at hand".
+# Every notebook has these parameters. An empty list means "what is at hand".
 PARAMETERS = {"profile": str, "datasets": list, "seeds": list, "device": str, "run": str}
 RUN = ("missing", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A suite as one notebook sees it: a panel a data set.
+    """A suite as one notebook sees it.
 
     Attributes:
+        found: what the store holds of it, one per data set.
         command: what trains the missing runs, for a shell.
     """
 
-    panels: list[Panel]
+    found: list[Evidence]
     command: str
 
 
@@ -52,19 +56,20 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
     seeds = tuple(given["seeds"]) or SEEDS[profile]
     datasets = given["datasets"] or at_hand(suite, profile, run, store)
     for dataset in datasets:
-        if dataset not in suite.datasets:
-            raise UserError(f"{suite.title} has no data set {dataset!r}; choose from {', '.join(suite.datasets)}")
+        suite.check_dataset(dataset)
     plans = [Plan(profile=profile, dataset=dataset, seeds=seeds) for dataset in datasets]
     if run == "missing":
-        from apg_repro.run import run_suite
+        from apg_repro.run.suite import run_suite  # torch, which only reading does not need
 
         for plan in plans:
             run_suite(suite, plan, device=given["device"], store=store)
-    panels = [open_panel(suite, plan, store) for plan in plans]
-    command = f"python -m apg_repro run {name} --profile {profile} --datasets {','.join(datasets)}"
-    if seeds != SEEDS[profile]:
-        command += f" --seeds {','.join(map(str, seeds))}"
-    return Study(panels=panels, command=command)
+    return Study(found=[gather(suite, plan, store) for plan in plans], command=command(name, profile, datasets, seeds))
+
+
+def command(name: str, profile: Profile, datasets: Sequence[str], seeds: Sequence[int]) -> str:
+    """The command that trains what a suite lacks."""
+    text = f"python -m apg_repro run {name} --profile {profile} --datasets {','.join(datasets)}"
+    return text if tuple(seeds) == SEEDS[profile] else f"{text} --seeds {','.join(map(str, seeds))}"
 
 
 def parameters(notebook: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,26 +113,22 @@ def as_list(name: str, value: Any) -> Any:
     return parsed if isinstance(parsed, list) else [parsed]
 
 
-def injected_names(notebook: Mapping[str, Any]) -> set[str]:
-    """The names that papermill's injected cell assigns: it runs first and begins with a comment of its own."""
-    names: set[str] = set()
-    for source in notebook.get("In", []):
-        if source.startswith("# Parameters\n"):
-            tree = ast.parse(source)
-            names |= {target.id for node in ast.walk(tree) if isinstance(node, ast.Assign)
-                      for target in node.targets if isinstance(target, ast.Name)}  # fmt: skip
-    return names
-
-
 def at_hand(suite: Suite, profile: Profile, run: str, store: Store) -> list[str]:
     """The data sets to show: those with rows, if nothing is to be trained; else the prepared ones.
 
-    The synthetic set stands in only where no real one is at hand.
+    The synthetic set is left out where a real one is at hand.
     """
     if run == "none":
         plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in suite.wanted(profile)]
-        found = [plan.dataset for plan in plans if open_panel(suite, plan, store).rows]
+        found = [plan.dataset for plan in plans if gather(suite, plan, store).rows]
     else:
-        found = [dataset for dataset in suite.wanted(profile) if (DATA / dataset / "manifest.json").exists()]
-    real = [dataset for dataset in found if dataset != "synthetic"]
-    return real or found or list(suite.datasets[:1])
+        found = [dataset for dataset in suite.wanted(profile) if is_prepared(dataset)]
+    if any(data_set(dataset).kind == "real" for dataset in found):
+        found = [dataset for dataset in found if dataset != "synthetic"]
+    return found or list(suite.datasets[:1])
+
+
+def usual_datasets(suite: Suite, profile: Profile) -> tuple[str, ...]:
+    """What the command line takes without ``--datasets``: the first real one, or all of a suite without any."""
+    real = [name for name in suite.datasets if data_set(name).kind == "real"]
+    return tuple(real[:1]) or suite.wanted(profile)

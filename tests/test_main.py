@@ -22,7 +22,7 @@ from apg_repro.paths import ROOT
         (["run", "table4", "--datasets", "synthetic", "--jobs", "-3"], "jobs must be at least 1, not -3"),
     ],
 )
-def test_mistakes_are_told_in_one_line(arguments, message, capsys):
+def test_a_mistake_is_one_line_that_names_the_remedy(arguments, message, capsys):
     assert main(arguments) == 1
     error = capsys.readouterr().err
     assert message in error
@@ -33,7 +33,7 @@ def test_status_counts_what_each_suite_has_and_lacks(capsys):
     assert main(["status"]) == 0
     lines = capsys.readouterr().out.splitlines()
     (table7,) = [line for line in lines if line.startswith("table7       full   movielens")]
-    assert table7.endswith("rows 1 of 1")
+    assert table7.endswith("measurements 1 of 1")
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
@@ -49,7 +49,7 @@ def test_an_interruption_says_that_nothing_is_lost(monkeypatch, capsys):
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("apg_repro.__main__.get_suite", interrupted)
+    monkeypatch.setattr("apg_repro.experiments.get_suite", interrupted)
     assert main(["run", "table4"]) == 130
     assert "the same command goes on from there" in capsys.readouterr().err
 
@@ -57,11 +57,12 @@ def test_an_interruption_says_that_nothing_is_lost(monkeypatch, capsys):
 def test_training_needs_no_package_of_the_book():
     """A rented GPU's image has neither Jupyter nor matplotlib."""
     absent = "import sys; sys.modules |= dict.fromkeys(['IPython', 'matplotlib', 'seaborn', 'papermill'])"
-    subprocess.run([sys.executable, "-c", f"{absent}; import apg_repro.run"], cwd=ROOT, check=True)
+    trains = "import apg_repro.__main__, apg_repro.run.suite, apg_repro.run.golden, apg_repro.rows.evidence"
+    subprocess.run([sys.executable, "-c", f"{absent}; {trains}"], cwd=ROOT, check=True)
 
 
 def test_without_those_packages_a_run_ends_with_where_its_rows_are(monkeypatch, capsys):
-    monkeypatch.setattr("apg_repro.run.run_suite", lambda *args, **options: None)
-    monkeypatch.setitem(sys.modules, "apg_repro.report", None)
+    monkeypatch.setattr("apg_repro.run.suite.run_suite", lambda *args, **options: None)
+    monkeypatch.setitem(sys.modules, "apg_repro.summary", None)
     assert main(["run", "table7", "--datasets", "synthetic"]) == 0
-    assert "synthetic.jsonl; a summary needs" in capsys.readouterr().out
+    assert "quick; a summary needs" in capsys.readouterr().out

@@ -4,12 +4,12 @@ import nbformat
 import papermill
 import pytest
 
-from apg_repro import notebooks
 from apg_repro.__main__ import main
-from apg_repro.config import UserError
+from apg_repro.book import execute
+from apg_repro.errors import UserError
+from apg_repro.experiments import SUITES
 from apg_repro.paths import NOTEBOOKS
 from apg_repro.study import PARAMETERS
-from apg_repro.suites import SUITES
 
 FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
 NONE = {"profile": "full", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
@@ -25,7 +25,7 @@ def test_every_notebook_has_the_rhythm_of_the_house(path):
     assert not any("def " in source or "lambda" in source for source in code)
     assert max(len(source.splitlines()) for source in code) <= 8
     assert "Deviations" in "".join(cell.source for cell in notebook.cells[-2:])
-    assert "provenance" in code[-1]
+    assert "foot(" in code[-1]
 
 
 def test_every_suite_has_its_notebook_and_every_notebook_its_page():
@@ -38,7 +38,7 @@ def test_every_suite_has_its_notebook_and_every_notebook_its_page():
 
 def test_a_notebook_runs_from_another_folder_with_other_parameters(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    path = NOTEBOOKS / "table4_versions.ipynb"
+    path = NOTEBOOKS / "table4.ipynb"
     parameters = NONE | {"seeds": "[1, 2]"}
     papermill.execute_notebook(str(path), "out.ipynb", parameters, kernel_name="python3", progress_bar=False)
     page = (tmp_path / "out.ipynb").read_text()
@@ -49,17 +49,17 @@ def test_a_notebook_runs_from_another_folder_with_other_parameters(tmp_path, mon
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"profile": "fast"}, "table7_datasets: profile must be quick or full"),
-        ({"sedes": [1]}, "table7_datasets: unknown parameter sedes"),
+        ({"profile": "fast"}, "table7: profile must be quick or full"),
+        ({"sedes": [1]}, "table7: unknown parameter sedes"),
         ({"device": "cuda:9", "run": "missing", "profile": "quick"}, "device 'cuda:9' cannot be used here"),
     ],
 )
 def test_a_notebook_that_fails_says_why_and_leaves_no_page(tmp_path, parameters, message):
     with pytest.raises(UserError, match=message):
-        notebooks.execute([NOTEBOOKS / "table7_datasets.ipynb"], tmp_path, NONE | parameters)
+        execute([NOTEBOOKS / "table7.ipynb"], tmp_path, NONE | parameters)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_notebook_is_told(capsys):
+def test_a_notebook_that_does_not_exist_is_refused_with_those_that_do(capsys):
     assert main(["notebooks", "table3"]) == 1
     assert "error: no notebook table3; there are" in capsys.readouterr().err

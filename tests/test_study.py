@@ -1,9 +1,12 @@
-"""A notebook's parameters: what is accepted, and what is told."""
+"""A notebook's parameters: what is accepted, and what is refused."""
+
+import subprocess
+import sys
 
 import pytest
 
 from apg_repro import study
-from apg_repro.config import UserError
+from apg_repro.errors import UserError
 
 GIVEN = {"profile": "quick", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
 
@@ -35,7 +38,7 @@ def test_data_sets_may_be_text(text):
         ),
     ],
 )
-def test_bad_parameters_are_told(change, message):
+def test_a_bad_parameter_raises_a_user_error_that_names_the_remedy(change, message):
     with pytest.raises(UserError, match=message):
         study.parameters(GIVEN | change)
 
@@ -45,29 +48,26 @@ def test_bad_parameters_are_told(change, message):
     [
         ({"profile": "fast"}, "profile must be quick or full, not 'fast'"),
         ({"run": "all"}, "run must be"),
-        ({"datasets": ["amazn"]}, "has no data set 'amazn'; choose from movielens, synthetic"),
+        ({"datasets": ["amazn"]}, "has no data set 'amazn'; choose from movielens, amazon, iaac, synthetic"),
         ({"seeds": [0]}, "which chooses K and P"),
     ],
 )
-def test_bad_values_are_told(change, message):
+def test_a_bad_value_raises_a_user_error_that_names_the_remedy(change, message):
     with pytest.raises(UserError, match=message):
         study.open("table4", GIVEN | change)
 
 
-def test_a_lacking_parameter_is_told():
+def test_a_parameter_that_is_missing_raises_a_user_error():
     with pytest.raises(UserError, match="the parameters cell lacks device"):
         study.parameters({name: value for name, value in GIVEN.items() if name != "device"})
 
 
 def test_only_reading_opens_the_committed_rows_without_torch():
-    import subprocess
-    import sys
-
     code = (
-        "import sys\nfrom apg_repro import report, study\n"
+        "import sys\nfrom apg_repro import study\nfrom apg_repro.report.tables import auc_table\n"
         f"opened = study.open('table4', {GIVEN | {'profile': 'full'}!r})\n"
-        "report.auc_table(opened.panels[0], 'one_epoch')\n"
-        "assert opened.panels[0].plan.dataset == 'movielens' and opened.panels[0].rows\n"
+        "auc_table(opened.found[0], 'one_epoch')\n"
+        "assert opened.found[0].plan.dataset == 'movielens' and opened.found[0].rows\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import papermill
+from nbclient.exceptions import DeadKernelError
+from nbformat.reader import NotJSONError
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from apg_repro import claims, report
-from apg_repro.config import UserError
+from apg_repro.claims.overview import home
+from apg_repro.errors import UserError
 from apg_repro.paths import EXECUTED, NOTEBOOKS
-from apg_repro.store import Store
+from apg_repro.rows.store import Store
 
 # A kernel is interrupted before it is shut down, and may report that as an error. Those of cells come another way.
 QUIET = ["--IPKernelApp.log_level=CRITICAL"]
@@ -23,14 +25,18 @@ def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
     """Executes the named notebooks (none: all) and writes what the home page begins with.
 
     Args:
-        names: such as "table4_versions".
+        names: such as "table4".
         parameters: the five of every notebook (see ``study``).
 
     Raises:
         UserError: no such notebook, or one failed. Pages of an earlier run stay as they were.
     """
-    execute(find(names), EXECUTED, parameters)
-    (EXECUTED / "_verdict.md").write_text(f"{claims.headline().data}\n{claims.tally().data}\n{report.home(Store())}")
+    notebooks = find(names)
+    for page in EXECUTED.glob("*.ipynb"):
+        if not (NOTEBOOKS / page.name).exists():
+            page.unlink()  # of a notebook that is gone or has another name
+    execute(notebooks, EXECUTED, parameters)
+    (EXECUTED / "_verdict.md").write_text(str(home(Store())))
 
 
 def find(names: Sequence[str]) -> list[Path]:
@@ -53,20 +59,29 @@ def execute(notebooks: Sequence[Path], target: Path, parameters: dict[str, Any])
         UserError: one failed; the others are finished first.
     """
     target.mkdir(parents=True, exist_ok=True)
+    for unfinished in target.glob(".*.ipynb"):
+        unfinished.unlink()  # of an execution that was killed
     errors = []
-    with ThreadPoolExecutor(2) as pool:
+    pool = ThreadPoolExecutor(2)
+    try:
         futures = [pool.submit(execute_one, notebook, target, parameters) for notebook in notebooks]
         for future in tqdm(as_completed(futures), total=len(futures), desc="notebooks", unit="notebook"):
             try:
                 future.result()
             except UserError as error:
                 errors.append(str(error))
+    finally:  # on Ctrl-C, which the kernels get as well: what is queued is not started
+        pool.shutdown(wait=True, cancel_futures=True)
     if errors:
         raise UserError("\n".join(errors))
 
 
 def execute_one(notebook: Path, target: Path, parameters: dict[str, Any]) -> None:
-    """Executes one notebook."""
+    """Executes one notebook.
+
+    Raises:
+        UserError: a cell failed; its kernel died; the notebook cannot be read or written.
+    """
     unfinished = target / f".{notebook.name}"
     try:
         papermill.execute_notebook(
@@ -76,6 +91,13 @@ def execute_one(notebook: Path, target: Path, parameters: dict[str, Any]) -> Non
     except PapermillExecutionError as error:
         what = error.evalue if error.ename == "UserError" else f"cell {error.exec_count}: {error.ename}: {error.evalue}"
         raise UserError(f"{notebook.stem}: {what}") from error
+    except DeadKernelError as error:
+        raise UserError(
+            f"{notebook.stem}: its kernel was killed, by lack of memory perhaps: rows of finished runs are in the "
+            "store; run the same command again"
+        ) from error
+    except (NotJSONError, OSError) as error:
+        raise UserError(f"{notebook.stem} cannot be executed into {target} ({error})") from error
     else:
         shutil.move(unfinished, target / notebook.name)
     finally:
