@@ -1,14 +1,17 @@
-# A checkout, Python 3.11 or later, and this file are all it takes: every target installs what it needs into .venv.
-PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3,$(shell command -v $(name))))
+# A checkout, any Python from 3.11 to 3.14, and this file are all it takes: every target installs what it needs into .venv.
+# For other Pythons the pinned torch has no wheels. The committed results were computed with the first that is looked for.
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python3; do \
+    $$name -c 'import ensurepip; $(SUITABLE)' 2>/dev/null && command -v $$name && break; done)
 BIN := .venv/bin
 # Of `make bench`: "quick" shows within minutes that everything works.
 PROFILE ?= full
 BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output . -W -n --keep-going --quiet
 
-.PHONY: help reproduce book test bench lab clean
+.PHONY: help reproduce book test test-second bench lab clean
 
 help:  ## what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1	\2/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1	\2/' | expand -t 18
 
 reproduce: .venv/book data/movielens/manifest.json data/synthetic/manifest.json data/amazon_twin/manifest.json data/iaac_twin/manifest.json data/planted-h50-g100-n0/manifest.json  ## data, every notebook (profile quick), the book: _build/html/index.html
 	$(BIN)/python -m apg_repro notebooks --profile quick
@@ -27,14 +30,18 @@ test: .venv/test data/movielens/manifest.json data/synthetic/manifest.json  ## e
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pyright
 	$(BIN)/python -m pytest
+	$(BIN)/python tests/second_python.py
 	$(BIN)/python -m apg_repro notebooks --profile full --run none
 	$(BUILD)
 	$(BIN)/python tests/check_html.py _build/html
 
+test-second: .venv/test  ## the tests that need no torch, under another Python: SECOND=/path/to/python, or one that is found
+	$(BIN)/python tests/second_python.py $(SECOND)
+
 bench: export KINETO_LOG_LEVEL = 99
 bench: export TORCH_CPP_LOG_LEVEL = ERROR
-bench: .venv/book data/movielens/manifest.json data/synthetic/manifest.json data/iaac_twin/manifest.json  ## every timing anew, on an idle machine
-	rm -f results/$(PROFILE)/speed/*.jsonl results/$(PROFILE)/table5/*.jsonl results/$(PROFILE)/table10/*.jsonl
+bench: .venv/book data/movielens/manifest.json data/synthetic/manifest.json data/iaac_twin/manifest.json  ## every timing again, on an idle machine
+	rm -f $(foreach name,speed table5 table10,results/$(PROFILE)/measured/$(name).jsonl)
 	$(BIN)/python benchmarks/peers.py -m apg_repro run table10 --profile $(PROFILE)
 	$(BIN)/python -m apg_repro run table5 --profile $(PROFILE) --datasets iaac_twin
 	$(BIN)/python -m apg_repro run speed --profile $(PROFILE) \
@@ -50,13 +57,13 @@ clean:  ## removes what was built; data, results and .venv stay
 data/movielens/manifest.json: data_scripts/movielens.py | .venv/book
 	$(BIN)/python data_scripts/movielens.py --if-possible
 
-data/synthetic/manifest.json: data_scripts/synthetic.py apg_repro/planted.py | .venv/book
+data/synthetic/manifest.json: data_scripts/synthetic.py apg_repro/data/planted.py | .venv/book
 	$(BIN)/python data_scripts/synthetic.py
 
 data/amazon_twin/manifest.json data/iaac_twin/manifest.json: data/%/manifest.json: data_scripts/%.py | .venv/book
 	$(BIN)/python $<
 
-data/planted-h50-g100-n0/manifest.json: data_scripts/planted.py apg_repro/planted.py | .venv/book
+data/planted-h50-g100-n0/manifest.json: data_scripts/planted.py apg_repro/data/planted.py | .venv/book
 	$(BIN)/python data_scripts/planted.py
 
 .venv/book: pyproject.toml constraints.txt
@@ -65,10 +72,10 @@ data/planted-h50-g100-n0/manifest.json: data_scripts/planted.py apg_repro/plante
 	@touch $@
 
 .venv/test: .venv/book
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .[book,test]
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .[test]
 	@touch $@
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "No python3 found: install Python 3.11 or later, or run make PYTHON=/path/to/python"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python"; exit 1; }
-	$(PYTHON) -m venv .venv
+	@test -n "$(PYTHON)" || { echo "No Python from 3.11 to 3.14 with venv was found: install one, or name it, make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c '$(SUITABLE)' || { echo "$(PYTHON) is not a Python from 3.11 to 3.14: name another, make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

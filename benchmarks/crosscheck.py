@@ -20,7 +20,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from apg_repro.data import Dataset, Schema
+from apg_repro.data.dataset import Dataset
+from apg_repro.data.schema import Schema
 from apg_repro.models import DCN, DIFM, PNN, WDL, AutoInt, DeepFM, FiBiNET
 from apg_repro.nn.conditions import SelfWise
 from apg_repro.nn.dense import StaticDense
@@ -60,7 +61,7 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Differences:
     """The largest differences, the largest values, and the names of the weights whose gradient is 0."""
 
     logits: float
@@ -87,7 +88,7 @@ def main() -> int:
     return int(not worst < TOLERANCE)
 
 
-def compare(case: Case, data: Dataset) -> Comparison:
+def compare(case: Case, data: Dataset) -> Differences:
     """Both models on the same rows with the same random weights."""
     random = torch.Generator().manual_seed(0)
     peer = case.theirs(theirs.columns(SCHEMA, E)).double()
@@ -105,7 +106,7 @@ def compare(case: Case, data: Dataset) -> Comparison:
         torch.autograd.grad(logits @ rows, list(free.values()), allow_unused=True, materialize_grads=True)
         for logits in (their_logits, our_logits)
     )
-    return Comparison(
+    return Differences(
         logits=largest(their_logits - our_logits),
         gradients=max(largest(a - b) for a, b in zip(their_gradients, our_gradients, strict=True)),
         largest_logit=largest(their_logits),
@@ -132,7 +133,7 @@ def random_rows(random: np.random.Generator) -> Dataset:
 
 
 def shared(t: Weights, hidden: str = "dnn") -> Weights:
-    """What all have: embeddings and hidden layers. Row 0 of their bags is padding."""
+    """What all models have: embeddings and hidden layers. Row 0 of their bags is padding."""
     layers = {
         f"deep.layers.{i}.{part}": t[f"{hidden}.linears.{i}.{part}"]
         for i in range(len(HIDDEN))
@@ -142,7 +143,7 @@ def shared(t: Weights, hidden: str = "dnn") -> Weights:
 
 
 def tables(t: Weights, peer: str, ours: str) -> Weights:
-    """Their tables, one a field, as our one table and one a bag."""
+    """Their tables, one per field, as our single table and one per bag."""
     return {
         f"{ours}.embedding.weight": torch.cat([t[f"{peer}.{name}.weight"] for name in SCHEMA.fields]),
         f"{ours}.bags.0.weight": t[f"{peer}.colours.weight"][1:],
@@ -196,13 +197,13 @@ SUPPORT = (torch.arange(E) // (E // J) == torch.arange(J).unsqueeze(1)).double()
 
 
 def disjoint(t: Weights) -> Weights:
-    """Every field's embeddings in coordinates of its own, so that s s^T holds e_i e_j^T in a block of its own."""
+    """The embeddings of each field in coordinates of its own, so that s s^T has e_i e_j^T in a block of its own."""
     masked = {f"embedding_dict.{name}.weight": SUPPORT[i] for i, name in enumerate(EMBEDDED)}
     return {name: weight * masked[name] if name in masked else weight for name, weight in t.items()}
 
 
 def fibinet(kind: str, t: Weights) -> Weights:
-    """Their one set of bilinear matrices serves as both of ours; theirs stand transposed."""
+    """Their one set of bilinear matrices serves as both of ours; theirs are transposed."""
     n = {"all": 1, "each": J - 1, "interaction": len(LEFT)}[kind]
     names = ["Bilinear.bilinear.weight"] if kind == "all" else [f"Bilinear.bilinear.{i}.weight" for i in range(n)]
     matrices = torch.stack([t[name].T for name in names])
@@ -234,7 +235,7 @@ def difm(t: Weights) -> Weights:
 
 
 def attention(t: Weights, peer: str, ours: str) -> Weights:
-    """The projections of an interacting layer: theirs stand transposed and have no bias."""
+    """The projections of an interacting layer: theirs are transposed and have no bias."""
     names = {"query": "W_Query", "key": "W_key", "value": "W_Value", "residual": "W_Res"}
     weights = {f"{ours}.{name}.weight": t[f"{peer}.{theirs}"].T for name, theirs in names.items()}
     return weights | {f"{ours}.{name}.bias": torch.zeros(E, dtype=torch.double) for name in names}

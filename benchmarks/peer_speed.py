@@ -1,8 +1,8 @@
-"""How fast DeepCTR-Torch trains its WDL on MovieLens-1M, in rows per second: one line of JSON.
+"""How fast DeepCTR-Torch trains its WDL, in rows per second: one line of JSON.
 
     python benchmarks/peers.py benchmarks/peer_speed.py --rows 100000 --warmup 20000 --threads 2
 
-Fields, sizes, batch size, optimiser and learning rate are those of our runs. The time is that of its own ``fit``, from
+Data, sizes, batch size, optimiser and learning rate are those of our runs. The time is that of its own ``fit``, from
 the beginning of an epoch to its end: batches, which a DataLoader puts together row by row, forward, backward, Adam.
 
 It does no more than our training does: no regularisation, no metrics, no validation; making the input tensors is not
@@ -21,10 +21,11 @@ import theirs
 import torch
 
 from apg_repro.config import RunConfig
-from apg_repro.data import Dataset, load, split
+from apg_repro.data.dataset import Dataset, load, split
+from apg_repro.experiments.speed.plan import PEER_DATASET
 
 
-class Clock(theirs.callbacks.Callback):
+class EpochTimer(theirs.callbacks.Callback):
     """Seconds of the last epoch."""
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    data, _, _ = split(load("movielens"), seed=0)
+    data, _, _ = split(load(PEER_DATASET), seed=0)
     if options.warmup + options.rows > len(data):
         parser.error(f"there are {len(data):,} training rows")
     rows = torch.arange(options.warmup + options.rows)
@@ -60,16 +61,16 @@ def main() -> None:
 
 def measure(warmup: Dataset, timed: Dataset) -> float:
     """Seconds that one epoch over ``timed`` takes, after one over ``warmup``."""
-    config = RunConfig(suite="peers", dataset="movielens", variant="base", seed=0)
+    config = RunConfig(dataset=PEER_DATASET, seed=0)
     columns = theirs.columns(timed.schema, config.d_embedding)
     model = theirs.models.WDL(columns, columns, dnn_hidden_units=config.hidden, l2_reg_linear=0, l2_reg_embedding=0)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     model.compile(optimizer, "binary_crossentropy")
-    clock = Clock()
+    timer = EpochTimer()
     for rows in (warmup, timed):
         labels = rows.labels.numpy()
-        model.fit(theirs.arrays(rows), labels, batch_size=config.batch_size, verbose=0, callbacks=[clock])
-    return clock.seconds
+        model.fit(theirs.arrays(rows), labels, batch_size=config.batch_size, verbose=0, callbacks=[timer])
+    return timer.seconds
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ REQUIREMENTS = [ROOT / "pyproject.toml", ROOT / "constraints.txt", HERE / "peers
 
 
 def interpreter() -> Path:
-    """The environment's Python; the environment is made anew when the requirements have changed."""
+    """The environment's Python; made again when the requirements have changed."""
     python, installed = VENV / "bin" / "python", VENV / "installed.txt"
     wanted = "".join(path.read_text() for path in REQUIREMENTS)
     if not installed.exists() or installed.read_text() != wanted:
@@ -27,9 +27,8 @@ def interpreter() -> Path:
         venv.create(VENV, with_pip=True, clear=True)
         install = [python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt"]
         # A program's output is its own, so pip's goes with the messages.
-        subprocess.run(
-            [*install, "--requirement", HERE / "peers.txt", "--editable", ROOT], check=True, stdout=sys.stderr
-        )
+        packages = ["--requirement", HERE / "peers.txt", "--editable", f"{ROOT}[train]"]
+        subprocess.run([*install, *packages], check=True, stdout=sys.stderr)
         installed.write_text(wanted)
     return python
 

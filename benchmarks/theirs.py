@@ -5,7 +5,8 @@ from types import ModuleType
 
 import numpy as np
 
-from apg_repro.data import Dataset, Schema
+from apg_repro.data.dataset import Dataset
+from apg_repro.data.schema import Schema
 
 # Importing it starts a thread that asks the network for a newer version: nothing that a benchmark should wait for.
 silent = ModuleType("deepctr_torch.utils")

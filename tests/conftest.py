@@ -1,35 +1,47 @@
-"""Shapes in annotations are checked while the tests run."""
+"""Rows that many tests use. Shapes in annotations are checked while the tests run: see pytest's options."""
 
-import json
 import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from jaxtyping import install_import_hook
-
-sys.path.insert(0, str(Path(__file__).parent.parent))  # data_scripts are no package of the installation
-CHECKED = [
-    "apg_repro.data",
-    "apg_repro.graphs",
-    "apg_repro.metrics",
-    "apg_repro.models",
-    "apg_repro.nn",
-    "apg_repro.observe",
-    "apg_repro.train",
-]
-install_import_hook(CHECKED, "beartype.beartype")
-
+import jaxtyping
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-torch.set_num_threads(1)
+from apg_repro.catalogue import check_prepared
+from apg_repro.config import Measurement, Protocol, RunConfig
+from apg_repro.data.prepare import write_dataset
+from apg_repro.data.schema import Schema
+from apg_repro.errors import UserError
+from apg_repro.experiments import get_suite
+from apg_repro.rows.evidence import Evidence
+from apg_repro.rows.numerics import version_of
+from apg_repro.rows.provenance import TIMING
+from apg_repro.rows.row import MeasuredRow, Origin, Score, TrainedRow
+from apg_repro.suite import Plan
+from tests.tiny import table
+from tests.tiny import write as write_tiny
+
+if TYPE_CHECKING:
+    from apg_repro.data.dataset import Dataset
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # data_scripts are no package of the installation
 matplotlib.use("agg")
+with suppress(ModuleNotFoundError):  # see second_python.py
+    import torch
 
-from apg_repro.data import Dataset, Schema, load
-from apg_repro.paths import DATA
-from apg_repro.prepare import write_dataset
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Without the checks of types that the tests add: torch cannot trace them, and they hide errors of our own."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture(scope="session")
@@ -42,12 +54,17 @@ def schema() -> Schema:
 
 
 @pytest.fixture(scope="session")
-def batch(schema: Schema) -> Dataset:
+def batch(schema: Schema) -> "Dataset":
     """64 random rows of that schema."""
     return random_rows(schema, 64)
 
 
-def random_rows(schema: Schema, n: int, seed: int = 0) -> Dataset:
+def random_rows(schema: Schema, n: int, seed: int = 0) -> "Dataset":
+    """So many random rows of a schema."""
+    import torch
+
+    from apg_repro.data.dataset import Dataset
+
     random = np.random.default_rng(seed)
     fields = np.stack([random.integers(size, size=n) for size in schema.fields.values()], axis=1)
     numbers = random.normal(size=(n, len(schema.numbers)))
@@ -62,8 +79,10 @@ def random_rows(schema: Schema, n: int, seed: int = 0) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def small(tmp_path_factory: pytest.TempPathFactory) -> "Dataset":
     """A prepared data set of 3,000 rows whose label depends on user and item, and which a model can learn."""
+    from apg_repro.data.dataset import load
+
     root = tmp_path_factory.mktemp("data")
     random = np.random.default_rng(1)
     user, item = random.integers(20, size=3000), random.integers(10, size=3000)
@@ -78,32 +97,94 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return load("small", root=root)
 
 
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A folder with a prepared data set of its own, "tiny"."""
+    write_tiny(tmp_path, table())
+    return tmp_path
+
+
 @pytest.fixture(scope="session")
-def movielens() -> Dataset:
+def movielens() -> "Dataset":
     """MovieLens-1M, where it is prepared."""
-    if not (DATA / "movielens" / "manifest.json").exists():
-        pytest.skip("MovieLens-1M is not prepared: python data_scripts/movielens.py")
+    from apg_repro.data.dataset import load
+
+    try:
+        check_prepared("movielens")
+    except UserError as error:
+        pytest.skip(str(error))
     return load("movielens")
 
 
-@pytest.fixture
-def row() -> dict:
-    """A row of a run of base, as it stands in the store."""
-    from apg_repro.config import RunConfig
-    from apg_repro.provenance import code_digest
+FULL = Plan(profile="full", dataset="movielens", seeds=(1, 2))
+ORIGIN = Origin(
+    commit="abc", dirty=False, torch="2", python="3", device="a CPU", threads=1, cores=2, memory_gb=4.0,
+    finished="2026-11-24 00:00", data="0" * 12,
+)  # fmt: skip
 
-    config = RunConfig(suite="table4", dataset="movielens", variant="base", seed=1)
-    values = {
-        "id": config.id, **config.as_dict(), "status": "ok",
-        "one_epoch_epoch": 1, "one_epoch_valid_auc": 0.79, "one_epoch_test_auc": 0.79, "one_epoch_test_logloss": 0.5,
-        "early_stopping_epoch": 2, "early_stopping_valid_auc": 0.8, "early_stopping_test_auc": 0.8,
-        "early_stopping_test_logloss": 0.5,
-        "history": [
+
+@pytest.fixture
+def row() -> TrainedRow:
+    """A row of a run of base in WDL, two epochs long."""
+    return trained_row(RunConfig(dataset="movielens", seed=1))
+
+
+def trained_row(config: RunConfig) -> TrainedRow:
+    """A row of this run, two epochs long."""
+    return TrainedRow(
+        config=config, status="ok", scores=scores(0.79, 0.8),
+        history=[
             {"epoch": 1, "valid_auc": 0.79, "worst_batch_loss": 0.7},
             {"epoch": 2, "valid_auc": 0.8, "worst_batch_loss": 0.7},
         ],
-        "n_parameters": 1, "n_hidden": 1, "train_rows": 1, "seconds": 1.0, "commit": "abc", "dirty": False,
-        "code": code_digest(config), "data": "0" * 12, "device": "a CPU", "threads": 1, "torch": "2", "python": "3",
-        "finished": "2026-11-24 00:00",
+        n_parameters=1, n_hidden=1, n_served=1, train_rows=1, seconds=1.0, numerics=version_of(config), origin=ORIGIN,
+    )  # fmt: skip
+
+
+def scores(one_epoch: float, early_stopping: float) -> dict[Protocol, Score]:
+    """Scores of a run by protocol: validation and test AUC are the same, from 0 to 1."""
+    aucs: dict[Protocol, float] = {"one_epoch": one_epoch, "early_stopping": early_stopping}
+    return {
+        protocol: Score(epoch=epoch, valid_auc=auc, test_auc=auc, test_logloss=0.5)
+        for epoch, (protocol, auc) in enumerate(aucs.items(), 1)
+    }
+
+
+def evidence_of(
+    name: str,
+    row: TrainedRow,
+    auc: Callable[[RunConfig], float | None],
+    extra: Callable[[RunConfig], Mapping[str, Any]] = lambda config: {},
+    plan: Plan = FULL,
+) -> Evidence:
+    """A suite with all its runs trained: those of the search, then those that it makes the suite report.
+
+    Args:
+        name: of the suite.
+        row: what all rows have in common.
+        auc: of a run, from 0 to 1, on validation and test rows, under both protocols; None: the run is missing.
+        extra: further fields of a run's row: ``{"scores": scores(0.8, 0.81)}``, ``{"status": "diverged"}``.
+        plan: which profile, data set and seeds.
+    """
+    found = Evidence(suite=get_suite(name), plan=plan)
+    for stage in (Evidence.search, Evidence.wanted):
+        made = {config.id: (config, auc(config)) for config in stage(found)}
+        rows = {
+            key: replace(row, **{"config": config, "scores": scores(value, value)} | dict(extra(config)))
+            for key, (config, value) in made.items()
+            if value is not None
+        }
+        found = Evidence(suite=found.suite, plan=plan, runs={**found.runs, **rows})
+    return found
+
+
+def measured_of(name: str, cases: Mapping[str, Mapping[str, Any]], plan: Plan = FULL) -> Evidence:
+    """A suite with these measurements: values by case, "" for a suite with a single one."""
+    rows = {
+        case: MeasuredRow(
+            measurement=Measurement(name=name, dataset=plan.dataset, profile=plan.profile, case=case), values=values,
+            timing=TIMING if get_suite(name).is_timed else None, origin=ORIGIN,
+        )
+        for case, values in cases.items()
     }  # fmt: skip
-    return json.loads(json.dumps(values))
+    return Evidence(suite=get_suite(name), plan=plan, measured=rows)
