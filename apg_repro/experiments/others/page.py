@@ -82,7 +82,7 @@ def answer() -> str:
 def foot() -> Markup:
     """Where these facts come from."""
     return Markup(
-        f'<div class="apg-foot">AUC and trials: {SOURCE}; the trials are the lines of its search logs. Implementations: '
-        "the places in the table. Both are files of this page, <code>independent.csv</code> and "
+        f'<div class="apg-foot">AUC and trials: {SOURCE}; the trials are the lines of its search logs. '
+        "Implementations: the places in the table. Both are files of this page, <code>independent.csv</code> and "
         "<code>implementations.csv</code> in <code>apg_repro/experiments/others/</code>.</div>"
     )
