@@ -4,7 +4,7 @@ Imports torch only to train.
 """
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -15,7 +15,7 @@ from apg_repro.experiments import get_suite
 from apg_repro.injected import injected_names
 from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.store import Store
-from apg_repro.suite import SEEDS, Plan, Suite
+from apg_repro.suite import SEEDS, Plan, Suite, command
 
 # Every notebook has these parameters. An empty list means "what is at hand".
 PARAMETERS = {"profile": str, "datasets": list, "seeds": list, "device": str, "run": str}
@@ -64,12 +64,6 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
         for plan in plans:
             run_suite(suite, plan, device=given["device"], store=store)
     return Study(found=[gather(suite, plan, store) for plan in plans], command=command(name, profile, datasets, seeds))
-
-
-def command(name: str, profile: Profile, datasets: Sequence[str], seeds: Sequence[int]) -> str:
-    """The command that trains what a suite lacks."""
-    text = f"python -m apg_repro run {name} --profile {profile} --datasets {','.join(datasets)}"
-    return text if tuple(seeds) == SEEDS[profile] else f"{text} --seeds {','.join(map(str, seeds))}"
 
 
 def parameters(notebook: Mapping[str, Any]) -> dict[str, Any]:

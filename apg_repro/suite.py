@@ -5,7 +5,7 @@ runs on the search seed choose, by validation AUC, what is reported. Cells, seed
 the runs; a cell that was added later says so (``Cell.registered``). Imports no torch.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -145,3 +145,9 @@ def configure(plan: Plan, cell: Cell, seed: int, *options: Options) -> RunConfig
 def candidate(plan: Plan, cell: Cell, point: Options) -> RunConfig:
     """The search's run of one point of a cell's grid."""
     return configure(plan, cell, SEARCH_SEED, point, cell.search)
+
+
+def command(name: str, profile: Profile, datasets: Sequence[str], seeds: Sequence[int]) -> str:
+    """The command that trains what a suite lacks."""
+    text = f"python -m apg_repro run {name} --profile {profile} --datasets {','.join(datasets)}"
+    return text if tuple(seeds) == SEEDS[profile] else f"{text} --seeds {','.join(map(str, seeds))}"

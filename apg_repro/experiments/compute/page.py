@@ -10,8 +10,7 @@ from apg_repro.report.tables import MISSING, Table
 from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
-from apg_repro.study import command
-from apg_repro.suite import SEEDS, Plan
+from apg_repro.suite import SEEDS, Plan, command
 
 HOUR = 3600.0  # seconds
 
