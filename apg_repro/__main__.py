@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     train.set_defaults(command=run)
     train.add_argument("suite", help="its name, such as table4; `apg status` lists them")
     train.add_argument("--datasets", default="", help="names joined by commas; default: movielens, or all of a suite")
-    train.add_argument("--jobs", type=int, help="processes side by side; default: one per core, or one on a GPU")
+    train.add_argument("--jobs", type=int, help="runs side by side; default: one per core, or 16 per GPU")
     train.add_argument(
         "--again", type=int, metavar="N", help="train N random runs of the page again, and print the differences"
     )
