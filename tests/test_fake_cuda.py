@@ -1,4 +1,4 @@
-"""Everything trains on a GPU: seen without one, on a pretended one that keeps its tensors apart (``pretend_cuda.py``)."""
+"""Everything trains on a GPU, as a pretended one shows that keeps its tensors apart (``pretend_cuda.py``)."""
 
 from dataclasses import replace
 from itertools import product

@@ -87,13 +87,9 @@ def test_a_run_that_is_too_large_alone_fails_and_the_others_arrive(store):
 
 
 def test_an_error_of_memory_is_seen_behind_the_error_that_it_led_to():
-    try:
-        try:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        finally:
-            raise RuntimeError("operation failed due to a previous error during capture")  # noqa: B012
-    except RuntimeError as error:
-        assert out_of_memory(error)
+    error = RuntimeError("operation failed due to a previous error during capture")
+    error.__context__ = torch.OutOfMemoryError("CUDA out of memory")
+    assert out_of_memory(error)
     assert not out_of_memory(RuntimeError("no"))
 
 
@@ -122,3 +118,14 @@ def test_a_gpu_gets_a_fleet(store, monkeypatch):
     rows = list(driver.train_all(RUNS[:2], store, "quick", device="cuda", **options))
     assert asked == ["cuda"]
     assert {row.id for row in rows} == {config.id for config in RUNS[:2]}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_runs_side_by_side_on_a_gpu_score_as_one_by_one_and_are_resumed(store, small, monkeypatch):
+    for module in (task, fleet):
+        monkeypatch.setattr(module, "loaded", lambda name, features, rows, device: small.to(torch.device(device)))
+    driven(store, Fleet(["cuda:0"], 1, 4), RUNS[:2])
+    together = driven(store, Fleet(["cuda:0"], 1, 4))  # the first two are there
+    for config in RUNS:
+        alone = train_row(config, "cuda:0")
+        assert together[config.id].test_auc("one_epoch") == pytest.approx(alone.test_auc("one_epoch"), abs=0.1)

@@ -1,9 +1,9 @@
 """Many runs side by side on one GPU, or on all of them: one process, a thread and a stream for each run.
 
-A step of these models is some hundred short kernels, which fill a small part of a GPU. On one H200, 16 runs of base took
-69 µs a step of each, and one alone 292 µs; 8 runs took 84 µs. Steps are CUDA graphs (``training/graphs.py``), so a thread
-launches one graph per step and threads do not wait for each other's Python. What must not happen twice at once has
-locks where it happens: building a model, recording a graph; and here, reading data.
+A step of these models is some hundred short kernels, which fill a small part of a GPU. On one H200, base took 292 µs per
+step alone, 84 µs with 8 runs side by side and 69 µs with 16. Steps are CUDA graphs (``training/graphs.py``), so a
+thread launches one graph per step and threads do not wait for each other's Python. What must not happen twice at once
+has a lock where it happens: building a model, recording a graph; and here, reading data.
 """
 
 import gc
@@ -30,8 +30,8 @@ Train = Callable[[RunConfig, str, Progress], TrainedRow]
 class Fleet:
     """Trains runs in threads of this process.
 
-    A run that fails fails alone. One for which the memory does not suffice is put back, and fewer run side by side on its
-    device from then on; alone on its device, it fails.
+    A run that fails fails alone. One for which the memory does not suffice is put back, and fewer run side by side on
+    its device from then on; alone on its device, it fails.
 
     Args:
         devices: such as ["cuda:0", "cuda:1"]; "cpu" works too.
