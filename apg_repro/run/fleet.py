@@ -1,8 +1,8 @@
 """Many runs side by side on one GPU, or on all of them: one process, a thread and a stream for each run.
 
-A step of these models is some hundred short kernels, which fill a small part of a GPU. On one H200, base took 292 µs per
-step alone, 84 µs with 8 runs side by side and 69 µs with 16. Steps are CUDA graphs (``training/graphs.py``), so a
-thread launches one graph per step and threads do not wait for each other's Python. What must not happen twice at once
+A step of these models is some hundred short kernels, which fill a small part of a GPU. On one H200, a step of base took
+292 µs alone, 84 µs with 8 runs side by side and 69 µs with 16. Steps are CUDA graphs (``training/graphs.py``), so a
+thread launches one graph per step, and threads hardly wait for each other's Python. What must not happen twice at once
 has a lock where it happens: building a model, recording a graph; and here, reading data.
 """
 
