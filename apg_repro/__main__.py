@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     train.set_defaults(command=run)
     train.add_argument("suite", help="its name, such as table4; `apg status` lists them")
     train.add_argument("--datasets", default="", help="names joined by commas; default: movielens, or all of a suite")
-    train.add_argument("--jobs", type=int, help="processes side by side; default: one per core, or one on a GPU")
+    train.add_argument("--jobs", type=int, help="runs side by side; default: one per core, or 16 per GPU")
     train.add_argument(
         "--again", type=int, metavar="N", help="train N random runs of the page again, and print the differences"
     )
@@ -56,6 +56,10 @@ def parser() -> argparse.ArgumentParser:
     check.set_defaults(command=numerics)
     check.add_argument("--record", action="store_true", help="record what moved, and raise the versions of these cases")
     check.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1; others than cpu are compared, not recorded")
+
+    device = commands.add_parser("selfcheck", help="does this machine's GPU train as it should? a minute or two")
+    device.set_defaults(command=selfcheck)
+    device.add_argument("--device", default="cuda", help="cuda, cuda:1; on cpu, what needs a GPU is skipped")
 
     book = commands.add_parser("notebooks", help="execute the notebooks for the book")
     book.set_defaults(command=notebooks)
@@ -117,6 +121,18 @@ def numerics(args: argparse.Namespace) -> None:
             "golden runs have moved: if that was meant, `python -m apg_repro numerics --record` raises the versions of "
             "these cases, and `make test` lists the rows to be trained again"
         )
+
+
+def selfcheck(args: argparse.Namespace) -> None:
+    """Checks a device, line by line."""
+    from apg_repro.run.selfcheck import line, self_check
+
+    failed = 0
+    for check in self_check(args.device):
+        print(line(check), flush=True)
+        failed += check.outcome == "failed"
+    if failed:
+        raise UserError(f"{failed} checks failed on {args.device}: do not trust rows that are trained there")
 
 
 def notebooks(args: argparse.Namespace) -> None:

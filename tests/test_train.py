@@ -61,8 +61,10 @@ def test_base_and_apg_see_the_same_batches(small, monkeypatch):
     seen: dict[str, list[torch.Tensor]] = {"base": [], "v4": []}
 
     def watched(model, rows, config):
-        step = make_step(model, rows, config)
-        return lambda chosen: (seen[config.version].append(chosen), step(chosen))[1]
+        steps = make_step(model, rows, config)
+        step = steps.step
+        steps.step = lambda chosen: (seen[config.version].append(chosen), step(chosen))[1]
+        return steps
 
     monkeypatch.setattr("apg_repro.training.train.make_step", watched)
     for version in seen:

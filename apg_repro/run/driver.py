@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 
+import torch
 from filelock import BaseFileLock
 from tqdm import tqdm
 
@@ -18,7 +19,8 @@ from apg_repro.config import Profile, RunConfig
 from apg_repro.errors import UserError
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
-from apg_repro.run.executors import KILLED, Executor, InThisProcess, Processes
+from apg_repro.run.executors import KILLED, Executor, InThisProcess, Processes, RunFailed
+from apg_repro.run.fleet import Fleet, devices_of
 
 LOOK = 0.5  # seconds between two looks at what is done
 
@@ -29,7 +31,7 @@ def train_all(
     """Trains these runs into the store; each row as soon as it is there. Runs that are there already are left out.
 
     Args:
-        jobs: side by side; 1 trains in this process. threads: that each run uses.
+        jobs: side by side; 1 trains in this process, as do all of them on a GPU. threads: that each run uses.
         title: of the progress bar.
 
     Raises:
@@ -39,9 +41,13 @@ def train_all(
         check_prepared(dataset)  # a worker takes long to find out
     width = min(jobs, len(configs))
     with tqdm(total=len(configs), desc=title, unit="run", dynamic_ncols=True) as bar:
-        executor: Executor = (
-            InThisProcess(device, threads, bar.set_postfix_str) if width == 1 else Processes(device, threads, width)
-        )
+        executor: Executor
+        if torch.device(device).type == "cuda":
+            executor = Fleet(devices_of(device), threads, width)
+        elif width == 1:
+            executor = InThisProcess(device, threads, bar.set_postfix_str)
+        else:
+            executor = Processes(device, threads, width)
         finished = False
         try:
             for row in drive(configs, store, profile, executor, bar.set_postfix_str):
@@ -58,8 +64,10 @@ def train_all(
 def drive(
     configs: Sequence[RunConfig], store: Store, profile: Profile, executor: Executor, show: Callable[[str], None]
 ) -> Iterator[TrainedRow | None]:
-    """The rows in the order in which they are done; None for a run that another driver has trained meanwhile."""
+    """The rows in the order in which they are done; None for a run that failed, or that another driver has
+    trained meanwhile."""
     todo, pending = deque(configs), dict[Future[TrainedRow], tuple[RunConfig, BaseFileLock]]()
+    failed: list[str] = []
     try:
         while todo or pending:
             elsewhere = []
@@ -80,7 +88,14 @@ def drive(
             if word := executor.progress():
                 show(word)
             for future in wait(pending, timeout=LOOK, return_when=FIRST_COMPLETED).done if pending else ():
-                row = future.result()
+                try:
+                    row = future.result()
+                except RunFailed as error:
+                    failed.append(pending[future][0].id)
+                    tqdm.write(f"run {error}")
+                    store.release(pending.pop(future)[1])
+                    yield None
+                    continue
                 if not store.append(profile, row):
                     raise UserError(
                         f"run {row.id} was trained, but {store.runs_path(profile, row.dataset)} held it by then: "
@@ -88,6 +103,10 @@ def drive(
                     )
                 store.release(pending.pop(future)[1])
                 yield row
+        if failed:
+            raise UserError(
+                f"{len(failed)} of {len(configs)} runs failed, the others are in the store: {', '.join(failed)}"
+            )
     finally:
         for _, claim in pending.values():
             store.release(claim)

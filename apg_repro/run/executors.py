@@ -23,6 +23,10 @@ from apg_repro.run.task import train_row
 LOOK_AGAIN = 2.0  # seconds between two looks at whether the driver is still there
 
 
+class RunFailed(Exception):  # noqa: N818 (an outcome of a run, which the others survive)
+    """A run failed; the driver says so and goes on with the others."""
+
+
 class Executor(Protocol):
     """Trains runs.
 

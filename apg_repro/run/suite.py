@@ -16,6 +16,7 @@ from apg_repro.rows.evidence import gather
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.run.driver import train_all
+from apg_repro.run.fleet import AT_ONCE, devices_of
 from apg_repro.run.task import measured_row
 from apg_repro.suite import Plan, Suite
 
@@ -31,7 +32,7 @@ def run_suite(
         suite: which table or figure.
         plan: which profile, data set and seeds.
         device: "cpu", "cuda" or "cuda:1": where runs are trained. Measurements stay on the CPU.
-        jobs: processes side by side; default: one per core on a CPU, one on a GPU. 1 trains in this process.
+        jobs: runs side by side; default: one per core on a CPU, ``AT_ONCE`` on every GPU.
         store: where the rows go.
 
     Raises:
@@ -61,7 +62,7 @@ def missing(tasks: Sequence[Task], done: Container[str]) -> list[Task]:
 
 
 def workers(device: str, jobs: int | None) -> tuple[int, int]:
-    """How many processes side by side, and how many threads each has. Threads do not depend on what is left to do.
+    """How many runs side by side, and how many threads each has. Threads do not depend on what is left to do.
 
     Raises:
         UserError: torch cannot use the device; less than one process.
@@ -70,7 +71,7 @@ def workers(device: str, jobs: int | None) -> tuple[int, int]:
     if jobs is not None and jobs < 1:
         raise UserError(f"jobs must be at least 1, not {jobs}")
     cores = provenance.cores()
-    jobs = jobs or (cores if torch.device(device).type == "cpu" else 1)
+    jobs = jobs or (cores if torch.device(device).type == "cpu" else AT_ONCE * len(devices_of(device)))
     return jobs, max(1, cores // jobs)
 
 

@@ -4,7 +4,7 @@ import ctypes
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from importlib import import_module
 from platform import python_version
@@ -30,7 +30,8 @@ def train_row(config: RunConfig, device: str, on_progress: Progress = lambda _: 
     commit, dirty = provenance.commit()
     numerics = version_of(config)
     data = loaded(config.dataset, config.features, config.rows, device)
-    with kept_memory():
+    # A GPU keeps its memory anyhow, and many runs share this process there.
+    with kept_memory() if torch.device(device).type == "cpu" else nullcontext():
         result = train(config, data, torch.device(device), on_progress)
     return TrainedRow(
         config=config, status=result.status, scores=scores_of(result), history=result.history,

@@ -1,6 +1,7 @@
 """RunConfig → model: the one place where backbones and APG layers meet."""
 
 import inspect
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -19,6 +20,8 @@ from apg_repro.seeds import derive_seed
 from apg_repro.versions import VERSIONS
 
 PROJECTION = "make_projection"  # the argument of a backbone whose attention's projections can be generated
+# Starts are drawn from torch's one generator of the CPU, by constructors too: one thread at a time builds.
+BUILDING = threading.Lock()
 
 
 def build(config: RunConfig, schema: Schema) -> nn.Module:
@@ -30,13 +33,15 @@ def build(config: RunConfig, schema: Schema) -> nn.Module:
             domains is to have another version than base.
     """
     if config.backbone in DOMAIN_MODELS:
-        model = make_domain_model(config, schema)
+        make = make_domain_model
     elif config.backbone in BACKBONES:
-        model = make_backbone(config, schema)
+        make = make_backbone
     else:
         names = ", ".join([*BACKBONES, *DOMAIN_MODELS])
         raise UserError(f"backbone {config.backbone!r} is unknown; choose one of {names}")
-    initialise(model, lambda name: derive_seed(config.seed, "init", name))
+    with BUILDING:
+        model = make(config, schema)
+        initialise(model, lambda name: derive_seed(config.seed, "init", name))
     return model
 
 

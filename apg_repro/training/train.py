@@ -7,7 +7,6 @@ are read once for each.
 Shapes: R rows, F fields, C number columns.
 """
 
-import copy
 import math
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from apg_repro.data.dataset import Dataset, split
 from apg_repro.nn.apg import count_served
 from apg_repro.seeds import generator
 from apg_repro.training.build import build
-from apg_repro.training.graphs import Graphed, Step
+from apg_repro.training.graphs import Eager, Graphed
 from apg_repro.training.observe import observer
 from apg_repro.training.optimizer import Optimizer
 from apg_repro.training.scoring import evaluate
@@ -79,7 +78,7 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
     start = time.perf_counter()
     train_rows, valid, test = split(data, config.seed)
     model = build(config, data.schema).to(device)
-    step = make_step(model, train_rows, config)
+    steps = make_step(model, train_rows, config)
     shuffle = generator(config.seed, "batches")
     hidden = model.get_submodule("deep")
     result = Result(
@@ -91,11 +90,11 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
         if config.observe:
             result.observed[protocol] = observer(config.observe)(model, train_rows, test)
 
-    best_auc, best_epoch, best_state = 0.0, 0, model.state_dict()
+    best_auc, best_epoch, best_state = 0.0, 0, dict[str, torch.Tensor]()
     for epoch in range(1, config.max_epochs + 1):
         epoch_start = time.perf_counter()
         report = in_epoch(epoch, on_progress)
-        losses = train_epoch(model, step, train_rows, config.batch_size, shuffle, report)
+        losses = train_epoch(model, steps, len(train_rows), shuffle, report)
         seconds = time.perf_counter() - epoch_start
         entry = {"epoch": epoch, **losses, **evaluate(model, valid, "valid_"), "seconds": round(seconds, 3)}
         result.history.append(entry)
@@ -103,7 +102,8 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
         if epoch == 1:
             read_test("one_epoch", epoch)
         if entry["valid_auc"] > best_auc:  # never when it is NaN
-            best_auc, best_epoch, best_state = entry["valid_auc"], epoch, copy.deepcopy(model.state_dict())
+            best_auc, best_epoch = entry["valid_auc"], epoch
+            keep(model, best_state)
         elif epoch - best_epoch >= config.patience:
             break
     if best_epoch:
@@ -113,6 +113,13 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
         result.status = "diverged"
     result.seconds = round(time.perf_counter() - start, 3)
     return result
+
+
+@torch.no_grad()
+def keep(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Copies a model's weights and statistics into a state, in place: there is never a second copy."""
+    for name, value in model.state_dict().items():
+        state.setdefault(name, torch.empty_like(value)).copy_(value)
 
 
 def in_epoch(epoch: int, on_progress: Progress) -> Progress:
@@ -127,8 +134,8 @@ def has_diverged(result: Result) -> bool:
     return not bounded or any(map(math.isnan, aucs))
 
 
-def make_step(model: nn.Module, rows: Dataset, config: RunConfig) -> Step:
-    """What trains on one batch: numbers of rows, (n,) → their loss before the step, in nats."""
+def make_step(model: nn.Module, rows: Dataset, config: RunConfig) -> Eager:
+    """What trains on these rows: epoch by epoch, each in a random order."""
     # The number of domains in a batch, and of rows with a sparse gradient, decide shapes, which no graph can hold.
     as_graph = rows.labels.is_cuda and config.optimizer == "adam" and config.domain is None
     optimizer = Optimizer(model, config, capturable=as_graph)
@@ -141,33 +148,23 @@ def make_step(model: nn.Module, rows: Dataset, config: RunConfig) -> Step:
         optimizer.step()
         return loss.detach()
 
-    return Graphed(step, config.batch_size) if as_graph else step
+    return (Graphed if as_graph else Eager)(step, config.batch_size, rows.labels.device)
 
 
 def train_epoch(
-    model: nn.Module,
-    step: Step,
-    rows: Dataset,
-    batch_size: int,
-    shuffle: torch.Generator,
-    on_progress: Progress = lambda _: None,
+    model: nn.Module, steps: Eager, n_rows: int, shuffle: torch.Generator, on_progress: Progress = lambda _: None
 ) -> dict[str, float]:
     """One pass over the training rows in a new random order; returns the mean and the worst batch loss, in nats."""
     model.train()
-    total = torch.zeros((), device=rows.labels.device)
-    worst = torch.zeros((), device=rows.labels.device)
     n_seen, start, last_report = 0, time.perf_counter(), 0.0
-    order = torch.randperm(len(rows), generator=shuffle).to(rows.labels.device)
-    for chosen in order.split(batch_size):
-        loss = step(chosen)
-        total += loss * len(chosen)
-        worst = torch.maximum(worst, loss)  # keeps a NaN
-        n_seen += len(chosen)
+    order = torch.randperm(n_rows, generator=shuffle).to(steps.device)
+    for n in steps.epoch(order):
+        n_seen += n
         elapsed = time.perf_counter() - start
         if elapsed - last_report > REPORT_EVERY:
             last_report = elapsed
-            on_progress({"done": n_seen / len(rows), "rows_per_second": n_seen / elapsed})
-    return {"train_loss": float(total) / len(rows), "worst_batch_loss": float(worst)}
+            on_progress({"done": n_seen / n_rows, "rows_per_second": n_seen / elapsed})
+    return {"train_loss": float(steps.losses.total) / n_rows, "worst_batch_loss": float(steps.losses.worst)}
 
 
 def count(module: nn.Module) -> int:

@@ -101,8 +101,8 @@ def configure(dataset: str, version: str, optimizer: OptimizerName = "adam") -> 
 def epoch(rows: Dataset, config: RunConfig) -> Clock:
     """Trains one epoch as every run does; seconds per row."""
     model = build(config, rows.schema)
-    step, shuffle = make_step(model, rows, config), generator(config.seed, "batches")
-    return per(len(rows), clock(lambda: train_epoch(model, step, rows, config.batch_size, shuffle)))
+    steps, shuffle = make_step(model, rows, config), generator(config.seed, "batches")
+    return per(len(rows), clock(lambda: train_epoch(model, steps, len(rows), shuffle)))
 
 
 def product(m: int, k: int, n: int) -> Clock:

@@ -1,0 +1,131 @@
+"""Runs in threads of one process: their rows are those of runs one by one, and a run that fails fails alone."""
+
+import threading
+
+import pytest
+import torch
+
+from apg_repro.config import RunConfig
+from apg_repro.errors import UserError
+from apg_repro.rows.store import Store
+from apg_repro.run import driver, fleet, task
+from apg_repro.run.driver import drive
+from apg_repro.run.executors import RunFailed
+from apg_repro.run.fleet import Fleet, out_of_memory
+from apg_repro.run.task import train_row
+
+SIZE = {"dataset": "small", "d_embedding": 4, "hidden": (8,), "max_epochs": 2}
+RUNS = [
+    RunConfig(seed=seed, **SIZE, **options)
+    for seed in (1, 2)
+    for options in ({}, {"version": "v4", "rank": 2}, {"version": "v5", "rank": 2, "over": 3, "backbone": "DCN"})
+]
+
+
+@pytest.fixture
+def store(tmp_path, small, monkeypatch):
+    for module in (task, fleet):
+        monkeypatch.setattr(module, "loaded", lambda *which: small)
+    return Store(tmp_path)
+
+
+def driven(store, executor, configs=RUNS):
+    """Trains these runs through the driver; their rows by id."""
+    try:
+        for _ in drive(configs, store, "quick", executor, lambda word: None):
+            pass
+    finally:
+        executor.close(now=True)
+    return store.runs("quick", "small")
+
+
+def test_runs_side_by_side_have_the_rows_of_runs_one_by_one(store, tmp_path):
+    """Each in a thread: starts, batches and scores do not mix."""
+    together = driven(store, Fleet(["cpu"], 1, 4))
+    alone = {config.id: train_row(config, "cpu") for config in RUNS}
+    assert together.keys() == alone.keys()
+    for key, row in alone.items():
+        for one, other in zip(row.history, together[key].history, strict=True):
+            assert other["valid_auc"] == pytest.approx(one["valid_auc"], abs=1e-6)
+            assert other["train_loss"] == pytest.approx(one["train_loss"], abs=1e-6)
+        assert together[key].origin.threads == 1
+
+
+def test_a_run_that_fails_fails_alone_and_is_named_at_the_end(store, capsys):
+    fails = RunConfig(seed=1, **SIZE, condition="nobody", version="v4", rank=2)
+    with pytest.raises(UserError, match=f"1 of 7 runs failed, the others are in the store: {fails.id}"):
+        driven(store, Fleet(["cpu"], 1, 3), [RUNS[0], fails, *RUNS[1:]])
+    assert store.runs("quick", "small").keys() == {config.id for config in RUNS}
+    assert f"run {fails.id} failed: UserError" in capsys.readouterr().out
+
+
+def test_where_memory_does_not_suffice_fewer_run_at_once_and_all_arrive(store):
+    failed_once = threading.Event()
+
+    def train(config, device, on_progress):
+        if not failed_once.is_set():
+            failed_once.set()
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return train_row(config, device, on_progress)
+
+    executor = Fleet(["cpu"], 1, 3, train)
+    assert driven(store, executor).keys() == {config.id for config in RUNS}
+    assert executor.most["cpu"] < 3
+
+
+def test_a_run_that_is_too_large_alone_fails_and_the_others_arrive(store):
+    large = RUNS[2]
+
+    def train(config, device, on_progress):
+        if config.id == large.id:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return train_row(config, device, on_progress)
+
+    with pytest.raises(UserError, match=f"1 of 6 runs failed.*{large.id}"):
+        driven(store, Fleet(["cpu"], 1, 2, train))
+    assert store.runs("quick", "small").keys() == {config.id for config in RUNS} - {large.id}
+
+
+def test_an_error_of_memory_is_seen_behind_the_error_that_it_led_to():
+    error = RuntimeError("operation failed due to a previous error during capture")
+    error.__context__ = torch.OutOfMemoryError("CUDA out of memory")
+    assert out_of_memory(error)
+    assert not out_of_memory(RuntimeError("no"))
+
+
+def test_closing_at_once_stops_what_runs(store, monkeypatch):
+    monkeypatch.setattr("apg_repro.training.train.REPORT_EVERY", 0.0)
+    executor = Fleet(["cpu"], 1, 2)
+    futures = [
+        executor.submit(RunConfig(seed=seed, **{**SIZE, "max_epochs": 500, "patience": 500})) for seed in (1, 2, 3)
+    ]
+    while not executor.progress():
+        pass
+    assert "side by side; WDL base" in executor.progress()
+    executor.close(now=True)
+    assert all(future.done() for future in futures)
+    assert sum(future.cancelled() for future in futures) == 1
+    with pytest.raises(RunFailed, match="stopped"):
+        futures[0].result()
+
+
+def test_a_gpu_gets_a_fleet(store, monkeypatch):
+    """Which executor is chosen; that it trains there is for a GPU to show."""
+    asked = []
+    monkeypatch.setattr(driver, "check_prepared", lambda name: None)
+    monkeypatch.setattr(driver, "devices_of", lambda device: asked.append(device) or ["cpu"])
+    options = {"jobs": 2, "threads": 1, "title": "t"}
+    rows = list(driver.train_all(RUNS[:2], store, "quick", device="cuda", **options))
+    assert asked == ["cuda"]
+    assert {row.id for row in rows} == {config.id for config in RUNS[:2]}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_runs_side_by_side_on_a_gpu_score_as_one_by_one_and_are_resumed(store, small, monkeypatch):
+    for module in (task, fleet):
+        monkeypatch.setattr(module, "loaded", lambda name, features, rows, device: small.to(torch.device(device)))
+    driven(store, Fleet(["cuda:0"], 1, 4), RUNS[:2])
+    together = driven(store, Fleet(["cuda:0"], 1, 4))  # the first two are there
+    for config in RUNS:
+        alone = train_row(config, "cuda:0")
+        assert together[config.id].test_auc("one_epoch") == pytest.approx(alone.test_auc("one_epoch"), abs=0.1)
