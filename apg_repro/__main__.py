@@ -4,10 +4,14 @@ Commands import what they need: with the layer alone installed, or where there i
 """
 
 import argparse
+import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from typing import get_args
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, get_args
 
 from apg_repro import __version__
 from apg_repro.config import Profile
@@ -21,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         args = parser().parse_args(arguments)
         require_checkout()
-        args.command(args)
+        with signals_interrupt():
+            args.command(args)
         sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -35,6 +40,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+@contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """Lets SIGTERM and a closed terminal end a command as Ctrl-C does, so that workers and kernels end with it."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    found = [signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])
+    if threading.current_thread() is not threading.main_thread():
+        found = []
+    found = [number for number in found if signal.getsignal(number) is signal.SIG_DFL]  # not what nohup ignores
+    for number in found:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in found:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def parser() -> argparse.ArgumentParser:
     """The subcommands and their options."""
     whole = argparse.ArgumentParser(prog="apg", description="Runs, pages and checks of the replication.")
@@ -46,6 +71,17 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("suite", help="its name, such as table4; `apg status` lists them")
     train.add_argument("--datasets", default="", help="names joined by commas; default: movielens, or all of a suite")
     train.add_argument("--jobs", type=int, help="runs side by side; default: one per core, or 16 per GPU")
+    train.add_argument("--threads", type=int, help="of each run; default: cores divided by jobs, 1 on a cluster")
+    train.add_argument(
+        "--executor", choices=["processes", "ray", "submitit"], default="processes",
+        help="where: processes of this machine (default), a Ray cluster, or SLURM",
+    )  # fmt: skip
+    train.add_argument("--address", default="", help="ray: of a running cluster, such as auto; default: start one here")
+    train.add_argument("--gpus-per-run", type=float, help="ray: share of a GPU, such as 0.25; default: 1, 0 on a CPU")
+    train.add_argument(
+        "--cluster-options", default="", metavar="NAME=VALUE,...",
+        help="submitit: such as slurm_partition=gpu,timeout_min=600,mem_gb=8",
+    )  # fmt: skip
     train.add_argument(
         "--again", type=int, metavar="N", help="train N random runs of the page again, and print the differences"
     )
@@ -79,10 +115,18 @@ def run(args: argparse.Namespace) -> None:
     from apg_repro.experiments import get_suite
     from apg_repro.rows.evidence import gather
     from apg_repro.rows.store import Store
+    from apg_repro.run.executors import Cluster
     from apg_repro.run.suite import describe_again, run_again, run_suite
     from apg_repro.study import usual_datasets
 
     suite, store = get_suite(args.suite), Store()
+    cluster = None
+    options = parse_options(args.cluster_options)
+    if args.executor != "processes":
+        cluster = Cluster(kind=args.executor, address=args.address, gpus_per_run=args.gpus_per_run, options=options)
+    elif args.address or args.gpus_per_run is not None or options:
+        raise UserError("--address, --gpus-per-run and --cluster-options need --executor ray or submitit")
+    where = {"device": args.device, "jobs": args.jobs, "threads": args.threads, "cluster": cluster, "store": store}
     seeds = parse_seeds(args.seeds) or SEEDS[args.profile]
     datasets = parse_names(args.datasets) or usual_datasets(suite, args.profile)
     for dataset in datasets:
@@ -90,9 +134,9 @@ def run(args: argparse.Namespace) -> None:
     for dataset in datasets:
         plan = Plan(profile=args.profile, dataset=dataset, seeds=seeds)
         if args.again is not None:
-            print(describe_again(run_again(suite, plan, args.again, device=args.device, jobs=args.jobs, store=store)))
+            print(describe_again(run_again(suite, plan, args.again, **where)))
             continue
-        run_suite(suite, plan, device=args.device, jobs=args.jobs, store=store)
+        run_suite(suite, plan, **where)
         print(f"\n{suite.title}, {dataset}, profile {args.profile}")
         try:
             from apg_repro.summary import summary
@@ -152,6 +196,20 @@ def notebooks(args: argparse.Namespace) -> None:
 def parse_names(text: str) -> list[str]:
     """Names joined by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def parse_options(text: str) -> dict[str, Any]:
+    """NAME=VALUE joined by commas; values that are JSON, such as numbers, are taken as such."""
+    found = {}
+    for part in parse_names(text):
+        name, equals, value = part.partition("=")
+        if not (name and equals):
+            raise UserError(f"--cluster-options must be NAME=VALUE joined by commas, not {text!r}")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

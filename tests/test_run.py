@@ -1,9 +1,14 @@
 """From a suite to rows: nothing is trained twice, nothing done is lost, what cannot be run is refused in one line."""
 
 import dataclasses
+import json
 import platform
+import re
 import subprocess
 import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +22,7 @@ from apg_repro.rows.store import Store
 from apg_repro.run import driver, executors, task
 from apg_repro.run import suite as run
 from apg_repro.suite import Cell, Plan, Suite
+from tests.conftest import trained_row
 
 PLAN = Plan(profile="quick", dataset="small", seeds=(1, 2))
 SIZE = {"d_embedding": 4, "hidden": (8,), "max_epochs": 2, "rows": None}
@@ -154,6 +160,80 @@ def test_runs_side_by_side_give_the_rows_of_runs_one_by_one(tmp_path):
     for key, row in found[2].items():
         assert row.test_auc("one_epoch") == pytest.approx(found[1][key].test_auc("one_epoch"), abs=1e-3)
     assert len({row.origin.threads for row in found[2].values()}) == 1
+
+
+def test_a_run_that_somebody_else_has_stored_meanwhile_is_no_silent_success(store, monkeypatch):
+    whole = task.train
+
+    def stored_meanwhile(config, *args):
+        assert Store(store.root).append("quick", trained_row(config))
+        return whole(config, *args)
+
+    monkeypatch.setattr(task, "train", stored_meanwhile)
+    with pytest.raises(UserError, match=r"was trained, but .*small\.jsonl held it by then: nothing is lost"):
+        run.run_suite(SUITE, PLAN, jobs=1, store=store)
+
+
+LARGEST = 600_000  # bytes of a file
+
+
+@contextmanager
+def small_disk():
+    """The system refuses to make a file larger than that, as a full disk does."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def almost_full(store):
+    """A file of rows with room for a part of a row."""
+    path = store.runs_path("quick", "small")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\n" * (LARGEST - 100))
+    return path
+
+
+def test_a_row_for_which_there_is_no_room_is_kept_elsewhere(store, tmp_path, monkeypatch):
+    path = almost_full(store)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with small_disk(), pytest.raises(UserError, match="cannot be written") as caught:
+        run.run_suite(suite_of(BASE), PLAN, jobs=1, store=store)
+    assert path.stat().st_size == LARGEST - 100, "no part of a row is left"
+    kept = Path(re.search(r"`cat (\S+) >> ", str(caught.value))[1])
+    with path.open("ab") as file:  # what the message says
+        file.write(kept.read_bytes())
+    (row,) = rows(store)
+    run.run_suite(suite_of(BASE), PLAN, jobs=1, store=store)
+    assert rows(store)[0] == row
+    assert len(rows(store)) == 2
+
+
+def test_a_row_for_which_there_is_no_room_anywhere_is_in_the_message(store, monkeypatch):
+    path = almost_full(store)
+    monkeypatch.setattr(tempfile, "tempdir", str(path / "nowhere"))
+    with small_disk(), pytest.raises(UserError, match="cannot be written") as caught:
+        run.run_suite(suite_of(BASE), PLAN, jobs=1, store=store)
+    line = str(caught.value).splitlines()[-1]
+    assert json.loads(line)["kind"] == "trained"
+    path.write_text(line + "\n")
+    assert len(rows(store)) == 1
+
+
+def test_a_disk_without_any_room_is_found_before_anything_is_trained(store, monkeypatch):
+    monkeypatch.setattr(executors, "train_row", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr(sys.modules["apg_repro.rows.store"], "ROOM", LARGEST + 1)
+    with small_disk(), pytest.raises(UserError, match=r"small\.jsonl cannot be written"):
+        run.run_suite(suite_of(BASE), PLAN, jobs=1, store=store)
+
+
+def test_a_run_with_too_little_memory_is_one_sentence(store, monkeypatch):
+    monkeypatch.setattr(task, "train", lambda *args: torch.empty(2**60))
+    with pytest.raises(UserError, match=r"needs more memory than there is: .* fewer --jobs"):
+        run.run_suite(suite_of(BASE), PLAN, jobs=1, store=store)
 
 
 def test_runs_made_again_are_compared_with_the_stored_ones_and_do_not_replace_them(store):

@@ -3,6 +3,9 @@
 import json
 import math
 import multiprocessing
+import subprocess
+import sys
+import threading
 from dataclasses import replace
 
 import pandas as pd
@@ -10,6 +13,7 @@ import pytest
 
 from apg_repro.config import Measurement, RunConfig
 from apg_repro.errors import UserError
+from apg_repro.rows import store as stores
 from apg_repro.rows.row import MeasuredRow, TrainedRow
 from apg_repro.rows.store import Store
 from tests.conftest import ORIGIN, trained_row
@@ -150,3 +154,16 @@ def test_a_run_appended_by_another_process_is_seen_at_once(tmp_path):
     for seed in (1, 2):
         other.append("full", make(seed))
         assert make(seed).id in ours.runs("full", "d")
+
+
+def test_who_waits_for_another_process_says_so_and_goes_on_waiting(store, monkeypatch, capsys):
+    monkeypatch.setattr(stores, "PATIENCE", 0.1)
+    lock = path(store).with_suffix(".lock")
+    holds = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]).acquire(); print(flush=True); input()"
+    command = [sys.executable, "-c", holds, lock]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        other.stdout.readline()
+        threading.Timer(1.0, lambda: other.stdin.write("\n") and other.stdin.flush()).start()
+        assert store.append("full", make(4))
+    assert f"waiting for another process, which holds {lock}" in capsys.readouterr().err
+    assert seeds(store) == [1, 2, 3, 4]

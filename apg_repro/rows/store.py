@@ -5,12 +5,15 @@ A line is written whole and synced; one torn by a crash costs that run only. Imp
 
 import json
 import os
+import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
 from filelock import BaseFileLock, FileLock, Timeout
+from tqdm import tqdm
 
 from apg_repro.config import Profile, RunConfig
 from apg_repro.errors import UserError
@@ -18,6 +21,9 @@ from apg_repro.paths import RESULTS
 from apg_repro.rows.row import KINDS, MeasuredRow, Row, TrainedRow
 
 Found = TypeVar("Found")
+
+PATIENCE = 5.0  # seconds of waiting for another process without a word
+ROOM = 256 * 1024  # bytes: several times the longest row
 
 
 class Store:
@@ -78,8 +84,8 @@ class Store:
         """Raises a UserError, before anything is trained, if no row could be written to this file."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=path.parent):
-                pass  # the file itself is not made: another process may be at it
+            with TemporaryFile(dir=path.parent) as file:  # the file itself is not made: another process may be at it
+                file.write(bytes(ROOM))
             if path.exists():
                 path.open("ab").close()
         except OSError as error:
@@ -88,14 +94,20 @@ class Store:
             ) from error
 
     def claim(self, profile: Profile, config: RunConfig) -> BaseFileLock | None:
-        """A lock on training this run; None if another process has it. The death of its owner releases it."""
+        """A lock on training this run; None if another process has it. The death of its owner releases it.
+
+        Raises:
+            UserError: there is no room for a lock.
+        """
         folder = self.root / profile / "claims"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{config.id}.lock")
         try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / f"{config.id}.lock")
             return lock.acquire(blocking=False) and lock
         except Timeout:
             return None
+        except OSError as error:
+            raise UserError(f"{folder} cannot be written ({error.strerror}): make room, or make it yours") from error
 
     def release(self, claim: BaseFileLock | None) -> None:
         """Gives a claim back."""
@@ -107,24 +119,45 @@ class Store:
         """Adds a row, unless its run is there already; returns whether it was added.
 
         A torn last line is replaced. Other processes may append to the same file.
+
+        Raises:
+            OSError: it cannot be written; the file is as it was.
         """
         path = self.path(profile, row)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")), path.open("a+b") as file:
+        # Unbuffered: closing the file would try once more to write what did not fit.
+        with locked(path.with_suffix(".lock")), path.open("a+b", buffering=0) as file:
             file.seek(0)
             content = file.read()
             if row.id in {other.id for other in parse(path, content)}:
                 return False
+            line = json.dumps(row.as_json(), allow_nan=False).encode() + b"\n"
+            whole = len(content)
             if content and not content.endswith(b"\n"):
                 tail = content.rpartition(b"\n")[2]
                 if values_of(tail):
-                    file.write(b"\n")
+                    line = b"\n" + line
                 else:
-                    file.truncate(len(content) - len(tail))
-            file.write(json.dumps(row.as_json(), allow_nan=False).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+                    whole -= len(tail)
+                    file.truncate(whole)
+            try:
+                while line:
+                    line = line[file.write(line) :]  # a full disk may take a part
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(whole)
+                raise
         return True
+
+
+def locked(path: Path) -> AbstractContextManager[Any]:
+    """Holds a lock. Waits for another process as long as it takes, but says so."""
+    lock = FileLock(path)
+    try:
+        return lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        tqdm.write(f"waiting for another process, which holds {path} (`fuser {path}` says which)", file=sys.stderr)
+        return lock.acquire()
 
 
 def parse(path: Path, content: bytes) -> list[Row]:

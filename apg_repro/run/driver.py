@@ -4,11 +4,14 @@ Several drivers may be at the same suite. A run is claimed before it is trained,
 releases, so none is trained twice.
 """
 
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from tempfile import mkdtemp
 
 import torch
 from filelock import BaseFileLock
@@ -17,32 +20,44 @@ from tqdm import tqdm
 from apg_repro.catalogue import check_prepared
 from apg_repro.config import Profile, RunConfig
 from apg_repro.errors import UserError
-from apg_repro.rows.row import TrainedRow
+from apg_repro.rows.row import Row, TrainedRow
 from apg_repro.rows.store import Store
-from apg_repro.run.executors import KILLED, Executor, InThisProcess, Processes, RunFailed
+from apg_repro.run.executors import KILLED, Cluster, Executor, InThisProcess, Processes, RunFailed
 from apg_repro.run.fleet import Fleet, devices_of
 
 LOOK = 0.5  # seconds between two looks at what is done
 
 
 def train_all(
-    configs: Sequence[RunConfig], store: Store, profile: Profile, *, device: str, jobs: int, threads: int, title: str
-) -> Iterator[TrainedRow]:
+    configs: Sequence[RunConfig], store: Store, profile: Profile, *, device: str, jobs: int | None, threads: int,
+    title: str, cluster: Cluster | None = None,
+) -> Iterator[TrainedRow]:  # fmt: skip
     """Trains these runs into the store; each row as soon as it is there. Runs that are there already are left out.
 
     Args:
-        jobs: side by side; 1 trains in this process, as do all of them on a GPU. threads: that each run uses.
+        jobs: side by side; 1 trains in this process, as do all of them on a GPU, None as many as a cluster takes.
+        threads: that each run uses.
         title: of the progress bar.
+        cluster: other machines to train on; None: this one.
 
     Raises:
         UserError: a data set is not prepared; a run failed. Rows of finished runs are in the store.
     """
-    for dataset in {config.dataset for config in configs}:
+    datasets = {config.dataset for config in configs}
+    for dataset in datasets:
         check_prepared(dataset)  # a worker takes long to find out
-    width = min(jobs, len(configs))
+    width = min(jobs or len(configs), len(configs))
     with tqdm(total=len(configs), desc=title, unit="run", dynamic_ncols=True) as bar:
         executor: Executor
-        if torch.device(device).type == "cuda":
+        if cluster and cluster.kind == "ray":
+            from apg_repro.run.ray_cluster import Ray
+
+            executor = Ray(cluster, device, threads, width, datasets)
+        elif cluster:
+            from apg_repro.run.slurm import Submitit
+
+            executor = Submitit(cluster, device, threads, jobs, store.root / "jobs")
+        elif torch.device(device).type == "cuda":
             executor = Fleet(devices_of(device), threads, width)
         elif width == 1:
             executor = InThisProcess(device, threads, bar.set_postfix_str)
@@ -87,16 +102,21 @@ def drive(
                 time.sleep(LOOK)
             if word := executor.progress():
                 show(word)
-            for future in wait(pending, timeout=LOOK, return_when=FIRST_COMPLETED).done if pending else ():
-                try:
-                    row = future.result()
-                except RunFailed as error:
+            done = wait(pending, timeout=LOOK, return_when=FIRST_COMPLETED).done if pending else ()
+            for future in sorted(done, key=lambda future: future.exception() is not None):  # a failed one ends it all
+                if isinstance(error := future.exception(), RunFailed):
                     failed.append(pending[future][0].id)
                     tqdm.write(f"run {error}")
                     store.release(pending.pop(future)[1])
                     yield None
                     continue
-                if not store.append(profile, row):
+                row = row_of(future, pending[future][0])
+                try:
+                    is_new = store.append(profile, row)
+                except OSError as error:
+                    found = [other.result() for other in pending if other.done() and not other.exception()]
+                    raise rescued(found, store, profile, error) from error
+                if not is_new:
                     raise UserError(
                         f"run {row.id} was trained, but {store.runs_path(profile, row.dataset)} held it by then: "
                         "nothing is lost, run the same command again"
@@ -110,3 +130,42 @@ def drive(
     finally:
         for _, claim in pending.values():
             store.release(claim)
+
+
+def row_of(future: Future[TrainedRow], config: RunConfig) -> TrainedRow:
+    """The row of a run that is done; a UserError if it had too little memory."""
+    try:
+        return future.result()
+    except (MemoryError, RuntimeError) as error:
+        # torch says it in words where the CPU's memory is short.
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise UserError(
+                f"run {config.id} ({config.backbone} {config.version}) needs more memory than there is: rows of "
+                "finished runs are in the store; run the same command with fewer --jobs"
+            ) from error
+        raise
+
+
+def rescued(rows: Sequence[Row], store: Store, profile: Profile, error: OSError) -> UserError:
+    """Saves rows that the store could not write, in a file of their own or else in the text of the error.
+
+    Args:
+        rows: of one data set; at least one.
+        error: what the store met.
+
+    Returns:
+        What says where they are.
+    """
+    path = store.path(profile, rows[0])
+    what = f"{path} cannot be written ({error.strerror or error})"
+    try:
+        beside = Store(Path(mkdtemp(prefix="apg-rows-")))
+        for row in rows:
+            beside.append(profile, row)
+    except OSError:
+        lines = "\n".join(json.dumps(row.as_json()) for row in rows)
+        return UserError(f"{what}: make room, and add what was trained to that file, these lines:\n{lines}")
+    kept = beside.path(profile, rows[0])
+    return UserError(
+        f"{what}: what was trained is in {kept}; make room, `cat {kept} >> {path}`, and run the same command again"
+    )

@@ -1,17 +1,20 @@
 """Where runs are trained: in this process, in worker processes side by side. The driver alone writes rows.
 
 An executor is like one of ``concurrent.futures``: it takes a run and gives a future of its row. On a CPU, two runs with
-one thread each get more done than one run with two.
+one thread each get more done than one run with two. Those of other machines are in ``ray_cluster.py`` and ``slurm.py``.
 """
 
 import multiprocessing
 import os
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from importlib import import_module
 from queue import Empty
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 
@@ -27,21 +30,49 @@ class RunFailed(Exception):  # noqa: N818 (an outcome of a run, which the others
     """A run failed; the driver says so and goes on with the others."""
 
 
-class Executor(Protocol):
-    """Trains runs.
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Other machines than this one.
 
     Attributes:
-        width: how many runs it trains side by side.
+        kind: which library reaches them; "submitit" is SLURM.
+        address: of a running Ray cluster, such as "auto" or "10.0.0.1:6379"; "" starts one on this machine.
+        gpus_per_run: the share of a GPU that Ray sets aside for a run; None: one on a GPU, none on a CPU.
+        options: of ``submitit.AutoExecutor.update_parameters``, such as {"slurm_partition": "gpu", "timeout_min": 600}.
+
+    Raises:
+        UserError: an option is of the other kind, or out of range.
     """
 
-    width: int
+    kind: Literal["ray", "submitit"]
+    address: str = ""
+    gpus_per_run: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind != "ray" and (self.address or self.gpus_per_run is not None):
+            raise UserError("--address and --gpus-per-run are for --executor ray; SLURM takes --cluster-options")
+        if self.kind != "submitit" and self.options:
+            raise UserError("--cluster-options are for --executor submitit; Ray takes --address and --gpus-per-run")
+        share = self.gpus_per_run
+        if share is not None and not (0 <= share <= 1 or (share > 1 and share == int(share))):
+            raise UserError(f"--gpus-per-run must be from 0 to 1, or a whole number, not {share}")
+
+
+class Executor(Protocol):
+    """Trains runs."""
+
+    @property
+    def width(self) -> int:
+        """How many runs it trains side by side; a cluster may grow and shrink."""
+        ...
 
     def submit(self, config: RunConfig) -> "Future[TrainedRow]":
         """Starts a run."""
         ...
 
     def progress(self) -> str:
-        """The latest word from a run; "" for none."""
+        """Looks after the runs; the latest word from one of them, "" for none. The driver asks twice a second."""
         ...
 
     def close(self, *, now: bool) -> None:
@@ -132,6 +163,17 @@ def exit_when_orphaned(driver: int) -> None:
 def train_in_worker(config: RunConfig, device: str) -> TrainedRow:
     """A row, with progress sent to the driver."""
     return train_row(config, device, lambda entry: _words.put(describe(config, entry)))
+
+
+def optional(name: str) -> Any:
+    """A package that only some executors need; a UserError if it is not installed."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"--executor {name} needs {error.name}: "
+            f"pip install --constraint constraints.txt --editable '.[train,{name}]'"
+        ) from error
 
 
 def describe(config: RunConfig, entry: dict[str, Any]) -> str:

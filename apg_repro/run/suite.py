@@ -15,45 +15,57 @@ from apg_repro.rows import provenance
 from apg_repro.rows.evidence import gather
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
-from apg_repro.run.driver import train_all
+from apg_repro.run.driver import rescued, train_all
+from apg_repro.run.executors import Cluster
 from apg_repro.run.fleet import AT_ONCE, devices_of
-from apg_repro.run.task import measured_row
+from apg_repro.run.task import check_device, check_device_name, measured_row
 from apg_repro.suite import Plan, Suite
 
 Task = TypeVar("Task", RunConfig, Measurement)
 
 
 def run_suite(
-    suite: Suite, plan: Plan, *, device: str = "cpu", jobs: int | None = None, store: Store | None = None
-) -> None:
+    suite: Suite, plan: Plan, *, device: str = "cpu", jobs: int | None = None, threads: int | None = None,
+    cluster: Cluster | None = None, store: Store | None = None,
+) -> None:  # fmt: skip
     """Trains every run of a suite that the store lacks: the search first, then the runs that it decides.
 
     Args:
         suite: which table or figure.
         plan: which profile, data set and seeds.
         device: "cpu", "cuda" or "cuda:1": where runs are trained. Measurements stay on the CPU.
-        jobs: runs side by side; default: one per core on a CPU, ``AT_ONCE`` on every GPU.
+        jobs: runs side by side; default: one per core on a CPU, ``AT_ONCE`` on every GPU, as many as fit into a
+            cluster. 1 trains in this process.
+        threads: of each run; default: the cores divided by the jobs, 1 on a cluster.
+        cluster: other machines to train runs on. Measurements stay here.
         store: where the rows go.
 
     Raises:
         UserError: no such device or data set; a run failed (rows of other runs are kept).
     """
     store = store or Store()
-    jobs, threads = workers(device, jobs)
+    jobs, threads = workers(device, jobs, threads, cluster)
     for stage in ("search", "runs"):
         evidence = gather(suite, plan, store)
         todo = missing(evidence.search() if stage == "search" else evidence.wanted(), evidence.runs)
         if todo:
             store.check_writable(store.runs_path(plan.profile, plan.dataset))
             title = f"{suite.name} {plan.dataset} {stage}"
-            for _ in train_all(todo, store, plan.profile, device=device, jobs=jobs, threads=threads, title=title):
+            trained = train_all(
+                todo, store, plan.profile, device=device, jobs=jobs, threads=threads, title=title, cluster=cluster
+            )
+            for _ in trained:
                 pass  # each is in the store by now
     measured = store.measured(plan.profile, suite.name, plan.dataset)
     todo = missing(suite.measurements(plan), measured)
     if todo:
         store.check_writable(store.measured_path(plan.profile, suite.name))
         for measurement in tqdm(todo, desc=f"{suite.name} {plan.dataset}", unit="measurement", dynamic_ncols=True):
-            store.append(plan.profile, measured_row(measurement, suite.is_timed))
+            row = measured_row(measurement, suite.is_timed)
+            try:
+                store.append(plan.profile, row)
+            except OSError as error:
+                raise rescued([row], store, plan.profile, error) from error
 
 
 def missing(tasks: Sequence[Task], done: Container[str]) -> list[Task]:
@@ -61,28 +73,28 @@ def missing(tasks: Sequence[Task], done: Container[str]) -> list[Task]:
     return list({task.id: task for task in tasks if task.id not in done}.values())
 
 
-def workers(device: str, jobs: int | None) -> tuple[int, int]:
+def workers(
+    device: str, jobs: int | None, threads: int | None = None, cluster: Cluster | None = None
+) -> tuple[int | None, int]:
     """How many runs side by side, and how many threads each has. Threads do not depend on what is left to do.
 
+    Returns:
+        Jobs, None for as many as the cluster takes; threads.
+
     Raises:
-        UserError: torch cannot use the device; less than one process.
+        UserError: torch cannot use the device; less than one run or thread.
     """
+    for name, number in (("jobs", jobs), ("threads", threads)):
+        if number is not None and number < 1:
+            raise UserError(f"{name} must be at least 1, not {number}")
+    if cluster:
+        check_device_name(device)  # whether torch can use it, the other machines say
+        return jobs, threads or 1
     check_device(device)
-    if jobs is not None and jobs < 1:
-        raise UserError(f"jobs must be at least 1, not {jobs}")
     cores = provenance.cores()
-    jobs = jobs or (cores if torch.device(device).type == "cpu" else AT_ONCE * len(devices_of(device)))
-    return jobs, max(1, cores // jobs)
-
-
-def check_device(device: str) -> None:
-    """Raises a UserError if torch cannot use the device."""
-    try:
-        if torch.device(device).type not in ("cpu", "cuda"):
-            raise UserError(f"device {device!r} is none of cpu, cuda, cuda:0, cuda:1 and so on")
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device {device!r} cannot be used here: {str(error).splitlines()[0][:200]}") from error
+    on_cpu = torch.device(device).type == "cpu"
+    jobs = jobs or (max(1, cores // (threads or 1)) if on_cpu else AT_ONCE * len(devices_of(device)))
+    return jobs, threads or max(1, cores // jobs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,13 +110,15 @@ class Again:
 
 
 def run_again(
-    suite: Suite, plan: Plan, n: int, *, device: str = "cpu", jobs: int | None = None, store: Store | None = None,
-    seed: int | None = None,
+    suite: Suite, plan: Plan, n: int, *, device: str = "cpu", jobs: int | None = None, threads: int | None = None,
+    cluster: Cluster | None = None, store: Store | None = None, seed: int | None = None,
 ) -> list[Again]:  # fmt: skip
     """Trains runs of a page again, drawn at random, beside the stored ones. They go to ``results/again/``.
 
     Args:
         n: how many; all if there are fewer.
+        device, jobs, cluster: as ``run_suite``'s.
+        threads: of each run; default: those with which the stored rows were trained, if all had the same number.
         seed: of the draw; None: another one each time.
 
     Raises:
@@ -117,21 +131,23 @@ def run_again(
     if not stored:
         raise UserError(f"{suite.title} has no run of training on {plan.dataset} to make again")
     drawn = random.Random(seed).sample(stored, min(n, len(stored)))
-    jobs, threads = workers(device, jobs)
     if device == "cpu":
-        jobs, threads = same_threads(drawn, jobs)
+        threads = threads or same_threads(drawn)
+    jobs, threads = workers(device, jobs, threads, cluster)
     beside = Store(store.root / "again")
     shutil.rmtree(beside.root, ignore_errors=True)  # of the last time
     by_id, title = {row.id: row for row in drawn}, f"{suite.name} {plan.dataset} again"
     configs = [row.config for row in drawn]
-    again = train_all(configs, beside, plan.profile, device=device, jobs=jobs, threads=threads, title=title)
+    again = train_all(
+        configs, beside, plan.profile, device=device, jobs=jobs, threads=threads, title=title, cluster=cluster
+    )
     return [Again(stored=by_id[row.id], again=row) for row in again]
 
 
-def same_threads(rows: Sequence[TrainedRow], jobs: int) -> tuple[int, int]:
-    """Jobs and threads with which these rows were trained, where one number of threads serves all of them."""
+def same_threads(rows: Sequence[TrainedRow]) -> int | None:
+    """The number of threads with which all of these rows were trained; None if they had several."""
     threads = {row.origin.threads for row in rows}
-    return (jobs, threads.pop()) if len(threads) == 1 else (jobs, max(1, provenance.cores() // jobs))
+    return threads.pop() if len(threads) == 1 else None
 
 
 def describe_again(found: Sequence[Again]) -> str:

@@ -15,6 +15,7 @@ import torch
 from apg_repro.catalogue import check_prepared
 from apg_repro.config import PROTOCOLS, Measurement, Protocol, RunConfig
 from apg_repro.data.dataset import Dataset, load
+from apg_repro.errors import UserError
 from apg_repro.rows import provenance
 from apg_repro.rows.numerics import version_of
 from apg_repro.rows.row import MeasuredRow, Origin, Score, TrainedRow
@@ -39,6 +40,35 @@ def train_row(config: RunConfig, device: str, on_progress: Progress = lambda _: 
         n_served=result.n_served, train_rows=result.train_rows, seconds=result.seconds, numerics=numerics,
         origin=origin(device, data.checksum, commit, dirty),
     )  # fmt: skip
+
+
+def row_or_mistake(config: RunConfig, device: str, threads: int) -> TrainedRow | UserError:
+    """What another machine sends back: the row, or the mistake that would lose its kind as an exception on the way."""
+    torch.set_num_threads(threads)
+    try:
+        check_device(device)
+        return train_row(config, device)
+    except UserError as error:
+        return error
+
+
+def check_device(device: str) -> None:
+    """Raises a UserError if torch cannot use the device."""
+    check_device_name(device)
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device {device!r} cannot be used here: {str(error).splitlines()[0][:200]}") from error
+
+
+def check_device_name(device: str) -> None:
+    """Raises a UserError if this is the name of no device, here or on another machine."""
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise UserError(f"device {device!r} cannot be used here: {str(error).splitlines()[0][:200]}") from error
+    if kind not in ("cpu", "cuda"):
+        raise UserError(f"device {device!r} is none of cpu, cuda, cuda:0, cuda:1 and so on")
 
 
 def scores_of(result: Result) -> dict[Protocol, Score]:

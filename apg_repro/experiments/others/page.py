@@ -71,7 +71,7 @@ def answer() -> str:
     sides = "Their interval holds 0." if not (mean.is_above or mean.is_below) else "Their interval does not hold 0."
     whole = f"APG is ahead in {ahead} of {len(found)} of these results; the mean is {format_difference(mean)} points."
     near = int((found.abs() <= NEAR).sum())
-    largest = independent().loc[found.idxmax()]
+    largest = independent().iloc[int(found.argmax())]
     rest = (
         f"{near} lie within {NEAR} points of 0; the largest gain is that of {largest['backbone']} on "
         f"{largest['dataset']}, {format_signed(found.max())}."
