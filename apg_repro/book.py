@@ -1,12 +1,17 @@
 """Executes the notebooks for the book: ``notebooks/*.ipynb`` → ``book/executed/``, two at a time."""
 
+import os
 import shutil
+import signal
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import papermill
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from nbformat.reader import NotJSONError
 from papermill.exceptions import PapermillExecutionError
@@ -19,6 +24,27 @@ from apg_repro.rows.store import Store
 
 # A kernel is interrupted before it is shut down, and may report that as an error. Those of cells come another way.
 QUIET = ["--IPKernelApp.log_level=CRITICAL"]
+INTERRUPT_AGAIN = 2.0  # seconds: a kernel that is still starting hears nothing
+
+
+class Kernel(AsyncKernelManager):
+    """A kernel that can be interrupted from outside of the thread that executes its notebook.
+
+    Kernels have process groups of their own, so Ctrl-C in a terminal does not reach them.
+    """
+
+    started: ClassVar[list["Kernel"]] = []
+
+    async def start_kernel(self, **options: Any) -> None:
+        await super().start_kernel(**options)
+        self.started.append(self)
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to the kernel, if it still runs, and to the training processes that it has started."""
+        group = getattr(self.provisioner, "pgid", None)
+        if group and self.provisioner and self.provisioner.has_process:
+            with suppress(ProcessLookupError):
+                os.killpg(group, number)
 
 
 def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
@@ -63,17 +89,39 @@ def execute(notebooks: Sequence[Path], target: Path, parameters: dict[str, Any])
         unfinished.unlink()  # of an execution that was killed
     errors = []
     pool = ThreadPoolExecutor(2)
+    futures: list[Future[None]] = []
     try:
-        futures = [pool.submit(execute_one, notebook, target, parameters) for notebook in notebooks]
+        futures += [pool.submit(execute_one, notebook, target, parameters) for notebook in notebooks]
         for future in tqdm(as_completed(futures), total=len(futures), desc="notebooks", unit="notebook"):
             try:
                 future.result()
             except UserError as error:
                 errors.append(str(error))
-    finally:  # on Ctrl-C, which the kernels get as well: what is queued is not started
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)  # what is queued is not started
+        interrupt(futures)
+        raise
+    finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        Kernel.started.clear()
     if errors:
         raise UserError("\n".join(errors))
+
+
+def interrupt(futures: Sequence["Future[None]"]) -> None:
+    """Interrupts the kernels until all notebooks have ended; a second Ctrl-C kills them."""
+    number = signal.SIGINT
+    while True:
+        try:
+            for kernel in list(Kernel.started):
+                kernel.signal(number)
+            again = time.monotonic() + INTERRUPT_AGAIN
+            while time.monotonic() < again:
+                if all(future.done() for future in futures):
+                    return
+                time.sleep(0.1)
+        except KeyboardInterrupt:
+            number = signal.SIGKILL
 
 
 def execute_one(notebook: Path, target: Path, parameters: dict[str, Any]) -> None:
@@ -86,7 +134,7 @@ def execute_one(notebook: Path, target: Path, parameters: dict[str, Any]) -> Non
     try:
         papermill.execute_notebook(
             str(notebook), str(unfinished), parameters, kernel_name="python3", progress_bar=False, cwd=str(NOTEBOOKS),
-            extra_arguments=QUIET,
+            extra_arguments=QUIET, kernel_manager_class=Kernel,
         )  # fmt: skip
     except PapermillExecutionError as error:
         what = error.evalue if error.ename == "UserError" else f"cell {error.exec_count}: {error.ename}: {error.evalue}"

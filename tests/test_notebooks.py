@@ -1,5 +1,9 @@
 """The notebooks: their form, and what their execution leaves behind."""
 
+import os
+import signal
+import sys
+
 import nbformat
 import papermill
 import pytest
@@ -10,8 +14,10 @@ from apg_repro.errors import UserError
 from apg_repro.experiments import SUITES
 from apg_repro.paths import NOTEBOOKS
 from apg_repro.study import PARAMETERS
+from tests.checkout import ENOUGH, Checkout, eventually
 
 FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
+KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 NONE = {"profile": "full", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
 
 
@@ -63,3 +69,21 @@ def test_a_notebook_that_fails_says_why_and_leaves_no_page(tmp_path, parameters,
 def test_a_notebook_that_does_not_exist_is_refused_with_those_that_do(capsys):
     assert main(["notebooks", "table3"]) == 1
     assert "error: no notebook table3; there are" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
+def test_an_interruption_ends_the_notebooks_that_run_and_starts_no_other(tmp_path):
+    checkout = Checkout(tmp_path)
+    for number in range(4):
+        source = f"import pathlib, time; pathlib.Path('started{number}').touch(); time.sleep({10 * ENOUGH})"
+        cells = [nbformat.v4.new_code_cell(source)]
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+        nbformat.write(notebook, tmp_path / "notebooks" / f"sleeps{number}.ipynb")
+    process = checkout.start("-m", "apg_repro", "notebooks")
+    assert eventually(lambda: len(list(tmp_path.glob("notebooks/started*"))) == 2), checkout.words()
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(ENOUGH) == 130, checkout.words()
+    assert checkout.words().splitlines()[-1].startswith("stopped;")
+    assert eventually(lambda: not checkout.processes())
+    assert len(list(tmp_path.glob("notebooks/started*"))) == 2
+    assert not list((tmp_path / "book" / "executed").iterdir())
