@@ -30,7 +30,7 @@ def run_suite(
     Args:
         suite: which table or figure.
         plan: which profile, data set and seeds.
-        device: "cpu", "cuda" or "cuda:1": where runs are trained. Measurements stay on the CPU.
+        device: "cpu", "cuda" or "cuda:1": where runs are trained and times are measured. Counts are made on the CPU.
         jobs: processes side by side; default: one per core on a CPU, one on a GPU. 1 trains in this process.
         store: where the rows go.
 
@@ -48,11 +48,11 @@ def run_suite(
             for _ in train_all(todo, store, plan.profile, device=device, jobs=jobs, threads=threads, title=title):
                 pass  # each is in the store by now
     measured = store.measured(plan.profile, suite.name, plan.dataset)
-    todo = missing(suite.measurements(plan), measured)
+    todo = missing(suite.measurements(plan.on(device)), measured)
     if todo:
         store.check_writable(store.measured_path(plan.profile, suite.name))
         for measurement in tqdm(todo, desc=f"{suite.name} {plan.dataset}", unit="measurement", dynamic_ncols=True):
-            store.append(plan.profile, measured_row(measurement, suite.is_timed))
+            store.append(plan.profile, measured_row(measurement, suite.is_timed, device))
 
 
 def missing(tasks: Sequence[Task], done: Container[str]) -> list[Task]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Int
 
+Work = Callable[[], object]
 Step = Callable[[torch.Tensor], torch.Tensor]
 EAGER_STEPS = 3  # before recording, so that allocations and library handles have settled
 
@@ -59,3 +60,21 @@ class Graphed:
         with torch.cuda.graph(graph):
             self.loss = self.step(self.chosen)
         return graph.replay
+
+
+def captured(work: Work) -> Callable[[], None]:
+    """Some work without arguments as a CUDA graph: it is done a few times, then recorded; returns what replays it.
+
+    Args:
+        work: always the same kernels on the same tensors; it copies nothing from or to the CPU.
+    """
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(EAGER_STEPS):
+            work()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
