@@ -11,13 +11,16 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from apg_repro import __version__
-from apg_repro.config import Profile
+from apg_repro.config import DEVICE_KINDS, Profile
 from apg_repro.errors import UserError
 from apg_repro.paths import require_checkout
 from apg_repro.suite import SEEDS, Plan
+
+if TYPE_CHECKING:
+    from apg_repro.rows.evidence import Evidence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,7 +109,7 @@ def parser() -> argparse.ArgumentParser:
     for command in (train, book):
         command.add_argument("--profile", choices=get_args(Profile), default="quick")
         command.add_argument("--seeds", default="", help="numbers joined by commas; default: the profile's")
-        command.add_argument("--device", default="cpu", help="where to train: cpu, cuda, cuda:1")
+        command.add_argument("--device", default="cpu", help="where to train and to take times: cpu, cuda, cuda:1")
     return whole
 
 
@@ -141,7 +144,7 @@ def run(args: argparse.Namespace) -> None:
         try:
             from apg_repro.summary import summary
 
-            print(summary(gather(suite, plan, store)))
+            print(summary(gather(suite, plan.on(args.device), store)))
         except ModuleNotFoundError as error:  # a machine that is there to train
             print(f"rows: {store.root / args.profile}; a summary needs {error.name}: pip install 'apg-repro[book]'")
 
@@ -232,15 +235,22 @@ def status(args: argparse.Namespace) -> None:
             for dataset in suite.datasets:
                 evidence = gather(suite, Plan(profile=profile, dataset=dataset, seeds=seeds), store)
                 search, wanted = evidence.search(), evidence.wanted()
-                measurements = suite.measurements(evidence.plan)
+                kinds = DEVICE_KINDS if suite.is_timed else DEVICE_KINDS[:1]
                 later = any(config.id not in evidence.runs for config in search)
                 print(
                     f"{suite.name:12} {profile:6} {dataset:12}"
                     f" search {sum(config.id in evidence.runs for config in search)} of {len(search)},"
                     f" runs {sum(config.id in evidence.runs for config in wanted)} of {len(wanted)},"
-                    f" measurements {len(evidence.measured)} of {len(measurements)}"
+                    f" measurements {' and '.join(measurements(evidence.on(kind)) for kind in kinds)}"
                     + (" (more runs once the search is done)" if later else "")
                 )
+
+
+def measurements(evidence: "Evidence") -> str:
+    """How many measurements a suite has, of how many, and on what, where that matters."""
+    wanted = evidence.suite.measurements(evidence.plan)
+    where = f" on {evidence.plan.device_kind}" if evidence.suite.is_timed else ""
+    return f"{len(evidence.measured)} of {len(wanted)}{where}"
 
 
 if __name__ == "__main__":

@@ -21,8 +21,10 @@ Profile = Literal["quick", "full"]
 Protocol = Literal["one_epoch", "early_stopping"]
 Status = Literal["ok", "diverged"]  # of a run
 Aggregation = Literal["mean", "concat", "attention"]  # how k conditions are joined
+DeviceKind = Literal["cpu", "cuda"]
 
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+DEVICE_KINDS: tuple[DeviceKind, ...] = get_args(DeviceKind)
 DIVERGED_ABOVE = 10.0  # nats of a batch; always predicting the base rate costs at most log 2 ≈ 0.69
 IDLE_IN_BASE = ("init", "damping")  # base has no generated weights to start or to damp
 
@@ -127,6 +129,7 @@ class Measurement:
     dataset: str
     profile: Profile = "full"  # how much effort
     case: str = ""  # which of the artefact's cases, if it has several
+    device_kind: DeviceKind = "cpu"  # of what is timed; which model it was, the row's origin says
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON-ready values."""
@@ -144,6 +147,19 @@ class Measurement:
 
 
 Task = RunConfig | Measurement
+
+
+def kind_of(device: str) -> DeviceKind:
+    """The kind of a device such as "cuda:1".
+
+    Raises:
+        UserError: it is neither a CPU nor a CUDA device.
+    """
+    kind = device.partition(":")[0]
+    for known in DEVICE_KINDS:
+        if kind == known:
+            return known
+    raise UserError(f"device {device!r} is none of cpu, cuda, cuda:0, cuda:1 and so on")
 
 
 def parse_mix(name: str) -> Mix | None:

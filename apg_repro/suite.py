@@ -5,11 +5,11 @@ runs on the search seed choose, by validation AUC, what is reported. Cells, seed
 the runs; a cell that was added later says so (``Cell.registered``). Imports no torch.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from apg_repro.config import Measurement, Profile, RunConfig
+from apg_repro.config import DeviceKind, Measurement, Profile, RunConfig, kind_of
 from apg_repro.errors import UserError
 
 Options = Mapping[str, Any]  # of a RunConfig
@@ -28,6 +28,9 @@ SIZES: dict[Profile, Options] = {
 class Plan:
     """What of a suite is wanted.
 
+    Attributes:
+        device_kind: where what is timed is measured; training runs have the same ids everywhere.
+
     Raises:
         UserError: an unknown profile; no seed, a seed given twice, or the seed that is kept for the search.
     """
@@ -35,6 +38,24 @@ class Plan:
     profile: Profile
     dataset: str
     seeds: tuple[int, ...]
+    device_kind: DeviceKind = "cpu"
+
+    def on(self, device: str) -> "Plan":
+        """The same with timings on a device, such as "cuda:1".
+
+        Raises:
+            UserError: it is neither a CPU nor a CUDA device.
+        """
+        return replace(self, device_kind=kind_of(device))
+
+    def measurements(self, name: str, cases: Iterable[str]) -> tuple[Measurement, ...]:
+        """Timings of an artefact, one per case, on the plan's kind of device."""
+        return tuple(
+            Measurement(
+                name=name, dataset=self.dataset, profile=self.profile, case=case, device_kind=self.device_kind
+            )
+            for case in cases
+        )  # fmt: skip
 
     def __post_init__(self) -> None:
         if self.profile not in get_args(Profile):
@@ -97,7 +118,7 @@ class Suite:
         quick: the data sets of a quick run, where all would be too many.
         cells: what is trained.
         measurements: what is measured without training, by the function ``measure`` of the room's ``measure.py``.
-        is_timed: whether those measurements are times.
+        is_timed: whether those measurements are times, so that each kind of device has its own.
     """
 
     name: str

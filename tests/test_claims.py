@@ -20,6 +20,7 @@ from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.store import Store
 from apg_repro.suite import Plan
 from tests.conftest import evidence_of, measured_of, scores
+from tests.measured import on_both
 
 PLAN = Plan(profile="full", dataset="movielens", seeds=(1, 2, 3, 4, 5))
 TWIN = Plan(profile="full", dataset="iaac_twin", seeds=(1,))
@@ -108,7 +109,7 @@ def test_all_of_several_is_open_if_all_that_are_not_reproduced_are(second, is_op
 
 
 def test_every_claim_has_one_way_to_a_verdict():
-    assert len(all_claims()) == 100
+    assert len(all_claims()) == 111
     for claim in all_claims():
         assert bool(claim.verdict) != bool(claim.rule), claim.words
         assert bool(claim.suite) == bool(claim.rule), claim.words
@@ -159,10 +160,10 @@ def test_the_numbers_beside_the_claims_are_the_papers(empty):
     assert numbers["v1 and v2 do not differ much on Amazon"] == "−0.09"
     assert numbers["input aggregation is better than output aggregation"] == "+0.04"
     assert numbers["self-wise is the best"] == "+0.12 to +0.28"
-    assert numbers["APG reduces the time cost (v4, widest layers)"] == "−38.7 %"
+    assert numbers["APG reduces the time cost (v4, widest layers), on a GPU"] == "−38.7 %"
     assert numbers["v1 takes more memory than base"] == "+2,160.1 % to +3,146.4 %"  # as printed: its cells give 2,142.0
     assert numbers["v2 takes more memory than base in the two smallest models"] == "+1.7 % to +50.0 %"
-    assert numbers["v3 takes less time than v2"] == "−54.4 % to −98.9 %"
+    assert numbers["v3 takes less time than v2, on a CPU"] == "−54.4 % to −98.9 %"
     assert numbers["rare users gain more AUC than frequent ones"] == ""
     (iaac,) = [claim for claim in all_claims() if (claim.suite, claim.dataset) == ("table2", "iaac")]
     assert page.number(iaac, empty) == "+0.53 to +1.61"
@@ -302,6 +303,27 @@ def test_a_cost_is_judged_in_every_width_by_the_rule_of_its_page(version, widths
     assert (finding.verdict, finding.ours) == (verdict, ours)
 
 
+def test_a_claim_about_time_is_judged_on_each_kind_of_device_by_its_own_rows():
+    both = on_both(table5(200, 20, 0.5), table5(200, 20, 1.1))
+    for costs, verdicts in (
+        (both, ["reproduced", "not reproduced"]),
+        (table5(200, 20, 0.5), ["reproduced", "not run"]),
+    ):
+        found = claims.time_claims("v4 reduces time", "v4", [WIDEST])
+        assert [claim.words for claim in found] == ["v4 reduces time, on a CPU", "v4 reduces time, on a GPU"]
+        assert [claim.rule.judge(costs, "one_epoch").verdict for claim in found] == verdicts
+
+
+def test_the_headline_names_each_device(empty):
+    both = on_both(table5(200, 20, 0.5), table5(200, 20, 1.1))
+    found = {**empty, ("table5", "iaac_twin"): both}
+    table = page.headline(found).data.set_index("APG")
+    words = "training time of v4 in the widest layers on a {}, relative to base"
+    for device, ours in (("CPU (a CPU)", "0.50 ×"), ("GPU (a GPU)", "1.10 ×")):
+        assert list(table.loc[words.format(device)]) == ["0.61 ×", ours, page.SAME]
+    assert "0.50 times the time of base on a CPU (a CPU) and 1.10 times" in page.answer(found).html
+
+
 def test_times_that_were_not_taken_in_turn_are_not_compared():
     claim = cost_claim("", "v4", TIME, rival="v2")
     assert claim.rule.judge(table5(200, 20, 0.5), "one_epoch").verdict == "not run"
@@ -368,7 +390,7 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(empty, row):
     assert list(table.loc["AUC of v5 in WDL, other encodings"]) == ["", *ours]
     weights = table.loc["hidden weights of v5 in WDL in training, relative to base"]
     assert list(weights) == ["", "1.19 ×", "1.19 ×"]
-    assert list(table.loc["training time of v4 in the widest layers, relative to base"]) == [
+    assert list(table.loc["training time of v4 in the widest layers on a CPU (a CPU), relative to base"]) == [
         "0.61 ×",
         "0.50 ×",
         page.SAME,
@@ -377,8 +399,8 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(empty, row):
         "0.034 ×", "0.010 ×", page.SAME,
     ]  # fmt: skip
     assert page.answer(found).html == (
-        "<p>With the widest hidden layers, v4 trains in 0.50 times the time of base and has 0.010 times its hidden "
-        "weights.</p>"
+        "<p>With the widest hidden layers, v4 trains in 0.50 times the time of base on a CPU (a CPU); it has 0.010 "
+        "times its hidden weights. Its time on a GPU was not measured yet.</p>"
     )
 
 

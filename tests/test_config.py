@@ -2,7 +2,7 @@
 
 import pytest
 
-from apg_repro.config import Measurement, RunConfig
+from apg_repro.config import Measurement, RunConfig, kind_of
 from apg_repro.errors import UserError
 from apg_repro.suite import Plan
 
@@ -28,7 +28,19 @@ def test_a_measurement_is_named_by_what_it_measures():
     task = Measurement(name="table5", dataset="iaac_twin", case="a")
     assert Measurement.of(task.as_dict()) == task
     assert task.id != Measurement(name="table5", dataset="iaac_twin", case="b").id
+    assert task.id != Measurement(name="table5", dataset="iaac_twin", case="a", device_kind="cuda").id
     assert task.id != Measurement(name="table5", dataset="iaac_twin", case="a", profile="quick").id
+
+
+def test_measurements_on_a_cpu_have_the_ids_that_they_had_before_there_were_gpus():
+    """Of rows in ``results/full/measured/``."""
+    assert Measurement(name="table10", dataset="iaac_twin", case="1 candidate").id == "291da662e8c1"
+
+
+def test_a_device_has_a_kind():
+    assert [kind_of(device) for device in ("cpu", "cuda", "cuda:1")] == ["cpu", "cuda", "cuda"]
+    with pytest.raises(UserError, match="device 'meta' is none of cpu, cuda"):
+        kind_of("meta")
 
 
 @pytest.mark.parametrize(

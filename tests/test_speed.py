@@ -9,9 +9,9 @@ from apg_repro.config import Measurement
 from apg_repro.errors import UserError
 from apg_repro.experiments.speed import measure as speed
 from apg_repro.experiments.speed import page
-from apg_repro.experiments.speed.plan import ALL_CORES, IDS, ONE_THREAD, PEER_DATASET
+from apg_repro.experiments.speed.plan import ALL_CORES, IDS, ONE_GPU, ONE_THREAD, PEER_DATASET
 from apg_repro.training.timing import Effort
-from tests.measured import line_of, measured_evidence
+from tests.measured import line_of, measured_evidence, on_both
 
 QUICK = Measurement(name="speed", dataset=PEER_DATASET, profile="quick", case=ONE_THREAD)
 FULL = Measurement(name="speed", dataset=PEER_DATASET, case=ONE_THREAD)
@@ -30,7 +30,7 @@ def test_the_roofline_is_the_fastest_product_over_three_times_the_weights(small,
     Two fields of 32: 64 × 256 + 256 × 128 + 128 × 64 + 64 weights; two operations each, three times.
     """
     speeds = {"1024 × 1024 × 1024": 2.0, "1024 × 64 × 256": 1.0, "1024 × 256 × 128": 3.0, "1024 × 128 × 64": 4.0}
-    monkeypatch.setattr(speed, "product", lambda m, k, n: lambda: speeds[f"{m} × {k} × {n}"] * 1e-12)
+    monkeypatch.setattr(speed, "product", lambda m, k, n, device: lambda: speeds[f"{m} × {k} × {n}"] * 1e-12)
     monkeypatch.setattr(speed, "epoch", lambda rows, config: lambda: 1e-6 if config.version == "base" else 5e-7)
     found = speed.rows_per_second(small, QUICK)
     operations = 6 * (64 * 256 + 256 * 128 + 128 * 64 + 64)
@@ -42,7 +42,7 @@ def test_the_roofline_is_the_fastest_product_over_three_times_the_weights(small,
 
 
 def test_the_peer_takes_turns_where_its_environment_is(small, few_rounds, monkeypatch, tmp_path):
-    monkeypatch.setattr(speed, "product", lambda m, k, n: lambda: 1e-11)
+    monkeypatch.setattr(speed, "product", lambda m, k, n, device: lambda: 1e-11)
     monkeypatch.setattr(speed, "peer", lambda rows: lambda: 3e-6)
     monkeypatch.setattr(speed, "epoch", lambda rows, config: lambda: 1e-6)
     assert "make bench makes it" in peer_entry(small, monkeypatch, tmp_path / "none")["not_run"]
@@ -100,11 +100,14 @@ def evidence_of(peer):
 
 def test_rows_per_second_are_shown_under_their_roofline():
     table = page.rows_table(evidence_of({"not_run": "not there"}))
-    base = line_of(table, Threads="one thread", Model="base")
+    base = line_of(table, Model="base", **{"Measured with": "one thread"})
     assert base["Rows per second"] == "1,000 (900–1,100)"
     assert (base["Of the roofline"], base["× DeepCTR-Torch"]) == ("0.50 (0.45–0.55)", "2.00 (1.80–2.20)")
-    assert line_of(table, Threads="one thread", Model="DeepCTR-Torch")["Rows per second"] == "not there"
-    assert line_of(table, Threads="all cores (1)", Model="roofline of base")["Rows per second"] == "2,000 (1,800–2,200)"
+    assert line_of(table, Model="DeepCTR-Torch", **{"Measured with": "one thread"})["Rows per second"] == "not there"
+    assert (
+        line_of(table, Model="roofline of base", **{"Measured with": "all cores (1)"})["Rows per second"]
+        == "2,000 (1,800–2,200)"
+    )
 
 
 def test_a_step_is_shown_in_milliseconds():
@@ -122,3 +125,26 @@ def test_bars_are_drawn_for_what_ran():
 def test_the_machine_is_named():
     assert page.machine(evidence_of({})) == "a CPU, 2 cores, torch 2"
     assert page.machine(measured_evidence("speed", {})) == "not measured"
+
+
+def test_a_gpu_stands_beside_the_cpu_and_is_never_drawn_with_it():
+    model = {"rows_a_second": around(50_000), "of_roofline": around(0.1)}
+    values = {
+        "models": {"base": model, "v5, fused": model},
+        "roofline": around(500_000),
+        "sgemm": {"2 × 2 × 2": around(9)},
+    }
+    both = on_both(evidence_of({"not_run": "not there"}), measured_evidence("speed", {ONE_GPU: values}))
+    table = page.rows_table(both)
+    assert line_of(table, Model="base", **{"Measured with": "one thread"})["Rows per second"] == "1,000 (900–1,100)"
+    gpu = line_of(table, Model="v5, fused", **{"Measured with": ONE_GPU})
+    assert (gpu["Rows per second"], gpu["× DeepCTR-Torch"]) == ("50,000 (45,000–55,000)", "–")
+    assert set(page.products_table(both).data["Measured with"]) == {"one thread", "all cores (1)", ONE_GPU}
+    assert page.machine(both) == "a CPU, 2 cores, torch 2; a GPU, 2 cores, torch 2"
+    assert [len(page.speed_figure(both.on(kind)).axes[0].patches) for kind in ("cpu", "cuda")] == [2, 2]
+    assert "GPU" in page.ids_table(both.on("cuda")).caption
+
+
+def test_the_peer_is_compared_on_a_cpu_only():
+    task = Measurement(name="speed", dataset=PEER_DATASET, case=ONE_GPU, device_kind="cuda")
+    assert speed.why_no_peer(task) == "it is compared on a CPU only"

@@ -9,7 +9,7 @@ from apg_repro.experiments.table10 import measure as table10
 from apg_repro.experiments.table10 import page
 from apg_repro.experiments.table10.plan import LOAD, V1_CANDIDATES, WIDTH
 from apg_repro.training.timing import Effort
-from tests.measured import line_of, measured_evidence
+from tests.measured import line_of, measured_evidence, on_both
 
 QUICK = Measurement(name="table10", dataset="small", profile="quick", case="1 candidate")
 
@@ -128,3 +128,18 @@ def test_an_engine_that_is_missing_says_so():
 def test_served_memory_is_compared_as_a_ratio():
     found = line_of(page.memory_table(evidence_of(1.0, 5.0)), Model="v5, folded")
     assert (found["Paper ÷ base"], found["Ours ÷ base"], found["Verdict"]) == ("0.12", "0.10", "reproduced")
+
+
+def test_a_gpu_is_judged_by_its_own_rows():
+    both = on_both(evidence_of(0.5, 5.0), evidence_of(1.5, 5.0))
+    found = {kind: line_of(page.response_table(both.on(kind)), Model="v5, folded") for kind in ("cpu", "cuda")}
+    assert {kind: line["Verdict"] for kind, line in found.items()} == {"cpu": "reproduced", "cuda": "not reproduced"}
+    assert page.response_table(both.on("cuda")).caption.startswith("GPU. ")
+    assert page.response_figure(both.on("cuda")).axes[0].get_ylabel() == "GPU"
+    assert page.response_times(both, "apg") == [(0.5, "reproduced")]
+
+
+def test_engines_that_a_gpu_lacks_are_named(monkeypatch):
+    monkeypatch.setattr(table10, "find_spec", lambda name: None)
+    assert "Triton" in table10.missing_engines("cuda")["compiled"]
+    assert table10.missing_engines("cuda")["onnx"] == "ONNX Runtime is measured on a CPU only"

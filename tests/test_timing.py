@@ -48,3 +48,13 @@ def test_the_number_of_threads_is_as_before_afterwards():
     with threads(before + 1) as n:
         assert torch.get_num_threads() == n == before + 1
     assert torch.get_num_threads() == before
+
+
+def test_a_gpu_is_waited_for_before_the_clock_starts_and_before_it_stops(monkeypatch):
+    log = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: log.append(device))
+    clock(lambda: log.append("work"), times=2, device="cuda")()
+    assert log == ["cuda", "work", "work", "cuda"]
+    log.clear()
+    clock(lambda: log.append("work"), times=2)()
+    assert log == ["work", "work"]

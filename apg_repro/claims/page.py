@@ -23,14 +23,15 @@ from apg_repro.claims.claims import (
 )
 from apg_repro.claims.measured import span
 from apg_repro.claims.rules import Finding
-from apg_repro.config import PROTOCOLS, Protocol, RunConfig
+from apg_repro.config import DEVICE_KINDS, PROTOCOLS, Protocol, RunConfig
 from apg_repro.experiments import SUITES
 from apg_repro.experiments.encodings import ENCODINGS
 from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
 from apg_repro.paper import numbers as paper
-from apg_repro.report.costs import rounded
+from apg_repro.report.costs import Spread, rounded
+from apg_repro.report.devices import NOT_YET, measured_devices, on_a
 from apg_repro.report.statistics import Verdict, estimate
 from apg_repro.report.tables import (
     PROTOCOL_HEADS,
@@ -177,21 +178,29 @@ def by_default(found: Committed, suite: str) -> Evidence:
 
 def answer(found: Committed) -> Markup:
     """What came of the paper's two promises, better models and cheaper ones, in a sentence each."""
-    models, costs, sentences = by_default(found, "table2"), by_default(found, "table5"), []
+    models, costs, sentences = by_default(found, "table2"), by_default(found, "table5"), list[str]()
     one_epoch, early_stopping = (table2.average(models, protocol, "apg") for protocol in PROTOCOLS)
     if one_epoch.n and early_stopping.n:
         sentences.append(
             f"On average over the seven models, APG gains {format_difference(one_epoch)} AUC points after one epoch "
             f"and {format_difference(early_stopping)} with early stopping."
         )
-    pairs = [table5.ratio_to(costs, "v4", WIDEST, metric) for metric in (TIME, MEMORY)]
-    time, weights = (pair and rounded(pair[0]["p50"]) for pair in pairs)
-    if time and weights:
+    times = {on: pair[0]["p50"] for on, pair in trained_in(costs).items() if pair}
+    if times:
+        weights = next(pair for on in measured_devices(costs) if (pair := table5.ratio_to(on, "v4", WIDEST, MEMORY)))
+        ours = " and ".join(f"{rounded(time)} times the time of base {on}" for on, time in times.items())
         sentences.append(
-            f"With the widest hidden layers, v4 trains in {time} times the time of base and has {weights} times its "
-            "hidden weights."
+            f"With the widest hidden layers, v4 trains in {ours}; it has {rounded(weights[0]['p50'])} times its hidden "
+            "weights."
         )
+        unknown = [on for on, pair in trained_in(costs).items() if not pair]
+        sentences += [f"Its time {on} was {NOT_YET}." for on in unknown]
     return Markup(f"<p>{escape(' '.join(sentences) or 'Not all of this has been run.')}</p>")
+
+
+def trained_in(costs: Evidence) -> dict[str, tuple[Spread, float] | None]:
+    """The training time of v4 in the widest layers relative to base, ours and the paper's, by device."""
+    return {on_a(on): table5.ratio_to(on, "v4", WIDEST, TIME) for on in map(costs.on, DEVICE_KINDS)}
 
 
 def headline(found: Committed) -> Table:
@@ -214,13 +223,15 @@ def headline(found: Committed) -> Table:
             for words, attribute in (("in training", "n_hidden"), ("as served", "n_served"))
         ),
         *(
-            {"APG": f"{words}, relative to base"} | cost_line(costs, metric, width)
-            for words, metric, width in (
-                ("training time of v4 in layers of 256, 128 and 64", TIME, "-".join(map(str, RunConfig.hidden))),
-                ("training time of v4 in the widest layers", TIME, WIDEST),
-                ("hidden weights of v4 in the widest layers", MEMORY, WIDEST),
+            {"APG": f"training time of v4 in {words} {on_a(on)}, relative to base"} | cost_line(on, TIME, width)
+            for on in map(costs.on, DEVICE_KINDS)
+            for words, width in (
+                ("layers of 256, 128 and 64", "-".join(map(str, RunConfig.hidden))),
+                ("the widest layers", WIDEST),
             )
         ),
+        {"APG": "hidden weights of v4 in the widest layers, relative to base"}
+        | cost_line((measured_devices(costs) or [costs])[0], MEMORY, WIDEST),
     ]
     caption = (
         "In short. AUC: the mean gain in points over the seven models, once all have run, and the number of models "
@@ -257,7 +268,8 @@ def weights_relative_to_base(evidence: Evidence, protocol: Protocol, attribute: 
 def cost_line(evidence: Evidence, metric: str, width: str) -> dict[str, str]:
     """A cost of v4 relative to base, the paper's and ours."""
     pair = table5.ratio_to(evidence, "v4", width, metric)
-    theirs, ours = (span([ratio], "") for ratio in (pair[1], pair[0]["p50"])) if pair else ("", "not run")
+    theirs = span([table5.printed_ratio("v4", width, metric)], "")
+    ours = span([pair[0]["p50"]], "") if pair else "not run"
     return {"Paper": theirs} | {PROTOCOL_HEADS[how]: ours if how == PROTOCOLS[0] else SAME for how in PROTOCOLS}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from apg_repro.catalogue import data_set
-from apg_repro.config import Protocol
+from apg_repro.config import DeviceKind, Protocol
 from apg_repro.report.comparison import paper_auc
 from apg_repro.report.statistics import THRESHOLD, Estimate, estimate, judge
 from apg_repro.report.tables import Markup, badges, with_n
@@ -179,3 +179,14 @@ class By(Rule):
 
     def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
         return self.function(evidence, protocol)
+
+
+@dataclass(frozen=True)
+class On(Rule):
+    """A rule about times, on one kind of device."""
+
+    rule: Rule
+    kind: DeviceKind
+
+    def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
+        return self.rule.judge(evidence.on(self.kind), protocol)

@@ -111,7 +111,7 @@ def files(found: Sequence[Evidence]) -> set[str]:
         profile = evidence.plan.profile
         if any(isinstance(row, TrainedRow) for row in evidence.rows):
             names.add(f"{profile}/runs/{evidence.plan.dataset}.jsonl")
-        if evidence.measured:
+        if any(isinstance(row, MeasuredRow) for row in evidence.rows):
             names.add(f"{profile}/measured/{evidence.suite.name}.jsonl")
     return names
 

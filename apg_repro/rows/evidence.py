@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from apg_repro.catalogue import DataSet, data_set
-from apg_repro.config import PROTOCOLS, Protocol, RunConfig
+from apg_repro.config import DEVICE_KINDS, PROTOCOLS, DeviceKind, Protocol, RunConfig
 from apg_repro.rows.row import MeasuredRow, Row, TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.suite import Cell, Options, Plan, Suite, candidate, configure
@@ -21,19 +21,29 @@ class Evidence:
 
     Attributes:
         runs: every training run of the data set by id, whichever table it was trained for.
-        measured: the suite's own measurements, by case.
+        measured: the suite's own measurements, by case; of times, those on the plan's kind of device.
+        elsewhere: those on the other kinds of device, see ``on``.
     """
 
     suite: Suite
     plan: Plan
     runs: Mapping[str, TrainedRow] = field(default_factory=dict)
     measured: Mapping[str, MeasuredRow] = field(default_factory=dict)
+    elsewhere: Mapping[DeviceKind, Mapping[str, MeasuredRow]] = field(default_factory=dict)
     _known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
         """The cells of the plan."""
         return self.suite.cells(self.plan)
+
+    def on(self, kind: DeviceKind) -> "Evidence":
+        """The same with the measurements on this kind of device."""
+        here = self.plan.device_kind
+        if kind == here:
+            return self
+        plan = replace(self.plan, device_kind=kind)
+        return replace(self, plan=plan, measured=self.elsewhere.get(kind, {}), elsewhere={here: self.measured})
 
     @property
     def is_result(self) -> bool:
@@ -136,7 +146,9 @@ class Evidence:
     def rows(self) -> list[Row]:
         """Every row that the suite's page rests on: of the search, of the reported runs, measurements."""
         wanted = once([*self.search(), *self.wanted()])
-        return [*(self.runs[config.id] for config in wanted if config.id in self.runs), *self.measured.values()]
+        trained = [self.runs[config.id] for config in wanted if config.id in self.runs]
+        measured = [row for rows in (self.measured, *self.elsewhere.values()) for row in rows.values()]
+        return [*trained, *measured]
 
     def _once(self, key: Any, make: Any) -> Any:
         if key not in self._known:
@@ -151,9 +163,15 @@ def once(configs: Sequence[RunConfig]) -> list[RunConfig]:
 
 def gather(suite: Suite, plan: Plan, store: Store) -> Evidence:
     """A suite on one data set, with what the store holds of it."""
-    wanted = {task.id for task in suite.measurements(plan)}
-    measured = store.measured(plan.profile, suite.name, plan.dataset)
+    rows = store.measured(plan.profile, suite.name, plan.dataset)
+
+    def measured(kind: DeviceKind) -> dict[str, MeasuredRow]:
+        wanted = {task.id for task in suite.measurements(replace(plan, device_kind=kind))}
+        return {row.measurement.case: row for row in rows.values() if row.id in wanted}
+
+    here = plan.device_kind
+    others: list[DeviceKind] = [kind for kind in DEVICE_KINDS if kind != here] if suite.is_timed else []
     return Evidence(
-        suite=suite, plan=plan, runs=store.runs(plan.profile, plan.dataset),
-        measured={row.measurement.case: row for row in measured.values() if row.id in wanted},
+        suite=suite, plan=plan, runs=store.runs(plan.profile, plan.dataset), measured=measured(here),
+        elsewhere={kind: measured(kind) for kind in others},
     )  # fmt: skip

@@ -33,7 +33,7 @@ def run_suite(
     Args:
         suite: which table or figure.
         plan: which profile, data set and seeds.
-        device: "cpu", "cuda" or "cuda:1": where runs are trained. Measurements stay on the CPU.
+        device: "cpu", "cuda" or "cuda:1": where runs are trained and times are measured. Counts are made on the CPU.
         jobs: runs side by side; default: one per core on a CPU, ``AT_ONCE`` on every GPU, as many as fit into a
             cluster. 1 trains in this process.
         threads: of each run; default: the cores divided by the jobs, 1 on a cluster.
@@ -57,11 +57,11 @@ def run_suite(
             for _ in trained:
                 pass  # each is in the store by now
     measured = store.measured(plan.profile, suite.name, plan.dataset)
-    todo = missing(suite.measurements(plan), measured)
+    todo = missing(suite.measurements(plan.on(device)), measured)
     if todo:
         store.check_writable(store.measured_path(plan.profile, suite.name))
         for measurement in tqdm(todo, desc=f"{suite.name} {plan.dataset}", unit="measurement", dynamic_ncols=True):
-            row = measured_row(measurement, suite.is_timed)
+            row = measured_row(measurement, suite.is_timed, device)
             try:
                 store.append(plan.profile, row)
             except OSError as error:

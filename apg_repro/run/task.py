@@ -85,8 +85,12 @@ def scores_of(result: Result) -> dict[Protocol, Score]:
     return found
 
 
-def measured_row(measurement: Measurement, is_timed: bool) -> MeasuredRow:
+def measured_row(measurement: Measurement, is_timed: bool, device: str = "cpu") -> MeasuredRow:
     """Makes one measurement; its row.
+
+    Args:
+        is_timed: whether it is a time.
+        device: of the measurement's kind, such as "cuda:1": where times are measured.
 
     Raises:
         UserError: the data set is not prepared or damaged.
@@ -95,12 +99,14 @@ def measured_row(measurement: Measurement, is_timed: bool) -> MeasuredRow:
     commit, dirty = provenance.commit()
     measure: Callable[[Measurement], dict[str, Any]]
     measure = import_module(f"apg_repro.experiments.{measurement.name}.measure").measure
-    with kept_memory():
+    if measurement.device_kind == "cpu":
+        device = "cpu"  # also of counts that are asked for together with runs on a GPU
+    with kept_memory(), torch.cuda.device(device) if device != "cpu" else nullcontext():
         values = measure(measurement)
     threads, checksum = values.pop("threads", None), values.pop("data")
     return MeasuredRow(
         measurement=measurement, values=values, timing=provenance.TIMING if is_timed else None,
-        origin=origin("cpu", checksum, commit, dirty, threads),
+        origin=origin(device, checksum, commit, dirty, threads),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Int
 
 Step = Callable[[torch.Tensor], torch.Tensor]  # row numbers, (n,) → loss
+Work = Callable[[], object]
 EAGER_STEPS = 3  # before recording, so that allocations and library handles have settled
 RECORDING = threading.RLock()  # one thread at a time records
 
@@ -125,3 +126,21 @@ class Graphed(Eager):
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self.next_step()
         return graph.replay
+
+
+def captured(work: Work) -> Callable[[], None]:
+    """Some work without arguments as a CUDA graph: it is done a few times, then recorded; returns what replays it.
+
+    Args:
+        work: always the same kernels on the same tensors; it copies nothing from or to the CPU.
+    """
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(EAGER_STEPS):
+            work()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay

@@ -33,16 +33,27 @@ class Effort:
     warmup: int = 1
 
 
-def clock(work: Callable[[], object], times: int = 1) -> Clock:
-    """The clock of some work: the mean seconds of doing it ``times`` times."""
+def clock(work: Callable[[], object], times: int = 1, device: str = "cpu") -> Clock:
+    """The clock of some work: the mean seconds of doing it ``times`` times.
+
+    A GPU does its work later than it is asked to, so the clock waits for it before it starts and before it stops.
+    """
 
     def seconds() -> float:
+        wait_for(device)
         start = time.perf_counter()
         for _ in range(times):
             work()
+        wait_for(device)
         return (time.perf_counter() - start) / times
 
     return seconds
+
+
+def wait_for(device: str) -> None:
+    """Waits until a device has done all that it was asked to; a CPU always has."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def take_turns(clocks: Mapping[Name, Clock], effort: Effort) -> dict[Name, list[float]]:

@@ -16,6 +16,7 @@ from apg_repro.config import Measurement, OptimizerName, Profile, RunConfig
 from apg_repro.data.dataset import Dataset, load, split
 from apg_repro.errors import UserError
 from apg_repro.experiments.speed.plan import IDS, N_IDS, ONE_THREAD, PEER_DATASET
+from apg_repro.experiments.table5.fused import can_fuse, deep_part, fuse
 from apg_repro.experiments.table5.plan import options
 from apg_repro.paths import ROOT
 from apg_repro.rows.provenance import cores
@@ -24,6 +25,7 @@ from apg_repro.training.build import build
 from apg_repro.training.timing import Clock, Effort, clock, ratios, spread, take_turns, threads
 from apg_repro.training.train import make_step, train_epoch
 
+CPU = torch.device("cpu")
 ROWS: dict[Profile, int] = {"quick": 20_000, "full": 100_000}  # trained on in a round
 ROUNDS: dict[Profile, Effort] = {
     "quick": Effort(rounds=3, seconds=5.0),
@@ -39,7 +41,7 @@ PEER_PYTHON, PEER_SPEED = ROOT / ".venv-peers" / "bin" / "python", ROOT / "bench
 
 
 def measure(measurement: Measurement) -> dict[str, Any]:
-    """Rows per second with one thread or with all cores, or a step's cost by the number of ids.
+    """Rows per second with one thread, with all cores or on a GPU, or a step's cost by the number of ids.
 
     Raises:
         UserError: the data set is not prepared.
@@ -52,18 +54,21 @@ def measure(measurement: Measurement) -> dict[str, Any]:
 
 
 def rows_per_second(data: Dataset, measurement: Measurement) -> dict[str, Any]:
-    """Base, v5 and the peer, in turn with bare matrix products, which give the roofline.
+    """Base, v5, on a GPU also fused, and the peer, in turn with bare matrix products, which give the roofline.
 
     The roofline is how many rows per second there would be if base did nothing but the multiplications of its deep
     part, as fast as the fastest of these products: two operations per weight, for the output and for each of two
     gradients. v5 needs fewer operations; its share is of base's roofline too.
     """
-    rows = data.take(torch.arange(min(ROWS[measurement.profile], len(data))))
+    device = torch.device(measurement.device_kind)
+    rows = data.take(torch.arange(min(ROWS[measurement.profile], len(data)))).to(device)
     configs = {version: configure(measurement.dataset, version) for version in ("base", "v5")}
     clocks: dict[str, Clock] = {version: epoch(rows, config) for version, config in configs.items()}
+    if device.type == "cuda" and is_fusible(rows, configs["v5"]):
+        clocks["v5, fused"] = epoch(rows, configs["v5"], is_fused=True)
     sizes = [len(rows.schema.inputs) * configs["base"].d_embedding + len(rows.schema.numbers), *configs["base"].hidden]
     products = [SQUARE, *((configs["base"].batch_size, i, o) for i, o in pairwise(sizes))]
-    clocks |= {f"{m} × {k} × {n}": product(m, k, n) for m, k, n in products}
+    clocks |= {f"{m} × {k} × {n}": product(m, k, n, device) for m, k, n in products}
     without_peer = why_no_peer(measurement)
     if not without_peer:
         clocks["peer"] = peer(len(rows))
@@ -98,17 +103,26 @@ def configure(dataset: str, version: str, optimizer: OptimizerName = "adam") -> 
     return RunConfig(dataset=dataset, seed=1, optimizer=optimizer, **options(version))
 
 
-def epoch(rows: Dataset, config: RunConfig) -> Clock:
+def epoch(rows: Dataset, config: RunConfig, *, is_fused: bool = False) -> Clock:
     """Trains one epoch as every run does; seconds per row."""
+    device = rows.labels.device
     model = build(config, rows.schema)
-    steps, shuffle = make_step(model, rows, config), generator(config.seed, "batches")
-    return per(len(rows), clock(lambda: train_epoch(model, steps, len(rows), shuffle)))
+    if is_fused:
+        fuse(deep_part(model))
+    steps, shuffle = make_step(model.to(device), rows, config), generator(config.seed, "batches")
+    return per(len(rows), clock(lambda: train_epoch(model, steps, len(rows), shuffle), device=str(device)))
 
 
-def product(m: int, k: int, n: int) -> Clock:
+def is_fusible(rows: Dataset, config: RunConfig) -> bool:
+    """Whether the hidden layers would run fused where the rows are."""
+    return can_fuse(deep_part(build(config, rows.schema)), rows.labels.device)
+
+
+def product(m: int, k: int, n: int, device: torch.device = CPU) -> Clock:
     """Multiplies random matrices, (m, k) by (k, n); seconds per operation."""
-    left, right, into = torch.randn(m, k), torch.randn(k, n), torch.empty(m, n)
-    return per(2 * m * k * n, clock(lambda: torch.mm(left, right, out=into), times=20))
+    with device:
+        left, right, into = torch.randn(m, k), torch.randn(k, n), torch.empty(m, n)
+    return per(2 * m * k * n, clock(lambda: torch.mm(left, right, out=into), times=20, device=str(device)))
 
 
 def peer(rows: int) -> Clock:
@@ -126,6 +140,8 @@ def peer(rows: int) -> Clock:
 
 def why_no_peer(measurement: Measurement) -> str:
     """Why the peer is not measured; "" if it is."""
+    if measurement.device_kind != "cpu":
+        return "it is compared on a CPU only"
     if measurement.profile == "quick":
         return "the quick profile leaves it out"
     if measurement.dataset != PEER_DATASET:
@@ -142,7 +158,7 @@ def step_by_ids(data: Dataset, measurement: Measurement) -> dict[str, Any]:
     """Seconds per step of base with dense Adam and with Adam row by row, users drawn from more and more ids."""
     steps = {}
     for n_ids in N_IDS[measurement.profile]:
-        rows = with_users(data, n_ids)
+        rows = with_users(data, n_ids).to(torch.device(measurement.device_kind))
         clocks = {how: one_step(rows, configure(measurement.dataset, "base", how)) for how in get_args(OptimizerName)}
         costs = take_turns(clocks, STEPS[measurement.profile])
         steps[str(n_ids)] = {
@@ -164,6 +180,7 @@ def with_users(data: Dataset, n_ids: int) -> Dataset:
 
 def one_step(rows: Dataset, config: RunConfig) -> Clock:
     """Training steps on the next batches; seconds per step."""
-    step = make_step(build(config, rows.schema), rows, config)
-    batches = cycle(torch.arange(len(rows)).split(config.batch_size)[:-1])
-    return clock(lambda: step(next(batches)), STEPS_PER_ROUND)
+    device = rows.labels.device
+    step = make_step(build(config, rows.schema).to(device), rows, config)
+    batches = cycle(torch.arange(len(rows), device=device).split(config.batch_size)[:-1])
+    return clock(lambda: step(next(batches)), STEPS_PER_ROUND, str(device))

@@ -1,6 +1,6 @@
 """How fast is it: rows per second, and a step's cost by the number of ids. Imports no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 import matplotlib.pyplot as plt
@@ -10,28 +10,35 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from apg_repro.config import OptimizerName
-from apg_repro.experiments.speed.plan import ALL_CORES, IDS, THREADS
+from apg_repro.experiments.speed.plan import ALL_CORES, IDS, TRAINED
 from apg_repro.report.costs import format_spread, measured_values
+from apg_repro.report.devices import device_title, measured_devices
 from apg_repro.report.figures import drawn
 from apg_repro.report.tables import MISSING, Table
 from apg_repro.rows.evidence import Evidence
 
-CONTENDERS = {"base": "base", "v5": "v5", "peer": "DeepCTR-Torch"}
+CONTENDERS = {"base": "base", "v5": "v5", "v5, fused": "v5, fused", "peer": "DeepCTR-Torch"}
 OVER_ROUNDS = "Median, and in brackets the 10th and 90th percentile over rounds."
 
 
-def measured_threads(evidence: Evidence) -> dict[str, Mapping[str, Any]]:
-    """What was measured with one thread and with all cores."""
-    return {case: measured_values(evidence, case) for case in THREADS if case in evidence.measured}
+def trained(evidence: Evidence) -> dict[str, Mapping[str, Any]]:
+    """What was measured of training: with one thread and with all cores, or on a GPU."""
+    return {case: measured_values(evidence, case) for case in TRAINED if case in evidence.measured}
+
+
+def trained_anywhere(evidence: Evidence) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The same of all kinds of devices, and what a table calls each."""
+    for on in measured_devices(evidence):
+        for case, values in trained(on).items():
+            yield threads_title(on, case), values
 
 
 def rows_table(evidence: Evidence) -> Table:
     """Rows per second, as a share of the roofline, and as a multiple of the peer's."""
     lines = []
-    for case, values in measured_threads(evidence).items():
-        threads = threads_title(evidence, case)
+    for where, values in trained_anywhere(evidence):
         for name, entry in values["models"].items():
-            line = {"Threads": threads, "Model": CONTENDERS[name]}
+            line = {"Measured with": where, "Model": CONTENDERS[name]}
             if "not_run" in entry:
                 lines.append(line | {"Rows per second": entry["not_run"]})
                 continue
@@ -44,7 +51,7 @@ def rows_table(evidence: Evidence) -> Table:
                 }
             )
         roofline = format_spread(values["roofline"])
-        lines.append({"Threads": threads, "Model": "roofline of base", "Rows per second": roofline})
+        lines.append({"Measured with": where, "Model": "roofline of base", "Rows per second": roofline})
     caption = f"{evidence.data.title}; {machine(evidence)}. Rows per second in training. {OVER_ROUNDS}"
     return Table(pd.DataFrame(lines).fillna(""), caption)
 
@@ -57,8 +64,8 @@ def threads_title(evidence: Evidence, case: str) -> str:
 def products_table(evidence: Evidence) -> Table:
     """What bare matrix products reach: billions of operations per second."""
     lines = [
-        {"Threads": threads_title(evidence, case), "Product": name, "GF/s": format_spread(entry)}
-        for case, values in measured_threads(evidence).items()
+        {"Measured with": where, "Product": name, "GF/s": format_spread(entry)}
+        for where, values in trained_anywhere(evidence)
         for name, entry in values["sgemm"].items()
     ]
     caption = "Bare matrix products, (rows × inner) by (inner × columns), in billions of operations per second."
@@ -67,7 +74,7 @@ def products_table(evidence: Evidence) -> Table:
 
 @drawn
 def speed_figure(evidence: Evidence) -> Figure:
-    """Left: rows per second and the roofline. Right: milliseconds per step against the number of ids."""
+    """One kind of device. Left: rows per second and the roofline. Right: milliseconds per step against the ids."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
     draw_rows(left, evidence)
     draw_steps(right, evidence)
@@ -77,7 +84,7 @@ def speed_figure(evidence: Evidence) -> Figure:
 def draw_rows(axis: Axes, evidence: Evidence) -> None:
     """Rows per second: one group of bars per number of threads, under its roofline."""
     place, middles = 0, {}
-    for case, values in measured_threads(evidence).items():
+    for case, values in trained(evidence).items():
         first = place
         for name, entry in values["models"].items():
             if "rows_a_second" in entry:
@@ -94,7 +101,7 @@ def draw_rows(axis: Axes, evidence: Evidence) -> None:
     axis.set_xticks(list(middles), list(middles.values()))
     axis.tick_params(axis="x", length=0)
     axis.grid(visible=False, axis="x")
-    axis.set(ylabel="rows per second")
+    axis.set(ylabel=f"rows per second, {device_title(evidence)}")
     if axis.has_data():
         axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncol=2, frameon=False, fontsize="small")
 
@@ -130,15 +137,16 @@ def ids_table(evidence: Evidence) -> Table:
         }
         for n, step in steps_by_ids(evidence).items()
     ]
-    caption = f"{evidence.data.title}. Milliseconds per step by the number of ids of the user field."
+    caption = "Milliseconds per step by the number of ids of the user field."
+    caption = f"{evidence.data.title}, {device_title(evidence)}. {caption}"
     return Table(pd.DataFrame(lines), caption)
 
 
 def machine(evidence: Evidence) -> str:
     """What the rows were measured on; without rows, that nothing was."""
-    origins = [row.origin for row in evidence.measured.values()]
-    found = sorted({f"{origin.device}, {origin.cores} cores, torch {origin.torch}" for origin in origins})
-    return ", ".join(found) or "not measured"
+    origins = [row.origin for on in measured_devices(evidence) for row in on.measured.values()]
+    found = dict.fromkeys(f"{origin.device}, {origin.cores} cores, torch {origin.torch}" for origin in origins)
+    return "; ".join(found) or "not measured"
 
 
 TABLES = (rows_table, products_table, ids_table)

@@ -1,12 +1,17 @@
 """How fast it is: rows per second, and a step's cost by the number of ids. v5 as in Table 5, self-wise."""
 
 from apg_repro.catalogue import REAL_OR_SYNTHETIC
-from apg_repro.config import Measurement, Profile
+from apg_repro.config import DeviceKind, Measurement, Profile
 from apg_repro.suite import Plan, Suite
 
-ONE_THREAD, ALL_CORES, IDS = "one thread", "all cores", "ids"
-THREADS = (ONE_THREAD, ALL_CORES)
-CASES: dict[Profile, tuple[str, ...]] = {"quick": (ONE_THREAD, IDS), "full": (*THREADS, IDS)}
+ONE_THREAD, ALL_CORES, ONE_GPU, IDS = "one thread", "all cores", "one GPU", "ids"
+TRAINED = (ONE_THREAD, ALL_CORES, ONE_GPU)  # cases of rows per second
+CASES: dict[tuple[DeviceKind, Profile], tuple[str, ...]] = {
+    ("cpu", "quick"): (ONE_THREAD, IDS),
+    ("cpu", "full"): (ONE_THREAD, ALL_CORES, IDS),
+    ("cuda", "quick"): (ONE_GPU, IDS),
+    ("cuda", "full"): (ONE_GPU, IDS),
+}
 PEER_DATASET = "movielens"  # what ``benchmarks/peer_speed.py`` trains on
 N_IDS: dict[Profile, tuple[int, ...]] = {
     "quick": (10_000, 100_000),
@@ -15,10 +20,8 @@ N_IDS: dict[Profile, tuple[int, ...]] = {
 
 
 def measurements(plan: Plan) -> tuple[Measurement, ...]:
-    """Rows per second with one thread and with all cores, in the quick profile with one; cost by ids."""
-    return tuple(
-        Measurement(name="speed", dataset=plan.dataset, profile=plan.profile, case=case) for case in CASES[plan.profile]
-    )
+    """Rows per second with one thread and with all cores, in the quick profile with one, or on a GPU; cost by ids."""
+    return plan.measurements("speed", CASES[plan.device_kind, plan.profile])
 
 
 SUITE = Suite(

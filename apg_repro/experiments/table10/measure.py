@@ -1,6 +1,8 @@
 """Table 10: how fast a trained model answers a request: base, v5 folded, and v1, in three engines.
 
-A request asks for the logits of n candidates. One thread answers it, from ids and numbers to logits.
+A request asks for the logits of n candidates. One thread answers it, from ids and numbers to logits. On a GPU it begins
+and ends on the CPU all the same, so what is timed contains the way there and back; there is a fourth engine, torch with
+the model as a CUDA graph.
 
 Shapes: n candidates, F fields, C number columns.
 """
@@ -17,12 +19,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from apg_repro.config import Measurement, Profile, RunConfig
+from apg_repro.config import DeviceKind, Measurement, Profile, RunConfig
 from apg_repro.data.dataset import Dataset, load
 from apg_repro.experiments.table5.plan import WIDTHS
 from apg_repro.experiments.table10.plan import CANDIDATES, LOAD, MODELS, TIMEOUT, V1_CANDIDATES, WIDTH
 from apg_repro.nn.apg import fold
 from apg_repro.training.build import build
+from apg_repro.training.graphs import captured
 from apg_repro.training.timing import Effort, clock, ratios, spread, take_turns, threads
 from apg_repro.training.train import count, make_step
 
@@ -59,19 +62,20 @@ def measure(measurement: Measurement) -> dict[str, Any]:
         UserError: the data set is not prepared.
     """
     n = CANDIDATES[measurement.case]
+    device = torch.device(measurement.device_kind)
     rows = load(measurement.dataset, rows=max(REQUESTS * n, TRAINED_STEPS * TRAINED_BATCH))
     requests = list(zip(rows.fields.split(n), rows.numbers.split(n), strict=True))[:REQUESTS]
-    missing = missing_engines()
+    missing = missing_engines(measurement.device_kind)
     models: dict[str, dict[str, int]] = {}
     engines: dict[str, dict[str, Any]] = {engine: {"not_run": reason} for engine, reason in missing.items()}
     with threads(1), torch.inference_mode(), TemporaryDirectory() as folder:
         for names, efforts in TURNS.items():
             if "v1" in names and n > V1_CANDIDATES:
                 continue
-            served = {name: serve(name, rows) for name in names}
-            running = {("eager", name): model for name, model in served.items()}
+            served = {name: serve(name, rows.to(device)) for name in names}
+            running = {("eager", name): by_way_of(device, model) for name, model in served.items()}
             if "v1" not in names:
-                running |= other_engines(served, requests[0], Path(folder), missing)
+                running |= other_engines(served, requests[0], Path(folder), missing, device)
             for (engine, name), values in time_engines(running, requests, efforts[measurement.profile]).items():
                 engines.setdefault(engine, {}).setdefault(name, values)  # for base, the first turns count
             for name, model in served.items():
@@ -80,12 +84,14 @@ def measure(measurement: Measurement) -> dict[str, Any]:
 
 
 def other_engines(
-    models: dict[str, nn.Module], example: Request, folder: Path, missing: Collection[str]
+    models: dict[str, nn.Module], example: Request, folder: Path, missing: Collection[str], device: torch.device
 ) -> dict[tuple[str, str], Engine]:
     """The models in the engines other than torch itself, where these can be had."""
     found: dict[tuple[str, str], Engine] = {}
     if "compiled" not in missing:
-        found |= {("compiled", name): torch.compile(model) for name, model in models.items()}
+        found |= {("compiled", name): by_way_of(device, torch.compile(model)) for name, model in models.items()}
+    if device.type == "cuda":
+        found |= {("graph", name): Replayed(model, example, device) for name, model in models.items()}
     if "onnx" not in missing:
         found |= {("onnx", name): in_onnx_runtime(model, example, folder / name) for name, model in models.items()}
     return found
@@ -109,12 +115,48 @@ def time_engines(
     }
 
 
-def missing_engines() -> dict[str, str]:
+def by_way_of(device: torch.device, model: Engine) -> Engine:
+    """The model on a device, from candidates on the CPU to logits on the CPU."""
+    if device.type == "cpu":
+        return model
+    return lambda fields, numbers: model(fields.to(device), numbers.to(device)).cpu()
+
+
+class Replayed:
+    """An engine: the model as a CUDA graph, for as many candidates as the example has.
+
+    Args:
+        model: on the device.
+        example: a request on the CPU.
+    """
+
+    def __init__(self, model: nn.Module, example: Request, device: torch.device) -> None:
+        self.fields, self.numbers = (tensor.to(device) for tensor in example)
+        self.logits = torch.empty(0)
+        self.model = model
+        self.replay = captured(self.answer)
+
+    def answer(self) -> None:
+        """From the tensors that a request is copied to, to the logits."""
+        self.logits = self.model(self.fields, self.numbers)
+
+    def __call__(self, fields: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        self.fields.copy_(fields)
+        self.numbers.copy_(numbers)
+        self.replay()
+        return self.logits.cpu()
+
+
+def missing_engines(kind: DeviceKind = "cpu") -> dict[str, str]:
     """Engines that cannot be had here, and why."""
     reasons = {}
+    if kind == "cuda":
+        reasons["onnx"] = "ONNX Runtime is measured on a CPU only"
+        if find_spec("triton") is None:
+            reasons["compiled"] = "torch.compile needs Triton for a GPU"
     if not any(shutil.which(compiler) for compiler in COMPILERS):
         reasons["compiled"] = "torch.compile needs a C++ compiler"
-    if not all(find_spec(package) for package in ("onnx", "onnxscript", "onnxruntime")):
+    if kind == "cpu" and not all(find_spec(package) for package in ("onnx", "onnxscript", "onnxruntime")):
         reasons["onnx"] = "ONNX Runtime is not installed here; make bench has it"
     return reasons
 
@@ -125,9 +167,10 @@ def serve(name: str, rows: Dataset) -> nn.Module:
     config = RunConfig(
         dataset=rows.name, seed=1, hidden=WIDTHS[WIDTH], optimizer="row_adam", batch_size=TRAINED_BATCH, **MODELS[name]
     )
-    model = build(config, rows.schema)
+    device = rows.labels.device
+    model = build(config, rows.schema).to(device)
     step = make_step(model, rows, config)
-    for batch in torch.arange(TRAINED_STEPS * TRAINED_BATCH).split(TRAINED_BATCH):
+    for batch in torch.arange(TRAINED_STEPS * TRAINED_BATCH, device=device).split(TRAINED_BATCH):
         step(batch)
     return fold(model).eval()
 

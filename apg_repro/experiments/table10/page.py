@@ -18,12 +18,13 @@ from apg_repro.report.costs import (
     measured_values,
     rounded,
 )
+from apg_repro.report.devices import device_title
 from apg_repro.report.figures import drawn
 from apg_repro.report.tables import Table, with_true_minus
 from apg_repro.rows.evidence import Evidence
 
 TITLES = {"base": "base", "apg": "v5, folded", "v1": "v1"}
-ENGINES = {"eager": "torch", "compiled": "torch.compile", "onnx": "ONNX Runtime"}
+ENGINES = {"eager": "torch", "compiled": "torch.compile", "graph": "torch, CUDA graph", "onnx": "ONNX Runtime"}
 SERVED_BYTES = 4  # per weight: no moments
 
 
@@ -57,7 +58,7 @@ def response_table(evidence: Evidence) -> Table:
                 }
             )
     caption = "Milliseconds per request, median and 99th percentile; ratios to base in the same engine."
-    return Table(pd.DataFrame(lines).fillna(""), caption)
+    return Table(pd.DataFrame(lines).fillna(""), f"{device_title(evidence)}. {caption}")
 
 
 def views_lost(evidence: Evidence, name: str) -> list[float]:
@@ -88,7 +89,7 @@ def views_table(evidence: Evidence) -> Table:
                 line[title] = with_true_minus(f"{views_change(models, name):+.2%}")
         lines.append(line | {"Logits differ by": f"{max(entry['differs_by'] for entry in models.values()):.0e}"})
     caption = "Share of requests that base answers in time, simulated, and its change with APG and v1."
-    return Table(pd.DataFrame(lines).fillna(""), caption)
+    return Table(pd.DataFrame(lines).fillna(""), f"{device_title(evidence)}. {caption}")
 
 
 def printed_response(name: str) -> float:
@@ -148,17 +149,20 @@ def memory_table(evidence: Evidence) -> Table:
 def response_figure(evidence: Evidence) -> Figure:
     """Median (dot) and 99th percentile (end of the line) of a request, in ms; axes per number of candidates."""
     measured = [case for case in CANDIDATES if case in evidence.measured]
+    engines = {name: None for case in measured for name in measured_values(evidence, case)["engines"]}
+    shown = [name for name in ENGINES if name in engines] or list(ENGINES)
     fig, axes = plt.subplots(1, max(1, len(measured)), figsize=(9, 3.4), sharex=True, sharey=True, squeeze=False)
     for axis, case in zip(axes[0], measured, strict=False):
         for engine, models in measured_values(evidence, case)["engines"].items():
             for name, entry in models.items() if "not_run" not in models else ():
-                row, place = list(ENGINES).index(engine), list(TITLES).index(name)
+                row, place = shown.index(engine), list(TITLES).index(name)
                 height, colour = row + 0.25 * (place - 1), f"C{place}"
                 label = TITLES[name] if engine == "eager" else None
                 axis.plot([entry["ms"]["p50"], entry["ms"]["p99"]], [height, height], color=colour, lw=2)
                 axis.plot(entry["ms"]["p50"], height, "o", color=colour, label=label)
         axis.set(xscale="log", xlabel="ms", title=case)
-    axes[0][0].set_yticks(range(len(ENGINES)), list(ENGINES.values()))
+    axes[0][0].set_yticks(range(len(shown)), [ENGINES[name] for name in shown])
+    axes[0][0].set_ylabel(device_title(evidence))
     axes[0][0].invert_yaxis()
     fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncol=len(TITLES), frameon=False)
     return fig

@@ -2,7 +2,8 @@
 
 The paper's model is private; ours is the widest of Table 5, self-wise, v5 folded. One thread answers a request. In
 the simulation requests arrive at random (Poisson), at a rate at which base would be busy for ``LOAD`` of the time; one
-that is not answered within ``TIMEOUT`` times base's median has no page.
+that is not answered within ``TIMEOUT`` times base's median has no page. On a GPU the ids come from the CPU
+and the logits go back there.
 """
 
 from apg_repro.config import Measurement
@@ -24,7 +25,7 @@ V1_CANDIDATES = 100  # at most: it makes 4 MB of weights for each
 def measurements(plan: Plan) -> tuple[Measurement, ...]:
     """One for each number of candidates per request; one candidate in the quick profile."""
     cases = list(CANDIDATES) if plan.profile == "full" else list(CANDIDATES)[:1]
-    return tuple(Measurement(name="table10", dataset=plan.dataset, profile=plan.profile, case=case) for case in cases)
+    return plan.measurements("table10", cases)
 
 
 SUITE = Suite(

@@ -4,7 +4,7 @@ Shapes: B batch, I inputs, E embedding size.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import cycle, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,17 +13,30 @@ from typing import Any
 import torch
 from torch import profiler
 
-from apg_repro.config import Measurement, Profile, RunConfig
+from apg_repro.config import DeviceKind, Measurement, Profile, RunConfig, kind_of
 from apg_repro.data.dataset import Dataset, load
-from apg_repro.experiments.table5.plan import CASES, MEMORY_LIMIT, N_INPUTS, WIDTHS, Case, options
+from apg_repro.experiments.table5.fused import can_fuse, deep_part, fuse
+from apg_repro.experiments.table5.plan import (
+    CASES,
+    FUSED,
+    MEMORY_LIMIT,
+    N_INPUTS,
+    OPTIMIZERS,
+    SHARE_OF_FREE,
+    WIDTHS,
+    Case,
+    options,
+)
 from apg_repro.nn.dense import DeepPart
 from apg_repro.paper.complexity import evaluate
 from apg_repro.rows.provenance import cores
 from apg_repro.training.build import build, make_dense
+from apg_repro.training.graphs import Work, captured
 from apg_repro.training.timing import Effort, clock, ratios, spread, take_turns, threads
 from apg_repro.training.train import count, make_step
 from apg_repro.versions import VERSIONS
 
+CPU = torch.device("cpu")
 BATCH = 1024
 BATCHES = 16  # drawn in turn
 # Versions that make whole matrices for every instance take turns with base by themselves, in fewer rounds. Their first
@@ -37,31 +50,34 @@ EFFORT: dict[Profile, Effort] = {
     "quick": Effort(rounds=5, seconds=2.0),
     "full": Effort(rounds=40, at_least=10, seconds=25.0),
 }
-STEPS_PER_ROUND = 10  # long enough that timer resolution and caches emptied by another contender do not matter
-SLOW_STEPS_PER_ROUND = 1
-
-Work = Callable[[], object]
+# Long enough that timer resolution, and caches emptied by another contender, do not matter; and that a GPU has recorded
+# its graphs in the first round, which does not count.
+STEPS_PER_ROUND: dict[DeviceKind, int] = {"cpu": 10, "cuda": 20}
+SLOW_STEPS_PER_ROUND: dict[DeviceKind, int] = {"cpu": 1, "cuda": 5}
 
 
 def measure(measurement: Measurement) -> dict[str, Any]:
     """One case of Table 5: for every version its seconds per step, its ratios to its rivals, and its parameters.
 
-    For the hidden layers alone also the most bytes that a step holds at once, besides weights and moments.
+    For the hidden layers alone also the most bytes that a step holds at once, besides weights and moments. On a GPU a
+    step is a CUDA graph, as in training, and v4 and v5 run fused as well, where there are kernels for that.
 
     Raises:
         UserError: the data set is not prepared.
     """
     case, profile = CASES[measurement.case], measurement.profile
-    rows = load(measurement.dataset, rows=BATCH * BATCHES)
+    kind: DeviceKind = measurement.device_kind
+    rows = load(measurement.dataset, rows=BATCH * BATCHES).to(torch.device(kind))
     fast = [version for version in VERSIONS if version not in SLOW]
+    fused = [name for name in FUSED if kind == "cuda" and is_fusible(case, name, rows)]
     with threads(1 if profile == "quick" else cores()) as n_threads:
-        found = time_versions(case, fast, rows, EFFORT[profile], STEPS_PER_ROUND)
-        slow = time_versions(case, ["base", *SLOW], rows, SLOW_EFFORT[profile], SLOW_STEPS_PER_ROUND)
+        found = time_versions(case, [*fast, *fused], rows, EFFORT[profile], STEPS_PER_ROUND[kind])
+        slow = time_versions(case, ["base", *SLOW], rows, SLOW_EFFORT[profile], SLOW_STEPS_PER_ROUND[kind])
     found = slow | found  # for base, the turns with the fast ones count
     return {
         "threads": n_threads,
         "data": rows.checksum,
-        "versions": {version: found[version] for version in VERSIONS},
+        "versions": {version: found[version] for version in (*VERSIONS, *fused)},
     }
 
 
@@ -71,18 +87,22 @@ def time_versions(
     """Lets versions take turns, ``n_steps`` steps per round; what each costs, or why it is not run."""
     found: dict[str, dict[str, Any]] = {}
     work: dict[str, Work] = {}
+    device = rows.labels.device
+    limit = MEMORY_LIMIT if device.type == "cpu" else SHARE_OF_FREE * torch.cuda.mem_get_info(device)[0]
     for version in versions:
-        config = configure(case, version, rows.name)
+        config = configure(case, version, rows.name, kind_of(device.type))
         found[version] = {"n_hidden": count(hidden_shape(config))}
         needed = bytes_needed(config)
-        if needed > MEMORY_LIMIT:
+        if needed > limit:
             found[version]["not_run"] = f"needs about {needed / 1e9:.0f} GB of memory"
         elif case.part == "step":
-            work[version] = whole_step(config, rows)
+            work[version] = whole_step(config, rows, is_fused=version in FUSED)
         else:
-            work[version] = hidden_step(config)
-            found[version]["peak_bytes"] = peak_bytes(work[version])
-    costs = take_turns({version: clock(run, n_steps) for version, run in work.items()}, effort)
+            step = hidden_step(config, device, is_fused=version in FUSED)
+            found[version]["peak_bytes"] = peak_bytes(step, device)
+            work[version] = captured(step) if device.type == "cuda" else step
+    clocks = {version: clock(run, n_steps, str(device)) for version, run in work.items()}
+    costs = take_turns(clocks, effort)
     for version, seconds in costs.items():
         found[version] |= {
             "seconds": spread(seconds),
@@ -93,12 +113,17 @@ def time_versions(
     return found
 
 
-def configure(case: Case, version: str, dataset: str) -> RunConfig:
+def configure(case: Case, version: str, dataset: str, kind: DeviceKind = "cpu") -> RunConfig:
     """The run whose steps are timed."""
     return RunConfig(
-        dataset=dataset, seed=1, condition=case.condition, hidden=WIDTHS[case.width], optimizer="row_adam",
+        dataset=dataset, seed=1, condition=case.condition, hidden=WIDTHS[case.width], optimizer=OPTIMIZERS[kind],
         batch_size=BATCH, **options(version),
     )  # fmt: skip
+
+
+def is_fusible(case: Case, version: str, rows: Dataset) -> bool:
+    """Whether this version of a model would run fused where the rows are."""
+    return can_fuse(hidden_layers(configure(case, version, rows.name)), rows.labels.device)
 
 
 def hidden_layers(config: RunConfig) -> DeepPart:
@@ -131,19 +156,29 @@ def bytes_needed(config: RunConfig) -> int:
     return 4 * (4 * count(hidden_shape(config)) + BATCH * (sum(generated) + 2 * max(generated)))
 
 
-def whole_step(config: RunConfig, rows: Dataset) -> Work:
-    """A training step as every run takes it, on the next batch."""
-    step = make_step(build(config, rows.schema), rows, config)
-    batches: Iterator[torch.Tensor] = cycle(torch.arange(len(rows)).split(config.batch_size))
+def whole_step(config: RunConfig, rows: Dataset, *, is_fused: bool = False) -> Work:
+    """A training step as every run takes it, on the next batch; on a GPU, a CUDA graph."""
+    device = rows.labels.device
+    model = build(config, rows.schema)
+    if is_fused:
+        fuse(deep_part(model))
+    step = make_step(model.to(device), rows, config)
+    batches: Iterator[torch.Tensor] = cycle(torch.arange(len(rows), device=device).split(config.batch_size))
+    if device.type == "cuda":
+        first = next(batches)
+        return captured(lambda: step(first))
     return lambda: step(next(batches))
 
 
-def hidden_step(config: RunConfig) -> Work:
+def hidden_step(config: RunConfig, device: torch.device = CPU, *, is_fused: bool = False) -> Work:
     """Forward and backward of the hidden layers, down to the gradients of input and condition; random tensors."""
-    deep, d = hidden_layers(config), d_condition(config)
-    x = torch.randn(config.batch_size, N_INPUTS, requires_grad=True)
-    z = None if d is None else torch.randn(config.batch_size, d, requires_grad=True)
-    above = torch.randn(config.batch_size, config.hidden[-1])  # the gradient that comes from above
+    with device:
+        deep, d = hidden_layers(config), d_condition(config)
+        x = torch.randn(config.batch_size, N_INPUTS, requires_grad=True)
+        z = None if d is None else torch.randn(config.batch_size, d, requires_grad=True)
+        above = torch.randn(config.batch_size, config.hidden[-1])  # the gradient that comes from above
+    if is_fused:
+        fuse(deep)
 
     def work() -> None:
         deep(x, z).backward(above)
@@ -154,13 +189,18 @@ def hidden_step(config: RunConfig) -> Work:
     return work
 
 
-def peak_bytes(work: Work) -> int:
-    """The most bytes that torch's allocator holds at once for some work, on the CPU, besides what it held before.
+def peak_bytes(work: Work, device: torch.device = CPU) -> int:
+    """The most bytes that torch's allocator holds at once for some work, besides what it held before.
 
-    From the allocator's own record, so it is exact, and the same on a busy machine. The work must free what it makes:
-    whether the record has the end of what was there before is a matter of chance.
+    From the allocator's own record, so it is exact, and the same on a busy machine. On a CPU the work must free what it
+    makes: whether the record has the end of what was there before is a matter of chance.
     """
     work()  # so that nothing that happens the first time only is counted
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        return torch.cuda.max_memory_allocated(device) - before
     with profiler.profile(activities=[profiler.ProfilerActivity.CPU], profile_memory=True) as record:
         work()
     with TemporaryDirectory() as folder:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from html import escape
 from itertools import pairwise
 from typing import Any
 
@@ -10,20 +11,36 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from apg_repro.config import RunConfig
-from apg_repro.experiments.table5.plan import CASES, N_INPUTS, RANK, STEPS_PER_EPOCH, WIDTHS
+from apg_repro.config import DeviceKind, RunConfig
+from apg_repro.experiments.table5.plan import CASES, FUSED, N_INPUTS, RANK, STEPS_PER_EPOCH, WIDTHS, plain
 from apg_repro.paper import numbers as paper
 from apg_repro.paper.complexity import evaluate, total
 from apg_repro.paper.memory import megabytes
-from apg_repro.report.costs import Spread, exactly, format_spread, judge_cost, measured_values, rounded
+from apg_repro.report.costs import (
+    Spread,
+    cost_verdict,
+    exactly,
+    format_spread,
+    judge_cost,
+    measured_values,
+    rounded,
+)
+from apg_repro.report.devices import NOT_YET, TITLES, command, device_title, each_device, measured_devices, on_a
 from apg_repro.report.figures import drawn
-from apg_repro.report.tables import MISSING, Table
+from apg_repro.report.tables import MISSING, Markup, Table, format_signed
 from apg_repro.rows.evidence import Evidence
 from apg_repro.versions import VERSIONS
 
 CONDITIONS = {"user": "group-wise", "self": "self-wise"}
 PARTS = {"step": "whole step", "hidden": "hidden layers alone"}
 PALETTE = dict(zip(VERSIONS, sns.color_palette("colorblind", len(VERSIONS)), strict=True))
+WIDEST = list(WIDTHS)[-1]
+# The abstract's saving of time, where it is looked for: kind of device, version, and what the layers are called.
+ABSTRACT: tuple[tuple[DeviceKind, str, str], ...] = (
+    ("cpu", "v4", "CPU"),
+    ("cuda", "v4", "GPU, plain"),
+    ("cuda", "v4, fused", "GPU, fused"),
+)
 IN_BRACKETS = "in brackets the 10th and 90th percentile over rounds"
 
 
@@ -31,7 +48,7 @@ def multiplications(version: str, width: str, condition: str) -> int:
     """Multiplications per instance in the hidden layers, forward (the paper's Table 1, G of one layer)."""
     return sum(
         evaluate(
-            total(VERSIONS[version].computation),
+            total(VERSIONS[plain(version)].computation),
             {"N": n, "M": m, "D": m if condition == "self" else RunConfig.d_embedding, "K": RANK},
         )
         for m, n in pairwise((N_INPUTS, *WIDTHS[width]))
@@ -51,8 +68,8 @@ def timed(evidence: Evidence, condition: str, part: str) -> Iterator[tuple[str, 
 
 
 def printed_cost(version: str, width: str, metric: str) -> float:
-    """A cell of the paper's Table 5; NaN where it has none."""
-    return paper.value("table5", "iaac", "WDL", f"{version}/{width}", metric)
+    """A cell of the paper's Table 5; NaN where it has none. Fused layers are compared with plain ones."""
+    return paper.value("table5", "iaac", "WDL", f"{plain(version)}/{width}", metric)
 
 
 def printed_ratio(version: str, width: str, metric: str, rival: str = "base") -> float:
@@ -65,11 +82,12 @@ def ratio_to(
 ) -> tuple[Spread, float] | None:
     """A version's epoch time or hidden memory relative to a rival's, group-wise: ours and the paper's; None if not run.
 
-    Times of versions that did not take turns with one another are not compared.
+    Ours is that of the evidence's kind of device. Times of versions that did not take turns with one another are not
+    compared.
     """
     expected = printed_ratio(version, width, metric, rival)
     versions = dict(timed(evidence, "user", "step")).get(width)
-    if not versions:
+    if not versions or version not in versions:
         return None
     ours, theirs = versions[version], versions[rival]
     if metric == "hidden_memory":
@@ -79,56 +97,119 @@ def ratio_to(
 
 
 def abstract_table(evidence: Evidence) -> Table:
-    """The abstract's two numbers, v4 at the greatest width: epoch time and memory as ratios to base."""
-    width = list(WIDTHS)[-1]
+    """The abstract's two numbers, v4 at the greatest width: epoch time and memory as ratios to base, by device."""
+    expected = printed_ratio("v4", WIDEST, "epoch_time")
+    head = {"Claim": f"v4 cuts training time by {1 - expected:.1%}", "Paper ÷ base": rounded(expected)}
     lines = []
-    for what, metric in (("training time", "epoch_time"), ("memory", "hidden_memory")):
-        expected = printed_ratio("v4", width, metric)
-        line = {"Claim": f"v4 cuts {what} by {1 - expected:.1%}", "Paper ÷ base": rounded(expected)}
-        found = ratio_to(evidence, "v4", width, metric)
+    for kind, version, where in ABSTRACT:
+        on = evidence.on(kind)
+        found, line = ratio_to(on, version, WIDEST, "epoch_time"), {**head, "Measured on": where}
         if found is None:
-            lines.append(line | {"Ours ÷ base": MISSING, "Verdict": "not run" if evidence.is_result else ""})
-            continue
-        ours = format_spread(found[0]) if metric == "epoch_time" else rounded(found[0]["p50"])
-        lines.append(line | {"Ours ÷ base": ours, "Verdict": judge_cost(evidence, *found)})
-    return Table(pd.DataFrame(lines), f"Ratios to base; {IN_BRACKETS}.")
+            unknown = NOT_YET if not on.measured else "no fused kernels there" if version in FUSED else MISSING
+            lines.append(line | {"Ours ÷ base": unknown, "Verdict": "not run" if evidence.is_result else ""})
+        else:
+            lines.append(line | {"Ours ÷ base": format_spread(found[0]), "Verdict": judge_cost(on, *found)})
+    return Table(pd.DataFrame([*lines, memory_line(evidence)]), f"Ratios to base; {IN_BRACKETS}. The paper's: a V100.")
+
+
+def memory_line(evidence: Evidence) -> dict[str, str]:
+    """The abstract's saving of memory, which is counted and therefore the same on every device."""
+    expected = printed_ratio("v4", WIDEST, "hidden_memory")
+    line = {
+        "Claim": f"v4 cuts memory by {1 - expected:.1%}",
+        "Paper ÷ base": rounded(expected),
+        "Measured on": "counted",
+    }
+    pairs = (ratio_to(on, "v4", WIDEST, "hidden_memory") for on in measured_devices(evidence))
+    found = next(filter(None, pairs), None)
+    if found is None:
+        return line | {"Ours ÷ base": MISSING, "Verdict": "not run" if evidence.is_result else ""}
+    return line | {"Ours ÷ base": rounded(found[0]["p50"]), "Verdict": judge_cost(evidence, *found)}
+
+
+def answer(evidence: Evidence) -> Markup:
+    """Where the abstract's saving of time holds: on the paper's V100, on our CPU, on a GPU, there plain and fused."""
+    change = format_signed(100 * (printed_ratio("v4", WIDEST, "epoch_time") - 1), 1, " %")
+    sentences = [f"The paper measured {change} on a V100."]
+    missing: set[str] = set()
+    for kind, version, where in ABSTRACT:
+        on = evidence.on(kind)
+        found = ratio_to(on, version, WIDEST, "epoch_time")
+        layers = f", {where.partition(', ')[2]} layers" if kind == "cuda" else ""
+        if found is not None:
+            sentences.append(f"{sentence_case(on_a(on))}{layers}: {saving(*found)}.")
+        elif on.measured:
+            sentences.append(f"{sentence_case(on_a(on))}{layers}: there are no kernels for that where it was measured.")
+        else:
+            sentences.append(f"On a {TITLES[kind]}{layers}: {NOT_YET}.")
+            missing.add(command(on))
+    text = " ".join(sentences)
+    how = "".join(f" This measures it: <code>{line}</code>" for line in sorted(missing))
+    return Markup(f"<p>{escape(text)}{how}</p>")
+
+
+def saving(ratio: Spread, expected: float) -> str:
+    """A version's time relative to base's, and whether that is the paper's saving, in words."""
+    verdict = cost_verdict(ratio["p10"], ratio["p90"], expected, claims_increase=False)
+    words = {
+        "reproduced": "the saving is at least the paper's",
+        "direction only": "there is a saving, but not the paper's",
+        "not reproduced": "the saving does not hold",
+    }
+    return f"v4 takes {format_spread(ratio)} times base's time, {format_change(ratio['p50'])}, so {words[verdict]}"
+
+
+def format_change(ratio: float) -> str:
+    """A ratio as a change in percent."""
+    return format_signed(100 * (ratio - 1), 1, " %")
+
+
+def sentence_case(text: str) -> str:
+    """The text with a capital first letter; the rest stays."""
+    return text[:1].upper() + text[1:]
 
 
 def epochs_table(evidence: Evidence) -> Table:
-    """An epoch, group-wise, the whole step: ratios to base and seconds, the paper's and ours."""
-    lines = []
-    for width, versions in timed(evidence, "user", "step"):
-        for version, entry in versions.items():
-            seconds = printed_cost(version, width, "epoch_time")
-            expected = printed_ratio(version, width, "epoch_time")
-            is_run = "seconds" in entry
-            lines.append(
-                {
-                    "Layers": width,
-                    "Version": version,
-                    "Paper ÷ base": MISSING if math.isnan(expected) else rounded(expected),
-                    "Ours ÷ base": format_spread(entry["ratio"]["base"]) if is_run else entry["not_run"],
-                    "Verdict": judge_cost(evidence, entry["ratio"]["base"], expected) if is_run else "not run",
-                    "Paper, s": MISSING if math.isnan(seconds) else f"{seconds:,.2f}",
-                    "Ours, s": rounded(STEPS_PER_EPOCH * entry["seconds"]["p50"]) if is_run else MISSING,
+    """An epoch, group-wise, the whole step: ratios to base and seconds, the paper's and ours, device by device."""
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    for on in measured_devices(evidence):
+        for width, versions in timed(on, "user", "step"):
+            for version, entry in versions.items():
+                seconds = printed_cost(version, width, "epoch_time")
+                expected = printed_ratio(version, width, "epoch_time")
+                is_run, device = "seconds" in entry, device_title(on)
+                line = lines.setdefault(
+                    (width, version),
+                    {
+                        "Layers": width,
+                        "Version": version,
+                        "Paper ÷ base": MISSING if math.isnan(expected) else rounded(expected),
+                        "Paper, s": MISSING if math.isnan(seconds) else f"{seconds:,.2f}",
+                    },
+                )
+                line |= {
+                    f"{device} ÷ base": format_spread(entry["ratio"]["base"]) if is_run else entry["not_run"],
+                    f"{device} verdict": judge_cost(on, entry["ratio"]["base"], expected) if is_run else "not run",
+                    f"{device}, s": rounded(STEPS_PER_EPOCH * entry["seconds"]["p50"]) if is_run else MISSING,
                 }
-            )
+    in_order = sorted(lines, key=lambda key: list(WIDTHS).index(key[0]))  # else what only a GPU has would come last
     caption = f"An epoch, group-wise, whole steps: ratios to base ({IN_BRACKETS}), and median seconds."
-    return Table(pd.DataFrame(lines), caption)
+    return Table(pd.DataFrame([lines[key] for key in in_order]).fillna(""), caption)
 
 
 def multiplications_table(evidence: Evidence) -> Table:
     """Table 1's multiplications and the time of the hidden layers alone, both relative to base."""
     lines: dict[tuple[str, str], dict[str, Any]] = {}
-    for condition, title in CONDITIONS.items():
+    for condition, name in CONDITIONS.items():
         for width, versions in timed(evidence, condition, "hidden"):
             for version, entry in versions.items():
                 if version == "base":
                     continue
                 line = lines.setdefault((width, version), {"Layers": width, "Version": version})
-                line[f"Table 1, {title}"] = rounded(relative_multiplications(version, width, condition))
-                line[f"Time, {title}"] = rounded(entry["ratio"]["base"]["p50"]) if "ratio" in entry else "not run"
-    caption = "Multiplications by Table 1, and median time of the hidden layers alone: ratios to base."
+                line[f"Table 1, {name}"] = rounded(relative_multiplications(version, width, condition))
+                line[f"Time, {name}"] = rounded(entry["ratio"]["base"]["p50"]) if "ratio" in entry else "not run"
+    what = "Multiplications by Table 1, and median time of the hidden layers alone: ratios to base."
+    caption = f"{device_title(evidence)}. {what}"
     return Table(pd.DataFrame(list(lines.values())).fillna(""), caption)
 
 
@@ -157,7 +238,10 @@ def crossings_table(evidence: Evidence) -> Table:
             }
             line[f"Measured, {name}"] = cheaper_from(measured)
         lines.append(line)
-    caption = "The least width from which on a version is cheaper than base: by its multiplications, and measured."
+    caption = (
+        f"{device_title(evidence)}. The least width from which on a version is cheaper than base: by its "
+        "multiplications, and measured."
+    )
     return Table(pd.DataFrame(lines), caption)
 
 
@@ -181,7 +265,9 @@ def self_wise_table(evidence: Evidence) -> Table:
         }
         for width, versions in timed(evidence, "self", "step")
     ]
-    return Table(pd.DataFrame(lines), f"Self-wise, whole steps: ratios to base; {IN_BRACKETS}.")
+    return Table(
+        pd.DataFrame(lines), f"{device_title(evidence)}. Self-wise, whole steps: ratios to base; {IN_BRACKETS}."
+    )
 
 
 def memory_table(evidence: Evidence) -> Table:
@@ -205,35 +291,44 @@ def memory_table(evidence: Evidence) -> Table:
                     "Peak, M": f"{kept + entry['peak_bytes'] / 1e6:,.1f}" if "peak_bytes" in entry else "not run",
                 }
             )
-    caption = "Memory of the hidden layers, group-wise. v3 has v2's parameters; v5 folds into v4 after training."
+    caption = (
+        f"{device_title(evidence)}. Memory of the hidden layers, group-wise. v3 has v2's parameters; v5 folds into v4 "
+        "after training."
+    )
     return Table(pd.DataFrame(lines), caption)
 
 
 @drawn
 def width_figure(evidence: Evidence) -> Figure:
-    """Seconds per epoch against width: the paper's, ours for the whole step, ours for the hidden layers alone."""
-    fig, axes = plt.subplots(1, 3, figsize=(10, 3.8), sharex=True)
+    """Seconds per epoch against width: the paper's, and device by device the whole step and the hidden layers alone."""
+    ours = [(on, part) for on in each_device(evidence) for part in PARTS]
+    fig, axes = plt.subplots(1, 1 + len(ours), figsize=(1 + 3 * (1 + len(ours)), 3.8), sharex=True)
     units = {width: hidden[0] for width, hidden in WIDTHS.items()}
-    for version in VERSIONS:
-        look: dict[str, Any] = {"color": PALETTE[version], "label": version}
-        printed = [printed_cost(version, width, "epoch_time") for width in units]
-        axes[0].plot(list(units.values()), printed, "o-", **look)
-        for axis, part in zip(axes[1:], PARTS, strict=True):
+    for version in (*VERSIONS, *FUSED):
+        is_fused = version in FUSED
+        look: dict[str, Any] = {"color": PALETTE[plain(version)], "label": version, "ls": "--" if is_fused else "-"}
+        if not is_fused:
+            printed = [printed_cost(version, width, "epoch_time") for width in units]
+            axes[0].plot(list(units.values()), printed, "o", **look)
+        for axis, (on, part) in zip(axes[1:], ours, strict=True):
             found = {
                 units[width]: [STEPS_PER_EPOCH * versions[version]["seconds"][end] for end in ("p10", "p50", "p90")]
-                for width, versions in timed(evidence, "user", part)
+                for width, versions in timed(on, "user", part)
                 if "seconds" in versions.get(version, {})
             }
             if found:
                 low, middle, high = zip(*found.values(), strict=True)
-                axis.plot(list(found), middle, "o-", **look)
-                axis.fill_between(list(found), low, high, color=PALETTE[version], alpha=0.2)
-    for axis, title in zip(axes, ("paper", *(f"ours, {name}" for name in PARTS.values())), strict=True):
-        axis.set(xscale="log", yscale="log", xlabel="units of the first hidden layer", title=title)
+                axis.plot(list(found), middle, "o", **look)
+                axis.fill_between(list(found), low, high, color=PALETTE[plain(version)], alpha=0.2)
+    for axis, name in zip(
+        axes, ("paper, V100", *(f"{device_title(on)}, {PARTS[part]}" for on, part in ours)), strict=True
+    ):
+        axis.set(xscale="log", yscale="log", xlabel="units of the first hidden layer", title=name)
         axis.set_xticks(list(units.values()), [str(n) for n in units.values()])
         axis.minorticks_off()
     axes[0].set_ylabel("seconds per epoch")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncol=len(VERSIONS), frameon=False)
+    labels = {name: line for axis in axes for line, name in zip(*axis.get_legend_handles_labels(), strict=True)}
+    fig.legend(list(labels.values()), list(labels), loc="outside upper center", ncol=len(labels), frameon=False)
     return fig
 
 
@@ -241,7 +336,7 @@ def width_figure(evidence: Evidence) -> Figure:
 def multiplications_figure(evidence: Evidence) -> Figure:
     """Time against multiplications, hidden layers alone, both relative to base; one point per version and width."""
     fig, axes = plt.subplots(1, len(CONDITIONS), figsize=(8, 4), sharey=True)
-    for axis, (condition, title) in zip(axes, CONDITIONS.items(), strict=True):
+    for axis, (condition, name) in zip(axes, CONDITIONS.items(), strict=True):
         ends = [1.0, 1.0]
         for version in VERSIONS:
             if version == "base":
@@ -255,8 +350,8 @@ def multiplications_figure(evidence: Evidence) -> Figure:
             ends = [min([ends[0], *(x for x, _ in points)]), max([ends[1], *(x for x, _ in points)])]
         axis.plot(ends, ends, color="black", lw=0.8)
         axis.axhline(1, color="black", lw=0.8, ls=":")
-        axis.set(xscale="log", yscale="log", xlabel="multiplications ÷ base", title=title)
-    axes[0].set_ylabel("time ÷ base, hidden layers alone")
+        axis.set(xscale="log", yscale="log", xlabel="multiplications ÷ base", title=name)
+    axes[0].set_ylabel(f"time ÷ base, hidden layers alone, {device_title(evidence)}")
     axes[0].legend(frameon=True, fontsize="small")
     return fig
 

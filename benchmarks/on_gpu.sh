@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Every row of the book that a GPU can make, within half an hour: a self-check, times, training.
+#
+#   benchmarks/on_gpu.sh                                  into results/full
+#   OUT=/a/folder benchmarks/on_gpu.sh                    the same, and a copy of the rows in that folder
+#   benchmarks/on_gpu.sh --only table5,speed              these steps alone
+#   benchmarks/on_gpu.sh --profile quick --device cpu     every command once, in a small way, into results/quick
+#
+# It takes Python with torch, numpy, pandas, scikit-learn, pyarrow, tqdm, filelock and jaxtyping, and installs nothing.
+# PYTHON names another Python, JOBS how many runs train side by side. Rows that the store has are not made again, so what
+# a limit cut short goes on when the script is started once more.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+PROFILE=full DEVICE=cuda ONLY=
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --profile | --device | --only)
+            [ $# -ge 2 ] || { echo "error: $1 needs a value" >&2; exit 1; }
+            case "$1" in
+                --profile) PROFILE=$2 ;;
+                --device) DEVICE=$2 ;;
+                --only) ONLY=,$2, ;;
+            esac
+            shift 2
+            ;;
+        --help | -h) usage; exit 0 ;;
+        *) echo "error: $1 is unknown; --help says what there is" >&2; exit 1 ;;
+    esac
+done
+[ "$PROFILE" = full ] || [ "$PROFILE" = quick ] || { echo "error: --profile must be quick or full" >&2; exit 1; }
+
+default=python3
+[ -x .venv/bin/python ] && default=.venv/bin/python
+PYTHON=${PYTHON:-$default}
+export PYTHONPATH=. TORCH_CPP_LOG_LEVEL=ERROR KINETO_LOG_LEVEL=99
+BUDGET=1800 # seconds for everything; SECONDS is bash's own clock
+STEPS=, SUMMARY=() FAILED=0
+
+# step NAME LIMIT COMMAND...: runs a command for at most LIMIT seconds and of what is left, and says how it went.
+step() {
+    local name=$1 limit=$2 start=$SECONDS status word
+    shift 2
+    STEPS+=$name,
+    [ -z "$ONLY" ] || [[ $ONLY == *,$name,* ]] || return 0
+    [ "$limit" -lt $((BUDGET - SECONDS)) ] || limit=$((BUDGET - SECONDS))
+    if [ "$limit" -le 0 ]; then
+        SUMMARY+=("$name: left out, the time was over") FAILED=1
+        return 1
+    fi
+    echo "== $name"
+    timeout --foreground --signal INT --kill-after 20 "$limit" "$@"
+    status=$?
+    case $status in
+        0) word=done ;;
+        124 | 137) word="stopped at its limit; what it made by then is kept" ;;
+        *) word="FAILED, exit status $status" ;;
+    esac
+    [ $status -eq 0 ] || FAILED=1
+    SUMMARY+=("$name: $word ($((SECONDS - start)) s)")
+    echo "== $name: $word ($((SECONDS - start)) s)"
+    return $status
+}
+
+finish() {
+    trap - EXIT
+    local asked
+    for asked in ${ONLY//,/ }; do
+        [[ $STEPS == *,$asked,* ]] || { echo "error: there is no step $asked; there are ${STEPS//,/ }" >&2; FAILED=1; }
+    done
+    printf '%s\n' "" "$PROFILE on $DEVICE, $SECONDS s:" ${SUMMARY[@]+"${SUMMARY[@]}"}
+    if [ -n "${OUT:-}" ] && [ -d "results/$PROFILE" ]; then
+        mkdir -p "$OUT" && cp -r "results/$PROFILE" "$OUT/" && echo "rows: $OUT/$PROFILE"
+    else
+        echo "rows: results/$PROFILE"
+    fi
+    exit $FAILED
+}
+trap finish EXIT
+
+has() { [ -e "data/$1/manifest.json" ]; }
+
+for name in synthetic iaac_twin amazon_twin; do
+    has $name || step "data:$name" 120 "$PYTHON" data_scripts/$name.py
+done
+has movielens || step data:movielens 120 "$PYTHON" data_scripts/movielens.py --if-possible
+has planted-h50-g100-n0 || step data:planted 120 "$PYTHON" data_scripts/planted.py
+REAL=synthetic
+has movielens && REAL=movielens
+
+# A device that does not give the CPU's numbers has nothing to measure.
+step selfcheck 300 "$PYTHON" -m apg_repro selfcheck --device "$DEVICE" || exit 1
+
+HOW=(--profile "$PROFILE" --device "$DEVICE")
+step table5 420 "$PYTHON" -m apg_repro run table5 "${HOW[@]}" --datasets iaac_twin
+step speed 240 "$PYTHON" -m apg_repro run speed "${HOW[@]}" --datasets $REAL
+step table10 300 "$PYTHON" -m apg_repro run table10 "${HOW[@]}" --datasets iaac_twin
+
+[ "$PROFILE" = quick ] || HOW+=(--seeds 1,2,3,4,5,6,7,8,9,10)
+[ -z "${JOBS:-}" ] || HOW+=(--jobs "$JOBS")
+for name in table4 table2 stability table6 table8 table9 figure6 figure7 figure8 starts optimizers encodings; do
+    step $name 600 "$PYTHON" -m apg_repro run $name "${HOW[@]}" --datasets $REAL
+done
+step planted 300 "$PYTHON" -m apg_repro run planted "${HOW[@]}"
