@@ -56,7 +56,9 @@ class RunConfig:
     backbone: str = "WDL"
     backbone_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # of the backbone's own, "n_cross"
     version: str = "base"  # a key of ``versions.VERSIONS``
-    condition: str = "self"  # "self", a field (group-wise), or a mix: "input_attention(user,movie)", see ``mix``
+    # "self", a field (group-wise), a mix: "input_attention(user,movie)", see ``mix``; or "none": what G makes is the
+    # same for all instances.
+    condition: str = "self"
     rank: int | None = None  # K
     over: int | None = None  # P, v5 only
     generator_layers: int = 1
@@ -69,6 +71,7 @@ class RunConfig:
     learning_rate: float = 0.005
     batch_size: int = 1024
     damping: bool = True  # smaller steps for weights that make weights: see ``nn/apg.py``
+    base_damping: bool = False  # the same for base: its hidden weights learn at 1/sqrt(inputs) of the learning rate
     weight_decay: float = 0.0  # Adam's L2 penalty, on every weight
     clip_norm: float | None = 1.0  # of the whole gradient; None switches it off
     max_epochs: int = 20
@@ -83,6 +86,8 @@ class RunConfig:
         ):  # fmt: skip
             if getattr(self, name) not in known:
                 raise UserError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(known)}")
+        if self.base_damping and (self.version != "base" or self.domain is not None):
+            raise UserError('base_damping is for version "base" without a domain; other versions have damping')
         if self.optimizer == "row_adam" and self.weight_decay:
             raise UserError("row_adam knows no weight decay: it would have to touch every row")
         for name, letter in (("rank", "rank K"), ("over", "width P (over)")):

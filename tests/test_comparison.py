@@ -90,7 +90,7 @@ def test_a_diverged_run_is_counted_and_one_without_auc_leaves_no_verdict(rows, r
     late = [*kept, make(row, "v4", 3, 0.797, rank=4, status="diverged")]
     assert shown(late, "v4", "early_stopping")["n"] == "3 (1 diverged)"
     lost = [*kept, make(row, "v4", 3, math.nan, rank=4, status="diverged", scores={})]
-    assert line(lost, "v4").verdict == "not reproduced"
+    assert line(lost, "v4").verdict == "undecided"
     assert format_difference(line(lost, "v4").difference) == "diverged"
 
 
@@ -103,4 +103,4 @@ def test_one_seed_has_no_interval_and_reproduces_nothing(rows):
     found = line([row for row in rows if row.config.seed in (0, 1)], "v4")
     assert found.difference.n == 1
     assert math.isnan(found.difference.half)
-    assert found.verdict == "not reproduced"
+    assert found.verdict == "undecided"

@@ -38,6 +38,13 @@ def test_a_self_wise_model_has_no_condition_of_its_own(schema, batch, embedding)
     assert (module(batch.fields, embedding), size) == (None, None)
 
 
+def test_without_a_condition_all_instances_have_one_z(schema, batch, embedding):
+    module, size = make_condition("none", schema, E)
+    found = module(batch.fields, embedding)
+    assert found.shape == (len(batch), size) == (len(batch), 1)
+    assert not found.any()
+
+
 @pytest.mark.parametrize("how", HOWS)
 def test_an_input_mix_joins_the_embeddings_before_g(how, schema, batch, embedding):
     module, size = make_condition(f"input_{how}({','.join(FIELDS)})", schema, E)

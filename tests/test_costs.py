@@ -26,15 +26,18 @@ FIGURES = {
     [
         (0.50, 0.60, 0.61, "reproduced"),
         (0.50, 0.62, 0.61, "direction only"),
-        (0.90, 1.00, 0.61, "not reproduced"),
-        (0.50, float("nan"), 0.61, "not reproduced"),
+        (0.90, 1.00, 0.61, "undecided"),
+        (1.00, 1.00, 0.61, "contradicted"),
+        (0.50, 1.01, 1.02, "reproduced"),
+        (0.50, float("nan"), 0.61, "undecided"),
         (4.0, 5.0, 3.9, "reproduced"),
         (3.8, 5.0, 3.9, "direction only"),
-        (1.0, 5.0, 3.9, "not reproduced"),
+        (1.0, 5.0, 3.9, "undecided"),
+        (0.5, 1.0, 3.9, "contradicted"),
     ],
 )
 def test_the_verdict_on_a_cost(low, high, expected, answer):
-    assert cost_verdict(low, high, expected, claims_increase=expected > 1) == answer
+    assert cost_verdict(low, high, expected, claims_increase=expected > 2) == answer
 
 
 def test_base_itself_and_what_the_paper_does_not_print_get_no_verdict():

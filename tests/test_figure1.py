@@ -149,9 +149,11 @@ def test_a_row_holds_counts_of_users_and_no_user(tmp_path, monkeypatch):
     [
         ("differ", 0.2, 0.1, 0.3, "reproduced"),
         ("differ", 0.2, 0.09, 0.3, "direction only"),
-        ("differ", 0.05, 0.2, 0.3, "not reproduced"),
+        ("differ", 0.05, 0.2, 0.3, "undecided"),
         ("alike", 0.08, 0.05, 0.09, "reproduced"),
-        ("alike", 0.08, 0.05, 0.1, "not reproduced"),
+        ("alike", 0.08, 0.05, 0.1, "undecided"),
+        ("alike", 0.12, 0.1, 0.15, "contradicted"),
+        ("differ", 0.05, 0.02, 0.09, "no difference"),
     ],
 )
 def test_the_verdict_on_a_distance_of_distributions(claim, distance, low, high, answer):

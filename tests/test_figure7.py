@@ -41,8 +41,8 @@ def test_figure_7_marks_what_was_not_run_and_judges_the_means_of_ranges(row):
 
     evidence = evidence_of("figure7", row, auc)
     large, small, more = page.RANGES[:3]
-    assert page.verdicts(evidence, large, "one_epoch") == ["reproduced"] * 5
-    assert page.verdicts(evidence, small, "one_epoch") == ["reproduced"] * 5
+    assert page.verdicts(evidence, large, "one_epoch") == {"reproduced": 5}
+    assert page.verdicts(evidence, small, "one_epoch") == {"reproduced": 5}
     (gap,) = page.differences(evidence, more, "one_epoch")
     assert gap.mean == pytest.approx(0.2)
     (more_k,) = page.differences(evidence, page.RANGES[4], "one_epoch")

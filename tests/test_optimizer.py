@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from apg_repro.config import RunConfig
+from apg_repro.errors import UserError
+from apg_repro.nn.dense import DeepPart
 from apg_repro.nn.embedding import Table, fetch
 from apg_repro.training.build import build
 from apg_repro.training.optimizer import Optimizer, clip
@@ -128,3 +130,27 @@ def test_row_adam_learns_what_adam_learns(small):
     }  # fmt: skip
     assert min(scores.values()) > 0.85
     assert abs(scores["adam"] - scores["row_adam"]) < 0.03
+
+
+def test_damped_base_learns_at_one_over_the_root_of_its_inputs_and_nothing_else_does(schema):
+    """Hidden weight matrices move by 1/sqrt(inputs) of the learning rate; all else moves by the whole of it."""
+    config = RunConfig(**TINY, base_damping=True)
+    model = build(config, schema)
+    (part,) = [module for module in model.modules() if isinstance(module, DeepPart)]
+    rates = {
+        parameter: group["lr"]
+        for group in Optimizer(model, config).parts[0].param_groups
+        for parameter in group["params"]
+    }
+    damped = {layer.weight: config.learning_rate / math.sqrt(layer.weight.shape[1]) for layer in part.layers}
+    assert rates == dict.fromkeys(model.parameters(), config.learning_rate) | damped
+    plain = RunConfig(**TINY)
+    assert {group["lr"] for group in Optimizer(build(plain, schema), plain).parts[0].param_groups} == {
+        plain.learning_rate
+    }
+
+
+def test_damped_base_is_for_base_alone():
+    with pytest.raises(UserError, match="base_damping"):
+        RunConfig(**TINY, version="v4", rank=2, base_damping=True)
+    assert RunConfig(**TINY, base_damping=False).id == RunConfig(**TINY).id != RunConfig(**TINY, base_damping=True).id

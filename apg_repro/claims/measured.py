@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from apg_repro.claims.rules import (
     NOT_RUN,
@@ -19,6 +19,7 @@ from apg_repro.experiments.figure1 import page as figure1
 from apg_repro.experiments.figure6 import page as figure6
 from apg_repro.experiments.figure7 import page as figure7
 from apg_repro.experiments.figure8 import page as figure8
+from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.experiments.table1 import page as table1
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
@@ -27,7 +28,7 @@ from apg_repro.experiments.table10 import page as table10
 from apg_repro.paper import numbers as paper
 from apg_repro.paper.memory import megabytes
 from apg_repro.report.costs import exactly, judge_cost, rounded
-from apg_repro.report.tables import format_signed
+from apg_repro.report.tables import AGAINST_PLAIN, format_signed
 from apg_repro.rows.evidence import Evidence
 
 
@@ -42,7 +43,10 @@ class AverageGain(Rule):
     """Table 2: APG is better on average over the paper's models."""
 
     def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
-        return judge_better(table2.average(evidence, protocol, "apg"))
+        found = judge_better(table2.average(evidence, protocol, "apg"))
+        bases = [evidence.cell("base", backbone) for backbone in PAPER_BACKBONES]
+        is_against_plain = found.verdict != "not run" and any(evidence.lacks_rival(base, protocol) for base in bases)
+        return replace(found, marks=found.marks + AGAINST_PLAIN * is_against_plain)
 
     def printed(self, evidence: Evidence) -> list[float]:
         return [table2.printed_average(evidence)]
@@ -102,12 +106,9 @@ class GroupDistance(Rule):
         if not contrasts:
             return NOT_RUN
         claim, found = figure1.CLAIMS[self.what], contrasts[0]["distances"][self.what]
-        verdict = figure1.difference_verdict(claim, **found)
-        is_refuted = found["low"] >= figure1.ALIKE if claim == "alike" else found["high"] < figure1.ALIKE
         return Finding(
-            verdict=verdict,
+            verdict=figure1.difference_verdict(claim, **found),
             ours=f"{found['distance']:.2f} ({found['low']:.2f} to {found['high']:.2f})",
-            is_open=verdict == "not reproduced" and not is_refuted,
         )
 
 
@@ -176,11 +177,13 @@ def memory_served(evidence: Evidence, protocol: Protocol) -> Finding:
 
 def page_views_lost(evidence: Evidence, protocol: Protocol) -> Finding:
     """Table 10's simulation: *reproduced* if v1 loses as many page views as the paper says or more, and APG as few or
-    fewer; *direction only* if v1 loses more than APG; all for every number of candidates and engine."""
+    fewer; *direction only* if v1 loses more than APG; all for every number of candidates and engine. *Contradicted* if
+    v1 never loses more, *undecided* if it does in some of them."""
     v1, apg = ([100 * change for change in table10.views_lost(evidence, name)] for name in ("v1", "apg"))
     if not v1 or not apg:
         return NOT_RUN
     worst, least = (paper.value("table10", "indusdata", "", name, "page_view_rate_change") for name in ("v1", "apg"))
     as_printed = max(v1) <= worst and min(apg) >= least
-    verdict = "reproduced" if as_printed else "direction only" if max(v1) < min(apg) else "not reproduced"
+    otherwise = "contradicted" if min(v1) >= max(apg) else "undecided"
+    verdict = "reproduced" if as_printed else "direction only" if max(v1) < min(apg) else otherwise
     return Finding(verdict=verdict, ours=f"{format_signed(max(v1), 1, '%')} against {format_signed(min(apg), 1, '%')}")

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from html import escape
 
 import pandas as pd
 
 from apg_repro.claims.page import answer, committed, headline, page_link, tally
+from apg_repro.claims.status import status
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import SUITES
 from apg_repro.paper import numbers as paper
@@ -21,7 +23,8 @@ FOLDER = "executed/"  # of the pages, seen from the home page
 def home(store: Store) -> str:
     """All that the home page includes, as HTML."""
     found = committed(store)
-    parts = answer(found), headline(found), tally(found), verdict_overview(store)
+    sentences = Markup(f"<p>{escape(status(found))}</p>")
+    parts = answer(found), sentences, headline(found), tally(found), verdict_overview(store)
     return "\n\n".join(part._repr_html_() for part in parts)
 
 

@@ -5,7 +5,6 @@ Every function reads what ``committed`` found, so new rows show as soon as that 
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import get_args
 
 import pandas as pd
 
@@ -32,7 +31,7 @@ from apg_repro.experiments.table5 import page as table5
 from apg_repro.paper import numbers as paper
 from apg_repro.report.costs import Spread, rounded
 from apg_repro.report.devices import NOT_YET, measured_devices, on_a
-from apg_repro.report.statistics import Verdict, estimate
+from apg_repro.report.statistics import NOT_AFTER_HOLM, estimate, with_marks
 from apg_repro.report.tables import (
     PROTOCOL_HEADS,
     Markup,
@@ -42,6 +41,8 @@ from apg_repro.report.tables import (
     format_signed,
     marked,
     note_on_marks,
+    note_on_verdicts,
+    verdict_order,
     with_n,
 )
 from apg_repro.rows.evidence import Evidence, gather
@@ -116,7 +117,7 @@ def registered(claim: Claim, found: Committed) -> list[str]:
 
 def section_table(title: str, found: Committed) -> Table:
     """The claims of a section, one line per claim."""
-    lines, added = [], []
+    lines, added, texts = [], [], []
     for claim in sections()[title]:
         reasons = registered(claim, found)
         added += reasons
@@ -126,16 +127,18 @@ def section_table(title: str, found: Committed) -> Table:
         }
         for protocol in PROTOCOLS:
             repeats = protocol != PROTOCOLS[0] and is_protocol_independent(claim, found)
-            line[PROTOCOL_HEADS[protocol]] = SAME if repeats else finding_html(look_up(claim, found, protocol))
+            finding = look_up(claim, found, protocol)
+            texts.append(finding.text)
+            line[PROTOCOL_HEADS[protocol]] = SAME if repeats else finding_html(finding)
         lines.append(line | {"Evidence": page_link(SUITES[claim.suite], claim.suite) if claim.suite else ""})
-    return Table(pd.DataFrame(lines), note_on_marks(added).strip(), wrap=True)
+    return Table(pd.DataFrame(lines), (note_on_marks(added) + note_on_verdicts(texts)).strip(), wrap=True)
 
 
 def finding_html(finding: Finding) -> Markup:
     """The verdict, and below it what it rests on."""
     ours = finding.ours.html if isinstance(finding.ours, Markup) else escape(finding.ours)
     diverged = f"{finding.n_diverged} run{'s' * (finding.n_diverged > 1)} diverged" if finding.n_diverged else ""
-    return badge_over(finding.verdict, ", ".join(filter(None, [ours, diverged, "open" if finding.is_open else ""])))
+    return badge_over(finding.text, ", ".join(filter(None, [ours, diverged])))
 
 
 def page_link(suite: Suite, text: str, folder: str = "") -> Markup:
@@ -157,18 +160,21 @@ def tally(found: Committed) -> Table:
         NO_PROTOCOL: [look_up(claim, found, PROTOCOLS[0]) for claim in others],
     }
     lines = []
-    for verdict in dict.fromkeys([*get_args(Verdict), TESTED, *(entry.absent for entry in CATALOGUE.values())]):
-        counts = {head: sum(each.verdict == verdict for each in column) for head, column in columns.items()}
+    for verdict in dict.fromkeys([*verdict_order(), TESTED, *(entry.absent for entry in CATALOGUE.values())]):
+        counts = {head: sum(counted_as(each) == verdict for each in column) for head, column in columns.items()}
         if any(counts.values()):
             lines.append({"Verdict": verdict} | counts)
-        if verdict == "not reproduced":
-            undecided = {head: sum(each.is_open for each in column) for head, column in columns.items()}
-            lines.append({"Verdict": "of these, open"} | undecided)
     caption = (
         f"{len(claims)} claims: {len(on_auc)} on AUC, judged under both protocols, and {len(others)} that no protocol "
         "changes: times, memories, counts, and what is not here."
+        + note_on_verdicts(str(line["Verdict"]) for line in lines)
     )
     return Table(pd.DataFrame(lines), caption)
+
+
+def counted_as(finding: Finding) -> str:
+    """The verdict that a finding is counted under: one that does not survive Holm's correction apart."""
+    return with_marks(finding.verdict, NOT_AFTER_HOLM * (NOT_AFTER_HOLM in finding.marks))
 
 
 def by_default(found: Committed, suite: str) -> Evidence:

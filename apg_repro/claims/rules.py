@@ -1,8 +1,9 @@
 """How a claim is judged.
 
-A claim that something is better has the verdict rule of every page (``report/statistics.py``). A claim about several
-cases is *reproduced* if every case is, *direction only* if each is that or better, *not run* if one of them is. A claim
-that things are alike is *reproduced* if the whole interval of their difference lies within ±``THRESHOLD``.
+A claim that something is better, or alike, has the rule of every page (``report/statistics.py``). What a table compares
+with its reference has the marks of its table; any other comparison is one test of its own. A claim about several cases
+holds as far as its weakest case does: *not run* if one of them is, else the first of *contradicted*, *no difference*,
+*undecided*, *direction only* and *reproduced* that occurs. All of them have to hold, so it needs no further correction.
 """
 
 import math
@@ -12,9 +13,17 @@ from dataclasses import dataclass, replace
 
 from apg_repro.catalogue import data_set
 from apg_repro.config import DeviceKind, Protocol
-from apg_repro.report.comparison import paper_auc
-from apg_repro.report.statistics import THRESHOLD, Estimate, estimate, judge
-from apg_repro.report.tables import Markup, badges, with_n
+from apg_repro.report.comparison import compare, paper_auc
+from apg_repro.report.statistics import (
+    NOT_AFTER_HOLM,
+    Estimate,
+    Judgement,
+    alike,
+    estimate,
+    judge,
+    with_marks,
+)
+from apg_repro.report.tables import AGAINST_PLAIN, NOTES, Markup, badges, with_n
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Cell
 
@@ -24,67 +33,71 @@ class Finding:
     """What we have on a claim under one protocol.
 
     Attributes:
-        verdict: as pages print it.
+        verdict: as pages print it, without marks.
         ours: what it rests on.
-        is_open: not reproduced, and not refuted either: the interval still holds a value that would be reproduced, or,
-            for a claim of a difference, one of at least ``THRESHOLD``.
+        marks: of the verdict: see ``report/tables.py``.
         n_diverged: how many of the runs that it rests on diverged.
     """
 
     verdict: str
     ours: str | Markup = ""
-    is_open: bool = False
+    marks: str = ""
     n_diverged: int = 0
+
+    @property
+    def text(self) -> str:
+        """The verdict with its marks."""
+        return with_marks(self.verdict, self.marks)
 
 
 NOT_RUN = Finding(verdict="not run")
+WEAKEST_FIRST = ("contradicted", "no difference", "undecided", "direction only", "reproduced")
+HOLDS = ("direction only", "reproduced")
 UNTESTABLE = data_set("indusdata").absent
 
 
 def judge_better(difference: Estimate) -> Finding:
-    """A difference in points that should be above 0."""
-    return finding(difference, judge(difference, 1.0), is_refuted=difference.high < THRESHOLD)
+    """A difference in points that should be above 0, as one test of its own."""
+    return finding(difference, judge(difference, 1.0))
 
 
 def judge_alike(difference: Estimate) -> Finding:
-    """A difference in points that should be none; a single run has no interval that could say so."""
-    is_within = abs(difference.mean) + difference.half <= THRESHOLD  # never if it is NaN
-    verdict = "not run" if difference.n < 2 else "reproduced" if is_within else "not reproduced"
-    return finding(difference, verdict, is_refuted=abs(difference.mean) - difference.half > THRESHOLD)
+    """A difference in points that should be none."""
+    corrected = alike(difference.corrected)
+    return finding(difference, Judgement(word=alike(difference), corrected_word=corrected))
 
 
-def finding(difference: Estimate, verdict: str, *, is_refuted: bool) -> Finding:
-    """A difference and its verdict.
-
-    Args:
-        is_refuted: whether no value in its interval would be reproduced.
-    """
-    is_open = verdict == "not reproduced" and not is_refuted and not math.isnan(difference.mean)
-    return Finding(verdict=verdict, ours=with_n(difference), is_open=is_open)
+def finding(difference: Estimate, judgement: Judgement) -> Finding:
+    """A difference and the judgement on it."""
+    return Finding(verdict=judgement.word, ours=with_n(difference), marks=judgement.marks)
 
 
 def judge_fact(is_so: bool, ours: str) -> Finding:
     """A statement that is true or not."""
-    return Finding(verdict="reproduced" if is_so else "not reproduced", ours=ours)
+    return Finding(verdict="reproduced" if is_so else "contradicted", ours=ours)
 
 
 def all_verdicts(verdicts: Sequence[str]) -> str:
-    """The verdict on all of several cases."""
+    """The verdict on all of several cases: that of the weakest."""
     if not verdicts or "not run" in verdicts:
         return "not run"
-    if set(verdicts) == {"reproduced"}:
-        return "reproduced"
-    return "direction only" if set(verdicts) <= {"reproduced", "direction only"} else "not reproduced"
+    return min(verdicts, key=WEAKEST_FIRST.index)
 
 
 def all_findings(found: Sequence[Finding]) -> Finding:
-    """All of several cases, and how many have which verdict; open if every case that is not reproduced is open."""
-    verdicts = [each.verdict for each in found]
-    verdict = all_verdicts(verdicts)
+    """All of several cases, and how many have which verdict.
+
+    A mark stays if the verdict would not be reached without a case that has it: any of those that hold, where all do;
+    or else all of the weakest.
+    """
+    verdict = all_verdicts([each.verdict for each in found])
+    marks = [set(each.marks) for each in found if verdict in HOLDS or each.verdict == verdict]
+    kept = (set.union if verdict in HOLDS else set.intersection)(*marks) if marks else set()
+    texts = [with_marks(each.verdict, NOT_AFTER_HOLM * (NOT_AFTER_HOLM in each.marks)) for each in found]
     return Finding(
         verdict=verdict,
-        ours=badges(verdicts) if set(verdicts) - {"not run"} else "",
-        is_open=verdict == "not reproduced" and all(each.is_open for each in found if each.verdict == verdict),
+        ours=badges(texts) if {each.verdict for each in found} - {"not run"} else "",
+        marks="".join(mark for mark in NOTES if mark in kept),
     )
 
 
@@ -135,10 +148,25 @@ class Compared(Rule):
         difference = sum(ours) / len(ours) - sum(theirs) / len(theirs)
         return [] if math.isnan(difference) else [difference]
 
+    def difference(self, evidence: Evidence, protocol: Protocol) -> Estimate:
+        """Ours less theirs, in points: less the better of a reference and its rivals, after one epoch."""
+        ours, theirs = self.sides(evidence)
+        return estimate(evidence.between(ours, [evidence.stronger(cell, protocol) for cell in theirs], protocol))
+
     def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
-        difference = estimate(evidence.between(*self.sides(evidence), protocol))
+        difference = self.difference(evidence, protocol)
+        found = self.judge_difference(difference)
+        ours, theirs = self.sides(evidence)
+        if len(ours) == 1 and evidence.declared_reference(ours[0]) in theirs:  # then its table judges it, too
+            judgement = compare(evidence, protocol)[ours[0].key].judgement
+            found = replace(found, marks=judgement.marks) if judgement.word == found.verdict else found
+        is_against_plain = bool(difference.n) and any(evidence.lacks_rival(cell, protocol) for cell in theirs)
         rows = [row for cell in self.cells(evidence) for row in evidence.found(cell, protocol)]
-        return replace(self.judge_difference(difference), n_diverged=sum(row.diverged(protocol) for row in rows))
+        return replace(
+            found,
+            marks=found.marks + AGAINST_PLAIN * is_against_plain,
+            n_diverged=sum(row.diverged(protocol) for row in rows),
+        )
 
 
 class Better(Compared):

@@ -6,7 +6,7 @@ from typing import Any
 from apg_repro.catalogue import data_set
 from apg_repro.config import Profile
 from apg_repro.paper import settings
-from apg_repro.suite import Options, Plan, printed
+from apg_repro.suite import Cell, Options, Plan, printed
 
 PAPER_BACKBONES = ("WDL", "PNN", "FiBiNET", "DIFM", "DeepFM", "DCN", "AutoInt")  # the paper's seven, in its order
 
@@ -17,6 +17,12 @@ RATES: dict[Profile, tuple[float, ...]] = {"quick": (0.005, 0.01), "full": (0.00
 DECAYS: dict[Profile, tuple[float, ...]] = {"quick": (0.0,), "full": (0.0, 1e-7, 1e-6, 1e-5, 1e-4)}
 
 BASE = printed("base", against=None)
+# A control for the smaller steps that APG's weights take (``RunConfig.damping``): after one epoch, gains are taken from
+# the better of both.
+DAMPED_BASE = Cell(
+    name="damped base", paper_row="base", options={"base_damping": True}, against=None, rival_of="base",
+    registered="when the results of the first five seeds were known",
+)  # fmt: skip
 # APG where a table compares something else than K and P, which the paper does not give there: v5 with the largest K of
 # the paper's grid, and a P from its middle.
 APG: dict[Profile, dict[str, Any]] = {

@@ -7,7 +7,7 @@ first seeds.
 """
 
 from apg_repro.catalogue import REAL_OR_SYNTHETIC
-from apg_repro.experiments.grids import BASE, ranks, ranks_and_widths
+from apg_repro.experiments.grids import BASE, DAMPED_BASE, ranks, ranks_and_widths
 from apg_repro.suite import Cell, Plan, Suite, printed
 
 
@@ -15,6 +15,7 @@ def cells(plan: Plan) -> tuple[Cell, ...]:
     """Base and the paper's rows."""
     return (
         BASE,
+        DAMPED_BASE,
         printed("v1", options={"version": "v1", "max_epochs": 1}, n_seeds=2, cost_tier=2),
         printed("v2", options={"version": "v3"}, grid=ranks(plan), search={"max_epochs": 1}, cost_tier=1),
         printed("v4", options={"version": "v4"}, grid=ranks(plan)),

@@ -1,19 +1,21 @@
 """Table 8: where the condition comes from."""
 
 from apg_repro.catalogue import REAL_OR_SYNTHETIC
-from apg_repro.experiments.grids import APG, BASE, mixed, user_item_context
+from apg_repro.experiments.grids import APG, BASE, DAMPED_BASE, mixed, user_item_context
 from apg_repro.suite import Cell, Plan, Suite, printed
 
 
 def cells(plan: Plan) -> tuple[Cell, ...]:
-    """Group-wise by user and by item, mix-wise, self-wise."""
+    """Group-wise by user and by item, mix-wise, self-wise; and none, as a control."""
     (user, item, _), apg = user_item_context(plan.dataset), APG[plan.profile]
     return (
         BASE,
+        DAMPED_BASE,
         printed("group_user", options={**apg, "condition": user}),
         printed("group_item", options={**apg, "condition": item}),
         printed("mix_user_item_context", options=mixed(plan, "input_attention")),
         printed("self", options=apg),
+        Cell(name="one S for all", options={**apg, "condition": "none"}, registered=DAMPED_BASE.registered),
     )
 
 

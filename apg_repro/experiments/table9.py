@@ -1,7 +1,7 @@
 """Table 9: how the conditions of a mix are joined."""
 
 from apg_repro.catalogue import REAL_OR_SYNTHETIC
-from apg_repro.experiments.grids import BASE, mixed
+from apg_repro.experiments.grids import BASE, DAMPED_BASE, mixed
 from apg_repro.suite import Cell, Plan, Suite, printed
 
 WAYS = tuple(f"{where}_{how}" for where in ("input", "output") for how in ("mean", "concat", "attention"))
@@ -9,7 +9,7 @@ WAYS = tuple(f"{where}_{how}" for where in ("input", "output") for how in ("mean
 
 def cells(plan: Plan) -> tuple[Cell, ...]:
     """Before G or after it; by mean, side by side, by attention."""
-    return (BASE, *(printed(name, options=mixed(plan, name)) for name in WAYS))
+    return (BASE, DAMPED_BASE, *(printed(name, options=mixed(plan, name)) for name in WAYS))
 
 
 SUITE = Suite(name="table9", title="Table 9: aggregations", datasets=REAL_OR_SYNTHETIC, cells=cells)

@@ -24,6 +24,13 @@ class SelfWise(nn.Module):
         return None
 
 
+class NoCondition(nn.Module):
+    """z is 0 for every instance, so that G gives its bias alone: one S for all, a control of what conditions bring."""
+
+    def forward(self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding) -> Float[torch.Tensor, "B 1"]:
+        return embedding.weight.new_zeros(len(fields), 1)
+
+
 class GroupWise(nn.Module):
     """Group-wise: z is the embedding of the group that the instance belongs to, an id field.
 
@@ -104,7 +111,8 @@ def make_condition(name: str, schema: Schema, d_embedding: int) -> tuple[nn.Modu
     """The condition module of that name, and the size of its z (None: self-wise, each layer's own input size).
 
     Args:
-        name: "self", the name of a categorical field, or a mix such as "input_mean(user,movie)" (see ``parse_mix``).
+        name: "self", the name of a categorical field, a mix such as "input_mean(user,movie)" (see ``parse_mix``), or
+            "none".
         schema: of the data set.
         d_embedding: size of the embeddings.
 
@@ -113,6 +121,8 @@ def make_condition(name: str, schema: Schema, d_embedding: int) -> tuple[nn.Modu
     """
     if name == "self":
         return SelfWise(), None
+    if name == "none":
+        return NoCondition(), 1
     mix = parse_mix(name)
     if mix is None:
         return GroupWise(schema, name), d_embedding

@@ -47,6 +47,14 @@ class StaticDense(nn.Module):
         return F.linear(x, self.weight, self.bias)
 
 
+class DampedDense(StaticDense):
+    """A static layer whose weight matrix learns at 1/sqrt(I) of the learning rate: a control for the damping of APG."""
+
+    def damped_parameters(self) -> dict[torch.Tensor, int]:
+        """The weight matrix, and over how many inputs each of its rows is summed (see ``nn/apg.py``)."""
+        return {self.weight: self.weight.shape[1]}
+
+
 class DeepPart(nn.Module):
     """The hidden layers of a backbone's deep part: dense layers made by ``make_dense``, each followed by ReLU."""
 

@@ -2,10 +2,11 @@
 
 import dataclasses
 import math
+from typing import Literal
 
 from apg_repro.config import Protocol
 from apg_repro.paper import numbers as paper
-from apg_repro.report.statistics import Estimate, estimate, judge
+from apg_repro.report.statistics import Estimate, Judgement, Verdict, estimate, judge_family
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Cell, Options
 
@@ -18,6 +19,9 @@ class Comparison:
         paper_difference: from the paper's row of the same reference as ours.
         n_diverged: how many of our runs diverged.
         chosen: by the search, on validation rows.
+        reference: the cell that the difference is taken from.
+        is_against_plain: whether a rival of that reference is still to be run.
+        judgement: within its family; without a word in the quick profile and for a reference.
     """
 
     cell: Cell
@@ -27,7 +31,19 @@ class Comparison:
     difference: Estimate
     n_diverged: int
     chosen: Options
-    verdict: str
+    reference: Cell | None
+    is_against_plain: bool
+    judgement: Judgement = dataclasses.field(default_factory=Judgement)
+
+    @property
+    def verdict(self) -> Verdict | Literal[""]:
+        """The word, without its marks."""
+        return self.judgement.word
+
+    @property
+    def family(self) -> str:
+        """What it is tested together with, in its table and under its protocol: all that has this reference."""
+        return self.cell.against or ""
 
     @property
     def is_printed(self) -> bool:
@@ -36,13 +52,29 @@ class Comparison:
 
 
 def compare(evidence: Evidence, protocol: Protocol) -> dict[tuple[str, str], Comparison]:
-    """Every cell of a suite, by its key."""
-    return {cell.key: compare_cell(evidence, cell, protocol) for cell in evidence.cells}
+    """Every cell of a suite, by its key, each judged within its family."""
+    return evidence.remembered(("compare", protocol), lambda: judged_cells(evidence, protocol))
+
+
+def judged_cells(evidence: Evidence, protocol: Protocol) -> dict[tuple[str, str], Comparison]:
+    """The same, computed anew."""
+    found = {cell.key: compare_cell(evidence, cell, protocol) for cell in evidence.cells}
+    if not evidence.is_result:
+        return found
+    judged: dict[tuple[str, str], Judgement] = {}
+    for family in dict.fromkeys(line.family for line in found.values() if line.reference):
+        judged |= judge_family(
+            {key: (line.difference, line.paper_difference) for key, line in found.items() if line.family == family}
+        )
+    return {
+        key: dataclasses.replace(line, judgement=judged[key]) if line.reference else line for key, line in found.items()
+    }
 
 
 def compare_cell(evidence: Evidence, cell: Cell, protocol: Protocol) -> Comparison:
-    """One cell."""
-    ours, reference = paper_auc(evidence, cell), evidence.reference(cell)
+    """One cell, not yet judged."""
+    ours, reference = paper_auc(evidence, cell), evidence.reference(cell, protocol)
+    declared = evidence.declared_reference(cell)
     expected = ours - paper_auc(evidence, reference) if reference else math.nan
     difference = estimate(evidence.differences(cell, protocol))
     return Comparison(
@@ -53,7 +85,8 @@ def compare_cell(evidence: Evidence, cell: Cell, protocol: Protocol) -> Comparis
         difference=difference,
         n_diverged=sum(row.diverged(protocol) for row in evidence.found(cell, protocol)),
         chosen=evidence.chosen(cell, protocol) or {},
-        verdict=judge(difference, expected) if reference and evidence.is_result else "",
+        reference=reference,
+        is_against_plain=bool(declared and difference.n and evidence.lacks_rival(declared, protocol)),
     )
 
 

@@ -21,17 +21,20 @@ def measured_values(evidence: Evidence, case: str = "") -> Mapping[str, Any]:
 def cost_verdict(low: float, high: float, expected: float, *, claims_increase: bool) -> Verdict:
     """The rule for a cost as a ratio to base's: the 10th to the 90th percentile over rounds, against the paper's ratio.
 
-    *Reproduced*: the interval lies at or below the paper's ratio. *Direction only*: below 1. *Not reproduced*:
-    anything else. Where the paper says that something costs more than base: at or above its ratio, and above 1.
+    *Reproduced*: the interval lies at or below the paper's ratio. *Direction only*: below 1. *Contradicted*: at or
+    above 1. *Undecided*: anything else. Where the paper says that something costs more than base, the same from the
+    other side. What is counted has no width, so it is never undecided.
 
     Args:
         low: the 10th percentile. high: the 90th; the same number for what is counted and not timed.
         expected: the paper's ratio.
         claims_increase: whether the claim is that it costs more.
     """
-    if claims_increase:
-        return "reproduced" if low >= expected else "direction only" if low > 1 else "not reproduced"
-    return "reproduced" if high <= expected else "direction only" if high < 1 else "not reproduced"
+    if low >= expected if claims_increase else high <= expected:
+        return "reproduced"
+    if low > 1 if claims_increase else high < 1:
+        return "direction only"
+    return "contradicted" if (high <= 1 if claims_increase else low >= 1) else "undecided"
 
 
 def judge_cost(evidence: Evidence, ratio: Spread, expected: float) -> str:

@@ -1,20 +1,40 @@
-"""Estimates over seeds, and the rule of verdicts on differences of AUC. Imports no torch.
+"""The rule: estimates over seeds, the words for a difference of AUC, and when a word is marked. Imports no torch.
 
-AUC in percent, differences in AUC points.
+AUC in percent, differences in AUC points. The words, for a difference that the paper says is above 0 (mirrored if
+below), with its interval of 95 % (Student's t over paired seeds) and the margin m = 0.1 points:
+
+- *reproduced*: interval above 0 and mean at least m. *Direction only*: interval above 0, mean below m.
+- *no difference*: interval within (−m, m) and not above 0: an equivalence test (TOST).
+- *contradicted*: interval below 0 and not within (−m, m).
+- *undecided*: anything else, the interval is too wide to say. *Not run*: no runs.
+
+A word is marked † if it does not survive Holm's correction within its family, and ‡ if the corrected resampled t of
+Nadeau & Bengio (2003), an upper bound of the noise, would change it.
 """
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from scipy import stats
+from statsmodels.stats.meta_analysis import combine_effects
+from statsmodels.stats.multitest import multipletests
 
-Verdict = Literal["reproduced", "direction only", "not reproduced", "not run"]
+Verdict = Literal["reproduced", "direction only", "no difference", "contradicted", "undecided", "not run"]
+Key = TypeVar("Key")
 
-THRESHOLD = 0.1  # AUC points: "0.1% absolute AUC gain is regarded as significant" (footnote 3)
+MARGIN = 0.1  # AUC points: "0.1% absolute AUC gain is regarded as significant" (footnote 3)
 CONFIDENCE = 0.95
+TEST_TO_TRAIN = 1 / 8  # rows, of random 8:1:1 splits of one file
+NOT_AFTER_HOLM, NOT_CORRECTED = "†", "‡"
+MARKS = {
+    NOT_AFTER_HOLM: "does not survive Holm's correction within its table",
+    NOT_CORRECTED: "would be another word with the corrected interval",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,37 +70,189 @@ class Estimate:
         """The half-width as figures draw it: none where there is no interval."""
         return 0.0 if math.isnan(self.half) else self.half
 
+    @property
+    def error(self) -> float:
+        """The standard error of the mean; NaN without an interval."""
+        return self.half / quantile(self.n) if self.n > 1 else math.nan
+
+    @property
+    def corrected(self) -> "Estimate":
+        """The same mean with the corrected resampled t: variance factor 1/n + n_test/n_train in place of 1/n."""
+        factor = math.sqrt(1 + self.n * TEST_TO_TRAIN)
+        return dataclasses.replace(self, half=self.half * factor)
+
+
+def quantile(n: int) -> float:
+    """Of Student's t, for an interval over n values."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
+
 
 def estimate(values: Sequence[float]) -> Estimate:
     """Mean and 95 % confidence interval (Student's t); NaN if a value is."""
     n = len(values)
     if n == 0:
         return Estimate(mean=math.nan, half=math.nan, n=0)
-    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) if n > 1 else math.nan
-    half = float(quantile * np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    half = float(quantile(n) * np.std(values, ddof=1) / math.sqrt(n)) if n > 1 else math.nan
     return Estimate(mean=float(np.mean(values)), half=half, n=n)
 
 
-def verdict(difference: Estimate, expected: float) -> Verdict:
-    """The rule for a difference of AUC, in points.
-
-    *Reproduced*: its 95 % confidence interval lies beyond 0 on the paper's side, and its mean is at least
-    ``THRESHOLD``. *Direction only*: beyond 0, but smaller. *Not reproduced*: anything else. *Not run*: without a run.
+def verdict(difference: Estimate, expected: float, margin: float = MARGIN) -> Verdict:
+    """The word for a difference of AUC, in points: see the top of this file.
 
     Args:
         difference: ours.
         expected: the paper's difference; its sign says on which side of 0 ours should be.
+        margin: m, in points.
     """
     if difference.n == 0:
         return "not run"
-    sign = math.copysign(1, expected)
-    if not sign * difference.mean - difference.half > 0:  # also when it is NaN
-        return "not reproduced"
-    return "reproduced" if sign * difference.mean >= THRESHOLD else "direction only"
+    mean = math.copysign(1, expected) * difference.mean
+    low, high = mean - difference.half, mean + difference.half
+    if low > 0:
+        return "reproduced" if mean >= margin else "direction only"
+    if -margin < low and high < margin:
+        return "no difference"
+    return "contradicted" if high < 0 else "undecided"  # also where the mean or the interval is NaN
 
 
-def judge(difference: Estimate, expected: float) -> str:
-    """The verdict on a difference; "" where the paper claims none."""
-    if difference.n and (math.isnan(expected) or expected == 0):
-        return ""
-    return verdict(difference, expected)
+def alike(difference: Estimate, margin: float = MARGIN) -> Verdict:
+    """The word for a difference that the paper says is none.
+
+    *Reproduced*: the whole interval lies within (−m, m). *Contradicted*: all of it beyond. *Undecided*: anything else;
+    a single run has no interval that could say so, and counts as *not run*.
+    """
+    if difference.n < 2:
+        return "not run"
+    if abs(difference.mean) + difference.half < margin:
+        return "reproduced"
+    return "contradicted" if abs(difference.mean) - difference.half > margin else "undecided"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """A word with its marks.
+
+    Attributes:
+        word: "" where the paper claims nothing.
+        p: Holm's, within the family: of the test that the word rests on; NaN where it rests on none.
+        corrected_word: with the corrected resampled t.
+    """
+
+    word: Verdict | Literal[""] = ""
+    p: float = math.nan
+    corrected_word: Verdict | Literal[""] = ""
+
+    @property
+    def survives(self) -> bool:
+        """Whether Holm's correction leaves the word standing."""
+        return not self.p > 1 - CONFIDENCE
+
+    @property
+    def marks(self) -> str:
+        """† and ‡, if they apply."""
+        by_mark = {NOT_AFTER_HOLM: not self.survives, NOT_CORRECTED: self.corrected_word != self.word}
+        return "".join(mark for mark, applies in by_mark.items() if applies)
+
+    @property
+    def text(self) -> str:
+        """The word and its marks, as pages show them."""
+        return with_marks(self.word, self.marks)
+
+
+def with_marks(word: str, marks: str) -> str:
+    """A word followed by its marks."""
+    return f"{word} {marks}" if word and marks else word
+
+
+def judge_family(differences: Mapping[Key, tuple[Estimate, float]], margin: float = MARGIN) -> dict[Key, Judgement]:
+    """The judgements on a family: a table under one protocol against one reference.
+
+    Holm's correction is of two kinds of test, each over all of the family: that a difference is 0 (two-sided), for the
+    words on either side of 0; and that it is not within ±m (TOST, twice the larger p, as its interval has 95 %), for
+    "no difference".
+
+    Args:
+        differences: ours and the paper's, in points. Where the paper's is NaN or 0 it claims none: no word and no test.
+        margin: m.
+    """
+    claimed = {key: pair for key, pair in differences.items() if not (math.isnan(pair[1]) or pair[1] == 0)}
+    apart = holm({key: p_apart(found) for key, (found, _) in claimed.items()})
+    within = holm({key: p_within(found, margin) for key, (found, _) in claimed.items()})
+    judged: dict[Key, Judgement] = {}
+    for key, (found, expected) in differences.items():
+        if key not in claimed:
+            judged[key] = Judgement() if found.n else Judgement(word="not run", corrected_word="not run")
+            continue
+        word = verdict(found, expected, margin)
+        tests = {"no difference": within, "undecided": {}, "not run": {}}.get(word, apart)
+        judged[key] = Judgement(
+            word=word, p=tests.get(key, math.nan), corrected_word=verdict(found.corrected, expected, margin)
+        )
+    return judged
+
+
+def judge(difference: Estimate, expected: float) -> Judgement:
+    """The judgement on a difference that is one test of its own; no word where the paper claims none."""
+    return judge_family({"": (difference, expected)})[""]
+
+
+def p_apart(difference: Estimate) -> float:
+    """p of the two-sided t-test that a difference is 0; NaN without an interval."""
+    return two_sided(abs(difference.mean), difference)
+
+
+def p_within(difference: Estimate, margin: float = MARGIN) -> float:
+    """p of the equivalence test within ±margin, twice the larger of its two; NaN without an interval."""
+    return two_sided(margin - abs(difference.mean), difference)
+
+
+def two_sided(distance: float, difference: Estimate) -> float:
+    """p of a mean that lies so far on the right side of a bound: 0.05 where its interval of 95 % ends at the bound."""
+    if math.isnan(difference.half) or math.isnan(distance):
+        return math.nan
+    if difference.half == 0:
+        return 0.0 if distance > 0 else 1.0
+    return min(1.0, float(2 * stats.t.sf(distance / difference.error, difference.n - 1)))
+
+
+def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
+    """Holm's p of each; those that are NaN were no tests and stay so."""
+    tests = {key: p for key, p in p_values.items() if not math.isnan(p)}
+    adjusted: Any = multipletests(list(tests.values()), method="holm")[1] if tests else []
+    return dict.fromkeys(p_values, math.nan) | dict(zip(tests, map(float, adjusted), strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pooled:
+    """A random-effects mean over data sets.
+
+    Attributes:
+        mean, half: in points; half of its 95 % interval (Hartung–Knapp, Student's t over data sets).
+        tau: the standard deviation of the true differences over data sets, in points (Paule & Mandel, 1982).
+        i2: the share of the variance of the means that is due to it, 0 to 1 (Higgins & Thompson, 2002).
+        n_sets: of data sets.
+    """
+
+    mean: float
+    half: float
+    tau: float
+    i2: float
+    n_sets: int
+
+
+def pool(differences: Sequence[Estimate]) -> Pooled | None:
+    """The random-effects mean of one difference over data sets; None where fewer than two of them have an interval."""
+    sets = [found for found in differences if found.error > 0]
+    if len(sets) < 2:
+        return None
+    means, variances = np.array([found.mean for found in sets]), np.array([found.error**2 for found in sets])
+    fit: Any = combine_effects(means, variances, method_re="iterated", use_t=True)
+    return Pooled(
+        mean=float(fit.mean_effect_re), half=quantile(len(sets)) * float(fit.sd_eff_w_re_hksj),
+        tau=math.sqrt(max(float(fit.tau2), 0.0)), i2=max(0.0, float(fit.i2)), n_sets=len(sets),
+    )  # fmt: skip
+
+
+def count(judgements: Sequence[Judgement]) -> Counter[str]:
+    """How often each word occurs: those that do not survive Holm's correction apart, with their mark."""
+    return Counter(with_marks(one.word, "" if one.survives else NOT_AFTER_HOLM) for one in judgements if one.word)

@@ -16,7 +16,16 @@ import pandas as pd
 
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.report.comparison import Comparison, compare
-from apg_repro.report.statistics import Estimate, Verdict, estimate
+from apg_repro.report.statistics import (
+    MARKS,
+    NOT_AFTER_HOLM,
+    Estimate,
+    Judgement,
+    Verdict,
+    count,
+    estimate,
+    with_marks,
+)
 from apg_repro.rows.evidence import Evidence
 
 PROTOCOL_TITLES: dict[Protocol, str] = {"one_epoch": "one epoch", "early_stopping": "early stopping"}
@@ -25,6 +34,16 @@ OPTION_NAMES = {"rank": "K", "over": "P", "learning_rate": "learning rate", "wei
 MISSING = "–"
 NBSP = "\N{NO-BREAK SPACE}"
 MARK = "*"  # of what was added or changed when results were known
+AGAINST_PLAIN = "§"  # of a verdict after one epoch, until damped base has been run
+NOTES = MARKS | {AGAINST_PLAIN: "is against plain base: damped base is not run"}
+SIGNS: dict[str, str] = {  # of verdicts, so that colour is not all that tells them apart
+    "reproduced": "✓",
+    "direction only": "↗",
+    "no difference": "=",
+    "contradicted": "✗",
+    "undecided": "?",
+    "not run": "○",
+}
 
 
 @dataclass(frozen=True)
@@ -86,9 +105,11 @@ def cell_html(column: Any, value: Any) -> str:
 
 
 def badge(verdict: str, count: int | None = None) -> Markup:
-    """A verdict in its colour, and how often it occurs."""
+    """A verdict in its colour and with its sign, and how often it occurs; marks that follow it stay."""
+    word = verdict.rstrip("".join([*NOTES, " "]))
     text = verdict if count is None else f"{count} {verdict}"
-    return Markup(f'<span class="apg-verdict apg-{verdict.replace(" ", "-")}">{text}</span>')
+    sign = f"{SIGNS[word]}{NBSP}" if word in SIGNS else ""
+    return Markup(f'<span class="apg-verdict apg-{word.replace(" ", "-")}">{sign}{text}</span>')
 
 
 def badge_over(verdict: str, below: str) -> Markup:
@@ -96,10 +117,34 @@ def badge_over(verdict: str, below: str) -> Markup:
     return Markup("<br>".join(filter(None, [badge(verdict).html if verdict else "", below])))
 
 
-def badges(verdicts: Iterable[str]) -> Markup:
-    """How often each verdict occurs among these; empty ones do not count."""
-    found = Counter(filter(None, verdicts))
-    return Markup(" ".join(badge(verdict, found[verdict]).html for verdict in get_args(Verdict) if found[verdict]))
+def badges(verdicts: Iterable[str] | Counter[str]) -> Markup:
+    """How often each verdict occurs among these, those that do not survive Holm's correction (†) apart.
+
+    Empty ones do not count.
+    """
+    found = verdicts if isinstance(verdicts, Counter) else Counter(verdicts)
+    return Markup(" ".join(badge(verdict, found[verdict]).html for verdict in verdict_order() if found[verdict]))
+
+
+def verdict_order() -> list[str]:
+    """All verdicts in the order of the rule, each followed by itself with †."""
+    return [text for word in get_args(Verdict) for text in (word, with_marks(word, NOT_AFTER_HOLM))]
+
+
+def judgement_text(line: Comparison) -> str:
+    """The verdict of a comparison with all its marks."""
+    return text_of(line.judgement, line.is_against_plain)
+
+
+def text_of(judgement: Judgement, is_against_plain: bool) -> str:
+    """A word with its marks, and with § if its reference is not yet the one that it should be."""
+    return with_marks(judgement.word, judgement.marks + AGAINST_PLAIN * is_against_plain)
+
+
+def note_on_verdicts(texts: Iterable[str]) -> str:
+    """What a caption says of the marks that these verdicts have; "" if they have none."""
+    found = "".join(texts)
+    return "".join(f" {mark} {note[0].upper()}{note[1:]}." for mark, note in NOTES.items() if mark in found)
 
 
 def with_true_minus(number: str) -> str:
@@ -161,7 +206,10 @@ def comparison_frame(found: Mapping[tuple[str, str], Comparison]) -> pd.DataFram
             "Version": line.cell.name,
             "Paper Δ": format_signed(line.paper_difference) if line.is_printed else "",
             "Our Δ": format_difference(line.difference) if line.difference.n else "",
-            "Verdict": line.verdict,
+            "Verdict": judgement_text(line),
+            "Against": line.reference.name if line.reference and line.reference.name != line.cell.against else "",
+            "Corrected ±": "" if math.isnan(half := line.difference.corrected.half) else f"{half:.2f}",
+            "p, Holm": "" if math.isnan(line.judgement.p) else format_p(line.judgement.p),
             "n": f"{line.ours.n}" + (f" ({line.n_diverged} diverged)" if line.n_diverged else ""),
             "Paper AUC": "" if math.isnan(line.paper) else f"{line.paper:.2f}",
             "Our AUC": format_estimate(line.ours),
@@ -173,6 +221,11 @@ def comparison_frame(found: Mapping[tuple[str, str], Comparison]) -> pd.DataFram
     return without_empty_columns(table.drop(columns="Backbone") if set(table["Backbone"]) == {"WDL"} else table)
 
 
+def format_p(p: float) -> str:
+    """A p-value with three decimals."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def auc_table(evidence: Evidence, protocol: Protocol, names: Sequence[str] = ()) -> Table:
     """The paper's cells and ours under a protocol, with the verdicts; only these cells of WDL, if any are named."""
     found = compare(evidence, protocol)
@@ -180,7 +233,7 @@ def auc_table(evidence: Evidence, protocol: Protocol, names: Sequence[str] = ())
     against = "base" if {line.cell.against for line in found.values()} <= {None, "base"} else "its own base"
     caption = (
         f"{title_of(evidence, protocol)}. Test AUC in percent, Δ against {against} in points, "
-        "± 95 % confidence, n seeds."
+        f"± 95 % confidence, n seeds.{note_on_verdicts(map(judgement_text, found.values()))}"
     )
     return Table(comparison_frame(found), caption)
 
@@ -201,7 +254,7 @@ def differences_table(evidence: Evidence, pairs: Mapping[str, tuple[str, str]]) 
 def printed_verdicts(found: Sequence[Evidence], protocol: Protocol) -> Markup:
     """How often each verdict occurs among the differences that the paper prints."""
     lines = [line for evidence in found for line in compare(evidence, protocol).values()]
-    return badges(line.verdict for line in lines if line.is_printed)
+    return badges(count([line.judgement for line in lines if line.is_printed]))
 
 
 def outcome(found: Sequence[Evidence]) -> Markup:

@@ -1,7 +1,7 @@
 """A suite with its rows: what tables and figures are made from. Imports no torch."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -77,7 +77,7 @@ class Evidence:
 
         A diverged run is chosen only if all diverged.
         """
-        return self._once(("chosen", cell.key, protocol), lambda: self._choose(cell, protocol))
+        return self.remembered(("chosen", cell.key, protocol), lambda: self._choose(cell, protocol))
 
     def _choose(self, cell: Cell, protocol: Protocol) -> Options | None:
         if not cell.grid:
@@ -91,7 +91,7 @@ class Evidence:
 
     def reported(self, cell: Cell, protocol: Protocol) -> list[RunConfig]:
         """The runs whose scores a cell shows: every seed, with what the search chose; none before it has."""
-        return self._once(("reported", cell.key, protocol), lambda: self._report(cell, protocol))
+        return self.remembered(("reported", cell.key, protocol), lambda: self._report(cell, protocol))
 
     def _report(self, cell: Cell, protocol: Protocol) -> list[RunConfig]:
         point = self.chosen(cell, protocol)
@@ -122,15 +122,45 @@ class Evidence:
         rows = self.found(cell, protocol)
         return {row.config.seed: row.observed[protocol] for row in rows if protocol in row.observed}
 
-    def reference(self, cell: Cell) -> Cell | None:
-        """The cell that a cell's differences are taken from: of the same backbone, or else of WDL."""
+    def declared_reference(self, cell: Cell) -> Cell | None:
+        """The cell that a cell is declared to be compared with: of the same backbone, or else of WDL."""
         named = {other.key: other for other in self.cells}
         against = cell.against or ""
         return named.get((cell.backbone, against)) or named.get(("WDL", against))
 
+    def reference(self, cell: Cell, protocol: Protocol) -> Cell | None:
+        """The cell that a cell's differences are taken from: the declared one, or a rival of it that is better."""
+        declared = self.declared_reference(cell)
+        return declared and self.stronger(declared, protocol)
+
+    def rivals(self, cell: Cell, protocol: Protocol) -> list[Cell]:
+        """The cells that stand beside a cell as references: after one epoch alone."""
+        if protocol != "one_epoch":
+            return []
+        return [other for other in self.cells if (other.backbone, other.rival_of) == cell.key]
+
+    def lacks_rival(self, cell: Cell, protocol: Protocol) -> bool:
+        """Whether a rival of a cell has not been run for every seed that the cell has."""
+        seeds = self.by_seed(cell, protocol).keys()
+        return any(not seeds <= self.by_seed(rival, protocol).keys() for rival in self.rivals(cell, protocol))
+
+    def stronger(self, cell: Cell, protocol: Protocol) -> Cell:
+        """A cell or, if it has run for all of the cell's seeds and is better on their validation rows, its rival."""
+        seeds = self.by_seed(cell, protocol).keys()
+        rivals = [rival for rival in self.rivals(cell, protocol) if seeds <= self.by_seed(rival, protocol).keys()]
+        if not seeds or not rivals:
+            return cell
+
+        def valid_auc(one: Cell) -> float:
+            found = [row.valid_auc(protocol) for row in self.found(one, protocol) if row.config.seed in seeds]
+            mean = float(np.mean(found))
+            return -math.inf if math.isnan(mean) else mean
+
+        return max([cell, *rivals], key=valid_auc)  # the cell itself, if they are equal
+
     def differences(self, cell: Cell, protocol: Protocol) -> list[float]:
         """Test AUC of a cell less that of its reference, in points, for the seeds that both have."""
-        reference = self.reference(cell)
+        reference = self.reference(cell, protocol)
         return self.between([cell], [reference], protocol) if reference else []
 
     def between(self, ours: Sequence[Cell], theirs: Sequence[Cell], protocol: Protocol) -> list[float]:
@@ -150,7 +180,8 @@ class Evidence:
         measured = [row for rows in (self.measured, *self.elsewhere.values()) for row in rows.values()]
         return [*trained, *measured]
 
-    def _once(self, key: Any, make: Any) -> Any:
+    def remembered(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives, made once: rows do not change."""
         if key not in self._known:
             self._known[key] = make()
         return self._known[key]

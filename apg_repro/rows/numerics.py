@@ -27,7 +27,8 @@ def case_of(config: RunConfig) -> str:
     parts = [config.backbone, config.version]
     parts += [f"{name} {value}" for name, value in config.backbone_options.items()]
     if generates:
-        parts.append(f"{mix.where} {mix.how}" if mix else "self-wise" if config.condition == "self" else "group-wise")
+        plain = {"self": "self-wise", "none": "no condition"}.get(config.condition, "group-wise")
+        parts.append(f"{mix.where} {mix.how}" if mix else plain)
         # S of more rows than U has takes another way: see ``nn/apg.py``.
         parts += ["K above the width"] if config.rank and config.rank > min(config.hidden) else []
         parts += ["several layers of G"] if config.generator_layers > 1 else []
@@ -36,6 +37,7 @@ def case_of(config: RunConfig) -> str:
         parts += [] if config.damping else ["not damped"]
     if config.domain:
         parts.append("combined domains" if "+" in config.domain else "domains")
+    parts += ["damped"] if config.base_damping else []
     parts += [config.optimizer] if config.optimizer != RunConfig.optimizer else []
     parts += ["weight decay"] if config.weight_decay else []
     parts += [] if config.clip_norm else ["not clipped"]

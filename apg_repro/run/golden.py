@@ -57,7 +57,7 @@ def golden_config(config: RunConfig) -> RunConfig:
         options["over"] = LARGE_OVER if large else OVER
     if config.mix:
         options["condition"] = f"{config.mix.where}_{config.mix.how}(user,item,category)"
-    elif config.condition != "self":
+    elif config.condition not in ("self", "none"):
         options["condition"] = "user"
     if config.domain:
         options["domain"] = "category+kind" if "+" in config.domain else "category"

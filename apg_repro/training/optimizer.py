@@ -18,7 +18,7 @@ from apg_repro.nn.embedding import Table
 
 @runtime_checkable
 class Damped(Protocol):
-    """A module that makes weights from weights, as the APG layers do (see ``nn.apg``)."""
+    """A module that makes weights from weights, as the APG layers do (see ``nn.apg``), or that learns as slowly."""
 
     def damped_parameters(self) -> dict[torch.Tensor, int]: ...
 
@@ -35,7 +35,7 @@ class Optimizer:
     def __init__(self, model: nn.Module, config: RunConfig, capturable: bool = False) -> None:
         self.clip_norm = config.clip_norm
         self.parameters = list(model.parameters())
-        groups = parameter_groups(model, config.learning_rate, config.damping)
+        groups = parameter_groups(model, config.learning_rate, config.damping or config.base_damping)
         tables: list[Table] = []
         if config.optimizer == "row_adam":
             tables = [parameter for parameter in self.parameters if isinstance(parameter, Table)]

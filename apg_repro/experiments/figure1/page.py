@@ -31,8 +31,9 @@ def difference_verdict(claim: Claim, distance: float, low: float, high: float, c
     """The rule for a distance between two groups' distributions.
 
     *Differ* is *reproduced* if the distance is beyond chance and its 95 % confidence interval not below ``ALIKE``;
-    *direction only* if it is beyond chance, but may be smaller than that; *not reproduced* otherwise.
-    *Alike* is *reproduced* if the interval lies below ``ALIKE``, and *not reproduced* otherwise.
+    *direction only* if it is beyond chance, but may be smaller than that; otherwise *no difference* if the interval
+    lies below ``ALIKE``, and else *undecided*. *Alike* is *reproduced* if the interval lies below ``ALIKE``,
+    *contradicted* if it lies at or above it, and else *undecided*.
 
     Args:
         claim: what the paper says of the two distributions.
@@ -41,9 +42,9 @@ def difference_verdict(claim: Claim, distance: float, low: float, high: float, c
         chance: what 95 % of random divisions of the same users stay below.
     """
     if claim == "alike":
-        return "reproduced" if high < ALIKE else "not reproduced"
+        return "reproduced" if high < ALIKE else "contradicted" if low >= ALIKE else "undecided"
     if not distance > chance:
-        return "not reproduced"
+        return "no difference" if high < ALIKE else "undecided"
     return "reproduced" if low >= ALIKE else "direction only"
 
 
@@ -139,7 +140,9 @@ def transfer_table(evidence: Evidence) -> Table:
             own, other = (100 * value for value in pairs[name]["values"])
             gain, low, high = (100 * pairs[name][key] for key in ("difference", "low", "high"))
             is_judged = (way, name) == ("same_items", "both") and gets_verdicts(evidence)
-            to_low = Estimate(mean=gain, half=gain - low, n=1)  # only the end towards 0 counts; n: that there is one
+            # The end towards 0 counts; below 0 the longer of both halves. n: that there is one.
+            half = gain - low if low > 0 else max(gain - low, high - gain)
+            found = Estimate(mean=gain, half=half, n=1)
             lines.append(
                 {
                     "Rows": WAYS[way],
@@ -148,7 +151,7 @@ def transfer_table(evidence: Evidence) -> Table:
                     "Other": f"{other:.2f}",
                     "Own − other": format_signed(gain),
                     "95 %": with_true_minus(f"{low:+.2f} to {high:+.2f}"),
-                    "Verdict": verdict(to_low, expected=+1) if is_judged else "",
+                    "Verdict": verdict(found, expected=+1) if is_judged else "",
                 }
             )
     caption = (

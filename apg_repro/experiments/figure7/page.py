@@ -1,6 +1,7 @@
 """Figure 7: P, K and the layers of G. Imports no torch."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -12,7 +13,7 @@ from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.figure7.plan import LAYERS, OVER, P_NOT_DAMPED, RANK, K, P
 from apg_repro.report.comparison import compare
 from apg_repro.report.figures import drawn
-from apg_repro.report.statistics import Estimate, estimate, judge
+from apg_repro.report.statistics import Estimate, count, estimate, judge_family
 from apg_repro.report.tables import (
     PROTOCOL_HEADS,
     PROTOCOL_TITLES,
@@ -89,9 +90,13 @@ def differences(evidence: Evidence, part: Range, protocol: Protocol) -> list[Est
     return [estimate(evidence.between(ours, theirs, protocol)) for ours, theirs in pairs]
 
 
-def verdicts(evidence: Evidence, part: Range, protocol: Protocol) -> list[str]:
-    """On each of those differences, which should be above 0; empty in the quick profile."""
-    return [judge(found, 1.0) for found in differences(evidence, part, protocol)] if evidence.is_result else []
+def verdicts(evidence: Evidence, part: Range, protocol: Protocol) -> Counter[str]:
+    """How often which verdict is on those differences, which should be above 0; none in the quick profile.
+
+    The values of a range that are compared with base are a family.
+    """
+    found = judge_family({place: (gap, 1.0) for place, gap in enumerate(differences(evidence, part, protocol))})
+    return count(list(found.values())) if evidence.is_result else Counter()
 
 
 def ranges_table(evidence: Evidence) -> Table:

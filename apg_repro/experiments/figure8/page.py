@@ -91,7 +91,7 @@ def rare_users_table(evidence: Evidence) -> Table:
                     "Most frequent": format_difference(gain(evidence, protocol, metric, MOST_FREQUENT)),
                     "Difference": format_difference(more),
                     "n": more.n,
-                    "Verdict": judge(more, 1.0) if is_judged else "",
+                    "Verdict": judge(more, 1.0).text if is_judged else "",
                 }
             )
     caption = (

@@ -1,7 +1,7 @@
 """Planted truth: APG's gain as a share of what can be gained at all, its controls, the verdicts. Imports no torch.
 
 A *gap* is the best possible AUC less base's on the same test rows, in points. A *share* is a mean gain divided by the
-mean gap; its interval is the gain's, divided by the same. There is none where the gap is below ``THRESHOLD``.
+mean gap; its interval is the gain's, divided by the same. There is none where the gap is below ``MARGIN``.
 """
 
 import math
@@ -21,7 +21,7 @@ from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.data.planted import CENTRE, PLANTED, SWEEPS, Planted
 from apg_repro.experiments.planted.plan import BY_GROUP, CONTROLS
 from apg_repro.report.figures import drawn
-from apg_repro.report.statistics import THRESHOLD, Estimate, estimate, verdict
+from apg_repro.report.statistics import MARGIN, Estimate, estimate, verdict
 from apg_repro.report.tables import (
     MISSING,
     PROTOCOL_HEADS,
@@ -49,7 +49,7 @@ AXES = {
 def specific_verdict(gain: Estimate, over_controls: Sequence[Estimate]) -> SpecificVerdict:
     """The rule for "it is the specific parameters that do it", in one setting.
 
-    *No gain*: APG by group is not reproducibly better than base by ``THRESHOLD`` (see ``verdict``). *Specific*: it is,
+    *No gain*: APG by group is not reproducibly better than base by ``MARGIN`` (see ``verdict``). *Specific*: it is,
     and better than every control, each interval beyond 0 and each mean at least half of the gain, so that no control
     has more than the other half. *Partly specific*: every interval beyond 0, but a control has more than half of the
     gain. *Not specific*: not beyond 0 against some control. *Not run*: before APG by group and all controls are.
@@ -91,7 +91,7 @@ class Point:
     def share(self, name: str) -> Estimate:
         """A contender's gain in percent of the gap; of n = 0 where there is no gap."""
         gain, gap = self.gains[name], self.gap.mean
-        if not (gain.n and gap >= THRESHOLD):
+        if not (gain.n and gap >= MARGIN):
             return estimate([])
         return Estimate(mean=100 * gain.mean / gap, half=100 * gain.half / gap, n=gain.n)
 
@@ -282,14 +282,14 @@ def sentences(entries: Mapping[Planted, Point]) -> list[str]:
     centre, alike = entries[CENTRE], entries.get(SWEEPS["heterogeneity"][0])
     over = ", ".join(f"{format_difference(centre.over[name])} over {words}" for name, words in CONTROLS.items())
     gains = {described(setting): entry.gains[BY_GROUP] for setting, entry in entries.items()}
-    better = [name for name, gain in gains.items() if gain.mean >= THRESHOLD and gain.is_above]
+    better = [name for name, gain in gains.items() if gain.mean >= MARGIN and gain.is_above]
     worse = [name for name, gain in gains.items() if gain.is_below]
     return [
         f"At the centre base lacks {centre.gap.mean:.2f} points of the best possible AUC. {BY_GROUP} has "
         f"{format_difference(centre.gains[BY_GROUP])} points over base, {over}. That it is the specific parameters "
         f"that do it: <b>{centre.verdict}</b>.",
         *([f"Where all groups are alike: {alike.verdict}."] if alike else []),
-        f"{BY_GROUP} is better than base by at least {THRESHOLD} points, the interval beyond 0, in "
+        f"{BY_GROUP} is better than base by at least {MARGIN} points, the interval beyond 0, in "
         f"{listed(better)}. It is worse than base, the interval below 0, in {listed(worse)}.",
     ]
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments.table2.page import AVERAGE, average, lines_of
 from apg_repro.report.figures import curve, drawn, not_run
-from apg_repro.report.statistics import THRESHOLD, Estimate
+from apg_repro.report.statistics import MARGIN, Estimate
 from apg_repro.report.tables import MISSING, Table, format_difference, without_empty_columns
 from apg_repro.rows.evidence import Evidence
 
@@ -61,7 +61,7 @@ def answer(early: Estimate, late: Estimate) -> str:
     """Better, only sooner, or neither, by the gains under the two protocols: each is above 0 if its interval is.
 
     *Better*: APG is above base with early stopping. *Sooner*: above it after one epoch alone; *only sooner* if the
-    interval of early stopping lies below ``THRESHOLD``, so that a gain that matters is ruled out, and *at least* if it
+    interval of early stopping lies below ``MARGIN``, so that a gain that matters is ruled out, and *at least* if it
     does not. *Neither*: else.
     """
     if not early.n or not late.n:
@@ -70,7 +70,7 @@ def answer(early: Estimate, late: Estimate) -> str:
         return "better"
     if not early.is_above:
         return "neither"
-    return "only sooner" if late.high < THRESHOLD else "sooner, at least"
+    return "only sooner" if late.high < MARGIN else "sooner, at least"
 
 
 def answers_table(evidence: Evidence) -> Table:

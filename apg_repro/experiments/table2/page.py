@@ -14,7 +14,7 @@ from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.paper import numbers as paper
 from apg_repro.report.comparison import compare
 from apg_repro.report.figures import drawn
-from apg_repro.report.statistics import Estimate, estimate, judge
+from apg_repro.report.statistics import Estimate, count, estimate, judge
 from apg_repro.report.tables import (
     PROTOCOL_HEADS,
     PROTOCOL_TITLES,
@@ -25,6 +25,8 @@ from apg_repro.report.tables import (
     format_signed,
     marked,
     note_on_marks,
+    note_on_verdicts,
+    text_of,
     title_of,
     with_n,
     without_empty_columns,
@@ -49,7 +51,7 @@ def lines_of(evidence: Evidence) -> dict[str, tuple[str, ...]]:
 def average(evidence: Evidence, protocol: Protocol, name: str, models: Sequence[str] = PAPER_BACKBONES) -> Estimate:
     """The mean difference of a cell over these models, seed by seed; of n = 0 before all have run."""
     ours = [evidence.cell(name, backbone) for backbone in models]
-    theirs = [evidence.cell(cell.against, cell.backbone) for cell in ours if cell.against]
+    theirs = [reference for cell in ours if (reference := evidence.reference(cell, protocol))]
     return estimate(evidence.between(ours, theirs, protocol))
 
 
@@ -75,16 +77,22 @@ def head(evidence: Evidence, name: str) -> str:
 
 def gains_table(evidence: Evidence, protocol: Protocol) -> Table:
     """One line per model, and one for the average: differences with their verdicts."""
-    rows, printed = [], printed_differences(evidence)
+    rows, printed, texts = [], printed_differences(evidence), []
+    compared = compare(evidence, protocol)
     for line, models in lines_of(evidence).items():
         expected = printed[line]
         row: dict[str, Any] = {"Model": line, "Paper Δ": "" if math.isnan(expected) else format_signed(expected)}
         for name in AGAINST:
             found = average(evidence, protocol, name, models)
-            verdict = judge(found, expected) if evidence.is_result else ""
-            row[f"Δ {head(evidence, name)}"] = badge_over(verdict, with_n(found))
+            cells = [compared[model, name] for model in models]
+            # An average is one test of its own, a model is one of its family.
+            judgement = judge(found, expected) if line == AVERAGE else cells[0].judgement
+            is_against_plain = any(cell.is_against_plain for cell in cells)
+            texts.append(text_of(judgement, is_against_plain) if evidence.is_result else "")
+            row[f"Δ {head(evidence, name)}"] = badge_over(texts[-1], with_n(found))
         rows.append(row)
     note = note_on_marks(evidence.cell(name).registered for name in AGAINST)
+    note += note_on_verdicts(texts)
     caption = f"{title_of(evidence, protocol)}. Δ of test AUC in points, ± 95 % confidence, n seeds.{note}"
     return Table(without_empty_columns(pd.DataFrame(rows)), caption)
 
@@ -92,7 +100,8 @@ def gains_table(evidence: Evidence, protocol: Protocol) -> Table:
 def cells_table(evidence: Evidence, protocol: Protocol) -> Table:
     """Every AUC, the paper's and ours, and what was chosen for it; ``gains_table`` has the differences."""
     found = {key: line for key, line in compare(evidence, protocol).items() if line.cell.name != "apg over tuned base"}
-    table = comparison_frame(found).drop(columns=["Paper Δ", "Our Δ", "Verdict"], errors="ignore")
+    shown_above = ["Paper Δ", "Our Δ", "Verdict", "Against", "Corrected ±", "p, Holm"]
+    table = comparison_frame(found).drop(columns=shown_above, errors="ignore")
     caption = f"{title_of(evidence, protocol)}. Test AUC in percent, ± 95 % confidence, n seeds."
     return Table(table, caption)
 
@@ -102,7 +111,10 @@ def model_verdicts_table(evidence: Evidence) -> Table:
     found = {protocol: compare(evidence, protocol) for protocol in PROTOCOLS}
     rows = [
         {"APG": head(evidence, name)}
-        | {PROTOCOL_HEADS[how]: badges(found[how][model, name].verdict for model in PAPER_BACKBONES) for how in found}
+        | {
+            PROTOCOL_HEADS[how]: badges(count([found[how][model, name].judgement for model in PAPER_BACKBONES]))
+            for how in found
+        }
         for name in AGAINST
     ]
     note = note_on_marks(evidence.cell(name).registered for name in AGAINST)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from apg_repro.catalogue import REAL_OR_SYNTHETIC
-from apg_repro.experiments.grids import APG, BASE, PAPER_BACKBONES, ranks_and_widths, rates_and_decays
+from apg_repro.experiments.grids import APG, BASE, DAMPED_BASE, PAPER_BACKBONES, ranks_and_widths, rates_and_decays
 from apg_repro.suite import Cell, Plan, Suite, printed
 
 BACKBONES: tuple[str, ...] = PAPER_BACKBONES  # one that the paper does not have goes behind its seven
@@ -20,6 +20,7 @@ def cells(plan: Plan) -> tuple[Cell, ...]:
     tuned: dict[str, Any] = {"grid": rates_and_decays(plan)}
     models = (
         BASE,
+        DAMPED_BASE,
         Cell(name="tuned base", paper_row="base", **tuned),
         printed("apg", **apg),
         Cell(name="apg over tuned base", paper_row="apg", against="tuned base", **apg),

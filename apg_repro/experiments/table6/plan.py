@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from apg_repro.catalogue import REAL_OR_SYNTHETIC, data_set
-from apg_repro.experiments.grids import APG, BASE, BY_ROW, user_item_context
+from apg_repro.experiments.grids import APG, BASE, BY_ROW, DAMPED_BASE, user_item_context
 from apg_repro.suite import Cell, Plan, Suite, one_measurement, printed
 
 
@@ -30,7 +30,12 @@ def models(plan: Plan) -> tuple[Cell, ...]:
     against_by_row: dict[str, Any] = {"against": "base by row"}
     return (
         replace(BASE, labels={"model": "base"}),
+        replace(DAMPED_BASE, labels={"model": "base"}),
         Cell(name="base by row", paper_row="base", labels={"model": "base"}, options=BY_ROW, against=None),
+        replace(
+            DAMPED_BASE, name="damped base by row", labels={"model": "base"}, rival_of="base by row",
+            options={**DAMPED_BASE.options, **BY_ROW},
+        ),
         *(
             printed(f"mmoe_{grain}", backbone="MMoE", labels={"model": "mmoe", "grain": grain},
                     options={**BY_ROW, "domain": domain}, **against_by_row)

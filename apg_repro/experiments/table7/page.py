@@ -54,7 +54,7 @@ def judge_count(theirs: float, ours: int | None) -> str:
         return ""
     if ours is None:
         return "not run"
-    return "reproduced" if theirs == ours else "not reproduced"
+    return "reproduced" if theirs == ours else "contradicted"
 
 
 TABLES: tuple[Callable[[Evidence], Table], ...] = (lambda evidence: counts_table([evidence]),)
