@@ -179,4 +179,4 @@ def test_the_figure_has_one_line_per_contender_through_its_shares(row):
     lines = {bars.get_label(): bars.lines[0] for bars in axis.containers}
     assert lines[BY_GROUP].get_ydata() == pytest.approx([125 / 3, 125 / 3])
     assert not any(math.isnan(limit) for limit in axis.get_ylim())
-    assert not sweeps_figure([]).legends[0].get_texts()
+    assert not sweeps_figure([]).figure.legends[0].get_texts()
