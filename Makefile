@@ -8,7 +8,7 @@ BIN := .venv/bin
 PROFILE ?= full
 BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output . -W -n --keep-going --quiet
 
-.PHONY: help reproduce book test test-second bench lab clean
+.PHONY: help reproduce book dist test test-second bench lab clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1	\2/' | expand -t 18
@@ -29,11 +29,16 @@ test: .venv/test data/movielens/manifest.json data/synthetic/manifest.json  ## e
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pyright
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore=tests/browser
 	$(BIN)/python tests/second_python.py
 	$(BIN)/python -m apg_repro notebooks --profile full --run none
 	$(BUILD)
 	$(BIN)/python tests/check_html.py _build/html
+	$(BIN)/python -m pytest tests/browser -rs
+
+dist: book  ## the built book as one file: _build/apg-book.zip
+	$(BIN)/python -c "import shutil; shutil.make_archive('_build/apg-book', 'zip', '_build', 'html')"
+	@ls -l _build/apg-book.zip
 
 test-second: .venv/test  ## the tests that need no torch, under another Python: SECOND=/path/to/python, or one that is found
 	$(BIN)/python tests/second_python.py $(SECOND)

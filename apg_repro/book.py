@@ -1,6 +1,8 @@
 """Executes the notebooks for the book: ``notebooks/*.ipynb`` → ``book/executed/``, two at a time."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -10,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
+import nbformat
 import papermill
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
@@ -19,11 +22,13 @@ from tqdm import tqdm
 
 from apg_repro.claims.overview import home
 from apg_repro.errors import UserError
-from apg_repro.paths import EXECUTED, NOTEBOOKS
+from apg_repro.paths import EXECUTED, NOTEBOOKS, RESULTS
 from apg_repro.rows.store import Store
 
 # A kernel is interrupted before it is shut down, and may report that as an error. Those of cells come another way.
 QUIET = ["--IPKernelApp.log_level=CRITICAL"]
+PROFILE_FILE = "profile.json"  # in ``EXECUTED``: with which profile its pages were executed
+EXTRA = EXECUTED / "_extra"  # files that the book gets as they are
 INTERRUPT_AGAIN = 2.0  # seconds: a kernel that is still starting hears nothing
 
 
@@ -62,7 +67,37 @@ def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
         if not (NOTEBOOKS / page.name).exists():
             page.unlink()  # of a notebook that is gone or has another name
     execute(notebooks, EXECUTED, parameters)
+    (EXTRA / "rows").mkdir(parents=True, exist_ok=True)
+    lines = stored_lines(RESULTS)
+    for notebook in notebooks:
+        complete(EXECUTED / notebook.name, lines)
+    (EXECUTED / PROFILE_FILE).write_text(json.dumps({"profile": parameters["profile"]}))
     (EXECUTED / "_verdict.md").write_text(str(home(Store())))
+
+
+def stored_lines(results: Path) -> dict[str, str]:
+    """Every stored row as it is written, by its id."""
+    lines = [line for file in sorted(results.glob("*/*/*.jsonl")) for line in file.read_text().splitlines()]
+    return {found[1]: line for line in lines if (found := re.search(r'"id": "(\w+)"', line))}
+
+
+def complete(page: Path, lines: dict[str, str]) -> None:
+    """Makes a page of an executed notebook: without papermill's cell, and with a file of the rows that it shows.
+
+    The foot of a page lists the ids of its rows; below them goes the link to the file.
+    """
+    notebook = nbformat.read(page, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    for output in outputs:
+        html = output["data"].get("text/html", "")
+        found = re.search(r'<code class="apg-ids">([\w ]*)</code>', html)
+        if found:
+            rows = [lines[one] for one in found[1].split() if one in lines]
+            (EXTRA / "rows" / f"{page.stem}.jsonl").write_text("\n".join(rows) + "\n")
+            link = f'<p><a download href="../rows/{page.stem}.jsonl">These {len(rows)} rows as JSON lines</a></p>'
+            output["data"]["text/html"] = html.replace("<!-- rows -->", link)
+    nbformat.write(notebook, page)
 
 
 def find(names: Sequence[str]) -> list[Path]:

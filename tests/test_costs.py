@@ -5,9 +5,9 @@ import sys
 from importlib import import_module
 
 import pytest
-from matplotlib.figure import Figure
 
 from apg_repro.report.costs import cost_verdict, exactly, format_spread, judge_cost, measured_values, rounded
+from apg_repro.report.figures import Picture
 from tests.measured import measured_evidence
 
 FIGURES = {
@@ -68,7 +68,7 @@ def test_without_rows_a_page_claims_nothing_and_its_figures_are_drawn(name):
         verdicts = {value for column in table.data if column.endswith("erdict") for value in table.data[column]}
         assert verdicts <= {"", "not run"}
     for figure in FIGURES[name]:
-        assert isinstance(getattr(page, figure)(evidence), Figure)
+        assert isinstance(getattr(page, figure)(evidence), Picture)
 
 
 def test_pages_of_costs_are_made_from_the_committed_rows_without_torch():

@@ -49,6 +49,15 @@ def test_figure_7_marks_what_was_not_run_and_judges_the_means_of_ranges(row):
     assert more_k.mean == pytest.approx(0)  # K from 64 on has fewer seeds, and does not count
     marked = [text.get_text() for text in page.axes_figure(evidence).axes[1].texts]
     assert marked == ["not run"]
+    axes = page.axes_figure(evidence).axes
+    few = [
+        place
+        for place, cell in enumerate(evidence.labelled(axis=K))
+        if cell.n_seeds == 1 and cell.labels["value"] != 512
+    ]
+    crosses = [line.get_xdata()[0] for line in axes[1].lines if line.get_marker() == "x"]
+    assert crosses == few, "one seed has no interval, and does not look as if it had one"
+    assert "K (P = 32): 2 +0.40 ± 0.00" in page.axes_figure(evidence).alt
 
 
 def test_our_own_questions_and_runs_that_came_later_are_marked(row):

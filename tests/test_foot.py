@@ -37,7 +37,7 @@ def test_the_foot_says_where_rows_come_from_and_how_to_make_them_again(base_alon
     ids = sorted(base_alone.runs)
     for part in (
         "<dt>rows</dt><dd>2, finished 2026-11-24 00:00 to 2026-11-24 00:00 UTC</dd>",
-        f"<code>{' '.join(ids)}</code>",
+        f'<code class="apg-ids">{" ".join(ids)}</code>',
         "<dt>files</dt><dd>full/runs/movielens.jsonl</dd>",
         "<dt>seeds</dt><dd>1, 2</dd>",
         "<dt>machine</dt><dd>a CPU, 2 cores, 4 GB, 1 thread per run</dd>",

@@ -8,6 +8,7 @@ import nbformat
 import papermill
 import pytest
 
+from apg_repro import book
 from apg_repro.__main__ import main
 from apg_repro.book import execute
 from apg_repro.errors import UserError
@@ -34,6 +35,35 @@ def test_every_notebook_has_the_rhythm_of_the_house(path):
     assert "foot(" in code[-1]
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_page_begins_with_its_results_and_not_with_code(path):
+    """The parameters are not on the page, what opens the study and what ends the page is without its code."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    tags = [cell.metadata.get("tags", []) for cell in cells]
+    assert {"parameters", "remove-cell"} <= set(tags[0])
+    assert "remove-input" in tags[1]
+    assert "remove-input" in tags[-1]
+
+
+def test_a_page_is_completed_without_papermills_cell_and_with_its_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(book, "EXTRA", tmp_path)
+    (tmp_path / "rows").mkdir()
+    injected = nbformat.v4.new_code_cell("seeds = []", metadata={"tags": ["injected-parameters"]})
+    html = '<code class="apg-ids">b a</code><!-- rows -->'
+    foot = nbformat.v4.new_code_cell("foot()", outputs=[nbformat.v4.new_output("display_data", {"text/html": html})])
+    nbformat.write(nbformat.v4.new_notebook(cells=[injected, foot]), tmp_path / "page.ipynb")
+    book.complete(tmp_path / "page.ipynb", {"a": '{"id": "a"}', "b": '{"id": "b"}', "c": '{"id": "c"}'})
+    (cell,) = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells
+    assert 'href="../rows/page.jsonl">These 2 rows' in cell.outputs[0]["data"]["text/html"]
+    assert (tmp_path / "rows" / "page.jsonl").read_text() == '{"id": "b"}\n{"id": "a"}\n'
+
+
+def test_stored_rows_are_found_by_their_ids(tmp_path):
+    (tmp_path / "full" / "runs").mkdir(parents=True)
+    (tmp_path / "full" / "runs" / "x.jsonl").write_text('{"kind": "trained", "id": "1f"}\n{"id": "2f"}\n')
+    assert book.stored_lines(tmp_path) == {"1f": '{"kind": "trained", "id": "1f"}', "2f": '{"id": "2f"}'}
+
+
 def test_every_suite_has_its_notebook_and_every_notebook_its_page():
     """A notebook that opens no suite, such as the errata, reads the paper's numbers only."""
     opening = {f"executed/{path.name}" for path in FILES if "study.open(" in path.read_text()}
@@ -49,7 +79,7 @@ def test_a_notebook_runs_from_another_folder_with_other_parameters(tmp_path, mon
     papermill.execute_notebook(str(path), "out.ipynb", parameters, kernel_name="python3", progress_bar=False)
     page = (tmp_path / "out.ipynb").read_text()
     assert "--seeds 1,2" in page
-    assert "image/png" in page
+    assert "<svg role=" in page
 
 
 @pytest.mark.parametrize(

@@ -173,10 +173,10 @@ def test_the_contender_that_was_added_later_is_marked(row):
 
 def test_the_figure_has_one_line_per_contender_through_its_shares(row):
     figure = sweeps_figure([setting_of(row), setting_of(row, ALIKE)])
-    (legend,) = figure.legends
+    (legend,) = figure.figure.legends
     assert [text.get_text().removesuffix("\u00a0*") for text in legend.get_texts()] == list(GAINS)
     axis = figure.axes[0]
     lines = {bars.get_label(): bars.lines[0] for bars in axis.containers}
     assert lines[BY_GROUP].get_ydata() == pytest.approx([125 / 3, 125 / 3])
     assert not any(math.isnan(limit) for limit in axis.get_ylim())
-    assert not sweeps_figure([]).legends[0].get_texts()
+    assert not sweeps_figure([]).figure.legends[0].get_texts()

@@ -1,6 +1,8 @@
 """Tables as pages show them."""
 
 import math
+import re
+from base64 import b64decode
 
 import pandas as pd
 import pytest
@@ -37,24 +39,37 @@ def rising(config):
 def test_a_table_escapes_text_and_keeps_what_is_html_already():
     table = Table(pd.DataFrame({"a<b": ["<script>", "&"], "c": [Markup("<i>1</i>"), "2"]}), "1 < 2")
     html = table._repr_html_()
-    assert "<th>a&lt;b</th>" in html
-    assert "<td>&lt;script&gt;</td><td><i>1</i></td>" in html
-    assert "<td>&amp;</td>" in html
-    assert ">1 &lt; 2</p>" in html
+    assert '<th scope="col">a&lt;b</th>' in html
+    assert '<th scope="row">&lt;script&gt;</th>\n<td><i>1</i></td>' in html
+    assert '<th scope="row">&amp;</th>' in html
+    assert "<caption><span>1 &lt; 2</span></caption>" in html
+    assert 'role="region" tabindex="0" aria-label="1 &lt; 2"' in html
+
+
+def test_a_table_can_be_saved_as_it_is_shown_without_markup():
+    table = Table(
+        pd.DataFrame({"a": ["x, y", "<"], "Verdict": [badge_over("not run", "<b>&lt; 1</b>"), ""]}), "One, two"
+    )
+    assert table.csv() == 'a,Verdict\n"x, y",not run < 1\n<,\n'
+    name, data = re.search(
+        r'download="(.*?)" href="data:text/csv;charset=utf-8;base64,(.*?)"', table._repr_html_()
+    ).groups()
+    assert name == "one-two.csv"
+    assert b64decode(data).decode() == table.csv()
 
 
 def test_a_column_of_html_alone_survives_pandas():
     html = Table(
         pd.DataFrame([{"found": badge("reproduced")}, {"found": badge_over("not run", "<b>1</b>")}])
     )._repr_html_()
-    assert '<td><span class="apg-verdict apg-reproduced">✓\u00a0reproduced</span></td>' in html
-    assert "not run</span><br><b>1</b></td>" in html
+    assert '<th scope="row"><span class="apg-verdict apg-reproduced">✓\u00a0reproduced</span></th>' in html
+    assert "not run</span><br><b>1</b></th>" in html
 
 
 def test_verdicts_are_coloured_and_empty_ones_are_not():
     html = Table(pd.DataFrame({"Verdict": ["direction only", ""]}))._repr_html_()
-    assert '<td><span class="apg-verdict apg-direction-only">↗\u00a0direction only</span></td>' in html
-    assert "<td></td>" in html
+    assert '<th scope="row"><span class="apg-verdict apg-direction-only">↗\u00a0direction only</span></th>' in html
+    assert '<th scope="row"></th>' in html
 
 
 def test_badges_count_verdicts_in_the_order_of_the_rule():

@@ -4,8 +4,12 @@ AUC in percent, differences in points, intervals of 95 % over seeds: see ``repor
 """
 
 import functools
+import io
 import math
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
 from typing import Any, ParamSpec
 
 import matplotlib.pyplot as plt
@@ -17,25 +21,108 @@ from matplotlib.ticker import MaxNLocator
 
 from apg_repro.config import PROTOCOLS
 from apg_repro.report.comparison import compare, paper_auc
-from apg_repro.report.tables import PROTOCOL_TITLES, marked
+from apg_repro.report.statistics import Estimate
+from apg_repro.report.tables import PROTOCOL_TITLES, format_difference, format_signed, marked
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.row import TrainedRow
 
 Arguments = ParamSpec("Arguments")
 
 
-def drawn(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
+# In a figure, text and lines in these colours take the colours of the page, in the light theme and in the dark one.
+INK = "#010203"
+GROUND = "#fdfefd"
+PAGE_COLOURS = {
+    **dict.fromkeys([INK, "#000000", "#666666"], "currentColor"),
+    GROUND: "var(--pst-color-background, #fff)",
+}
+GREY = "#808080"  # seen on both grounds
+LOOK: dict[Any, Any] = {
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.edgecolor": GREY,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "legend.facecolor": GROUND,
+    "legend.edgecolor": GREY,
+    "grid.color": GREY,
+    "grid.alpha": 0.35,
+    "savefig.bbox": "tight",
+    "figure.constrained_layout.use": True,
+    "svg.fonttype": "none",  # text stays text: it can be searched, selected and read aloud
+    "svg.hashsalt": "apg",  # the same figure is the same file
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of a page, with what is written below it and what is read in its stead.
+
+    Attributes:
+        figure: matplotlib's; ``picture.figure.savefig(...)`` writes a file.
+        caption: what is drawn.
+        alt: what it shows, in words that were computed from what is drawn.
+    """
+
+    figure: Figure
+    caption: str
+    alt: str
+
+    @property
+    def axes(self) -> list[Axes]:
+        """Those of the figure."""
+        return self.figure.axes
+
+    def svg(self) -> str:
+        """The figure as an SVG element in the colours of the page, as wide as there is room."""
+        file = io.StringIO()
+        with plt.rc_context(LOOK):
+            self.figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        text = file.getvalue()
+        text = text[text.index("<svg") :]
+        text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+        text = re.sub(r'<g id="[^"]*"', "<g", text)  # these names are not unique on a page, and nothing refers to them
+        for ours, of_the_page in PAGE_COLOURS.items():
+            text = text.replace(ours, of_the_page)
+        head = f'<svg role="img" aria-label="{escape(self.alt)}"'
+        return re.sub(r'^<svg( xmlns:xlink="[^"]*")? width="[^"]*" height="[^"]*"', rf"{head}\1", text)
+
+    def _repr_html_(self) -> str:
+        return (
+            f'<figure class="apg-figure"><div class="apg-drawing" role="region" tabindex="0" '
+            f'aria-label="{escape(self.caption)}">{self.svg()}</div>'
+            f"<figcaption>{escape(self.caption)}</figcaption></figure>"
+        )
+
+
+def drawn(draw: Callable[Arguments, Picture]) -> Callable[Arguments, Picture]:
     """Gives a figure the look of all others, and leaves it to the notebook to display it, once."""
 
     @functools.wraps(draw)
-    def figure(*args: Arguments.args, **options: Arguments.kwargs) -> Figure:
+    def picture(*args: Arguments.args, **options: Arguments.kwargs) -> Picture:
         sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
-        plt.rcParams |= {"figure.dpi": 110, "savefig.bbox": "tight", "figure.constrained_layout.use": True}
-        fig = draw(*args, **options)
-        plt.close(fig)
-        return fig
+        plt.rcParams |= LOOK
+        made = draw(*args, **options)
+        plt.close(made.figure)
+        return made
 
-    return figure
+    return picture
+
+
+def in_words(found: dict[str, Estimate], printed: dict[str, float] | None = None) -> str:
+    """Differences in words, for a figure's alternative text: "v4 +0.20 ± 0.05 (paper +0.30)"; those not run left "
+    "out."""
+    words = []
+    for name, one in found.items():
+        paper = (printed or {}).get(name, math.nan)
+        if one.n:
+            beside = "" if math.isnan(paper) else f" (paper {format_signed(paper)})"
+            words.append(f"{name} {format_difference(one)}{beside}")
+    return ", ".join(words) or "not run"
 
 
 def colours(evidence: Evidence) -> dict[tuple[str, str], Any]:
@@ -46,7 +133,7 @@ def colours(evidence: Evidence) -> dict[tuple[str, str], Any]:
 
 def not_run(axis: Axes, text: str = "not run") -> None:
     """Says so in empty axes."""
-    axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes, color="0.4")
+    axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes, color=INK)
     axis.set(xticks=[], yticks=[])
 
 
@@ -56,7 +143,7 @@ def curve(row: TrainedRow) -> list[float]:
 
 
 @drawn
-def differences_figure(evidence: Evidence) -> Figure:
+def differences_figure(evidence: Evidence) -> Picture:
     """Δ AUC against each cell's reference: our mean and 95 % interval, each seed, and the paper's number.
 
     One column of axes per protocol.
@@ -82,14 +169,33 @@ def differences_figure(evidence: Evidence) -> Figure:
     axes[0][0].invert_yaxis()
     if any(not math.isnan(paper_auc(evidence, cell)) for cell in cells):
         axes[0][0].legend(loc="best", frameon=True)
-    return fig
+    return Picture(
+        fig,
+        f"{evidence.data.title}. Δ test AUC of each cell in points: dots and bars are means and 95 % intervals, small "
+        "dots seeds, diamonds the paper.",
+        differences_in_words(evidence),
+    )
+
+
+def differences_in_words(evidence: Evidence) -> str:
+    """Every cell's difference under each protocol, and the paper's."""
+    parts = []
+    for protocol in PROTOCOLS:
+        lines = {evidence.label(line.cell): line for line in compare(evidence, protocol).values() if line.cell.against}
+        words = in_words(
+            {name: line.difference for name, line in lines.items()},
+            {name: line.paper_difference for name, line in lines.items()},
+        )
+        parts.append(f"Δ AUC in points, {PROTOCOL_TITLES[protocol]}: {words}.")
+    return " ".join(parts)
 
 
 @drawn
-def epochs_figure(evidence: Evidence) -> Figure:
+def epochs_figure(evidence: Evidence) -> Picture:
     """Validation AUC by epoch: a line for the mean over seeds while all go on, a band from lowest to highest."""
     fig, axis = plt.subplots(figsize=(8, 4))
     palette = colours(evidence)
+    best = []
     for cell in evidence.cells:
         rows = evidence.found(cell, "early_stopping") or evidence.found(cell, "one_epoch")
         runs = [curve(row) for row in rows]
@@ -99,16 +205,22 @@ def epochs_figure(evidence: Evidence) -> Figure:
         curves = np.array([run[:depth] for run in runs])
         epochs = np.arange(1, depth + 1)
         colour = palette[cell.key]
+        mean = curves.mean(0)
+        best.append(f"{evidence.label(cell)} {mean.max():.2f} after epoch {1 + int(mean.argmax())}")
         label = f"{marked(evidence.label(cell), cell.registered)} (n = {len(runs)})"
-        axis.plot(epochs, curves.mean(0), "o-", color=colour, label=label)
+        axis.plot(epochs, mean, "o-", color=colour, label=label)
         axis.fill_between(epochs, curves.min(0), curves.max(0), color=colour, alpha=0.2, lw=0)
         for run in runs:
             if len(run) > depth:
                 axis.plot(np.arange(depth, len(run) + 1), run[depth - 1 :], color=colour, lw=0.7, alpha=0.6)
     axis.set(xlabel="epoch", ylabel="validation AUC, percent")
+    caption = (
+        f"{evidence.data.title}. Validation AUC by epoch: lines are means over seeds, bands reach from the lowest "
+        "seed to the highest."
+    )
     if not axis.lines:
         not_run(axis)
-        return fig
+        return Picture(fig, caption, "Not run.")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(loc="lower right", frameon=True)
-    return fig
+    return Picture(fig, caption, f"Best validation AUC of the mean over seeds: {', '.join(best)}.")

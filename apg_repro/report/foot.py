@@ -55,7 +55,8 @@ def foot(found: Sequence[Evidence], command: str) -> Markup:
     )
     return Markup(
         f'<div class="apg-foot"><b>Where these numbers come from</b><dl>{lines}</dl>'
-        f"<details><summary>The ids of these rows</summary><code>{escape(ids)}</code></details>"
+        f'<details><summary>The ids of these rows</summary><code class="apg-ids">{escape(ids)}</code>'
+        "</details><!-- rows -->"
         f"To make what is missing: <code>{escape(command)}</code>.{again if trained_rows(rows) else ''}</div>"
     )
 

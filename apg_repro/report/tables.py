@@ -5,10 +5,12 @@ interval over seeds (Student's t); differences are taken seed by seed.
 """
 
 import math
+import re
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape, unescape
 from itertools import product
 from typing import Any, get_args
 
@@ -78,30 +80,58 @@ class Table:
     wrap: bool = False
 
     def _repr_html_(self) -> str:
-        caption = f'<p class="apg-caption">{escape(self.caption)}</p>' if self.caption else ""
-        return caption + table_html(self.data, self.wrap)
+        return table_html(self.data, self.caption, self.wrap)
+
+    def csv(self) -> str:
+        """The table as CSV, as plain text: without colours and links."""
+        return self.data.map(plain).rename(columns=lambda name: plain(name)).to_csv(index=False)
 
     def __str__(self) -> str:
         return "\n".join(filter(None, [self.caption, self.data.to_string(index=False)]))
 
 
-def table_html(table: pd.DataFrame, wrap: bool = False) -> str:
-    """A table that scrolls sideways on a narrow screen, verdicts in colour."""
+def table_html(table: pd.DataFrame, caption: str = "", wrap: bool = False) -> str:
+    """A table that scrolls sideways on a narrow screen, verdicts in colour, and below it a link to its data as CSV.
+
+    Cells are on lines of their own: the search of the book takes tags out, and would join their words.
+    """
     kind = "apg-table apg-words" if wrap else "apg-table"
-    head = "".join(f"<th>{escape(str(name))}</th>" for name in table.columns)
-    body = "".join(
-        "<tr>" + "".join(cell_html(name, value) for name, value in row.items()) + "</tr>"
+    head = "\n".join(f'<th scope="col">{escape(str(name))}</th>' for name in table.columns)
+    body = "\n".join(
+        "<tr>"
+        + "\n".join(cell_html(name, value, place == 0) for place, (name, value) in enumerate(row.items()))
+        + "</tr>"
         for row in table.to_dict("records")
     )
-    return f'<div class="{kind}"><table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    title = f"<caption><span>{escape(caption)}</span></caption>" if caption else ""
+    name = escape(caption or "Table: " + ", ".join(map(str, table.columns)))
+    data = b64encode(Table(table).csv().encode()).decode()
+    return (
+        f'<div class="{kind}" role="region" tabindex="0" aria-label="{name}"><table class="table">{title}<thead><tr>'
+        f"{head}</tr></thead>\n<tbody>{body}</tbody></table></div>\n"
+        f'<p class="apg-save"><a download="{file_name(caption)}.csv" href="data:text/csv;charset=utf-8;base64,{data}"'
+        f' aria-label="CSV: {name}">CSV</a></p>'
+    )
 
 
-def cell_html(column: Any, value: Any) -> str:
-    """One cell, escaped unless it is HTML already; a verdict is coloured."""
+def file_name(caption: str) -> str:
+    """A name for the file of a table, from how its caption begins."""
+    return "-".join(re.findall(r"[a-z0-9]+", caption.lower())[:8]) or "table"
+
+
+def plain(value: Any) -> str:
+    """What a cell says, without markup."""
+    if not isinstance(value, Markup):
+        return str(value)
+    return unescape(re.sub(r"<[^>]*>", "", value.html.replace("<br>", " ")))
+
+
+def cell_html(column: Any, value: Any, is_head: bool = False) -> str:
+    """One cell, escaped unless it is HTML already; a verdict is coloured. The first cell of a row is its head."""
     text = value.html if isinstance(value, Markup) else escape(str(value))
     if str(column).lower().endswith("verdict") and text:
         text = badge(text).html
-    return f"<td>{text}</td>"
+    return f'<th scope="row">{text}</th>' if is_head else f"<td>{text}</td>"
 
 
 def badge(verdict: str, count: int | None = None) -> Markup:

@@ -7,11 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 
 from apg_repro.experiments.figure1.plan import SHARES
 from apg_repro.report.costs import measured_values
-from apg_repro.report.figures import drawn
+from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.statistics import Estimate, Verdict, verdict
 from apg_repro.report.tables import Table, format_signed, with_true_minus
 from apg_repro.rows.evidence import Evidence
@@ -101,7 +100,7 @@ def distances_table(evidence: Evidence) -> Table:
 
 
 @drawn
-def distributions_figure(evidence: Evidence) -> Figure:
+def distributions_figure(evidence: Evidence) -> Picture:
     """The shares of cold and active users by rate, by rate with rows thinned, and by trait."""
     fig, axes = plt.subplots(1, 3, figsize=(11, 3.4))
     colours = dict(zip(("cold", "active"), sns.color_palette("colorblind", 2), strict=True))
@@ -124,7 +123,21 @@ def distributions_figure(evidence: Evidence) -> Figure:
     axes[0].set_ylabel("users of the group, percent")
     if histograms:
         axes[0].legend(frameon=True)
-    return fig
+    return Picture(
+        fig, f"{evidence.data.title}. Shares of cold and of active users by CTR, by CTR over thinned rows, and by "
+        f"{trait}.",
+        distances_in_words(evidence),
+    )  # fmt: skip
+
+
+def distances_in_words(evidence: Evidence) -> str:
+    """How far the distributions in the figure are apart, and how far by chance."""
+    found = contrasts(evidence)
+    words = [
+        f"{HISTOGRAMS.get(what, evidence.data.trait)}: {one['distance']:.3f} (by chance up to {one['chance']:.3f})"
+        for what, one in (found[0]["distances"] if found else {}).items()
+    ]
+    return f"Distances of cold and active users: {', '.join(words)}." if words else "Not run."
 
 
 def transfers(evidence: Evidence) -> Mapping[str, Mapping[str, Any]]:

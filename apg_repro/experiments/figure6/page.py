@@ -6,10 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 
 from apg_repro.config import Protocol
-from apg_repro.report.figures import drawn, not_run
+from apg_repro.report.figures import Picture, drawn, not_run
 from apg_repro.report.tables import MISSING, Table, title_of
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Cell
@@ -18,14 +17,14 @@ SIGNIFICANT = 0.01  # of a permutation test
 
 
 @drawn
-def plane_figure(evidence: Evidence, cell: Cell, protocol: Protocol = "early_stopping") -> Figure:
+def plane_figure(evidence: Evidence, cell: Cell, protocol: Protocol = "early_stopping") -> Picture:
     """S of every layer in its first two principal components, coloured by the kind of item; the first seed's."""
     runs = evidence.observed(cell, protocol)
     if not runs:
         fig, axis = plt.subplots(figsize=(8.5, 1.5))
         axis.set_title(cell.name)
         not_run(axis)
-        return fig
+        return Picture(fig, f"{evidence.data.title}. S of {cell.name}.", "Not run.")
     found = runs[min(runs)]
     group = np.array(found["group"])
     fig, axes = plt.subplots(1, len(found["layers"]), figsize=(8.5, 3.6), squeeze=False)
@@ -40,7 +39,16 @@ def plane_figure(evidence: Evidence, cell: Cell, protocol: Protocol = "early_sto
         axis.set(title=f"layer {number}", xlabel=f"PC 1 ({first} %)", ylabel=f"PC 2 ({second} %)")
     fig.suptitle(f"{cell.name} (seed {min(runs)})")
     fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize="x-small")
-    return fig
+    shares = [
+        f"layer {number} {format_share(layer['explained'])} (permuted kinds {format_share(layer['permuted'])})"
+        for number, layer in enumerate(found["layers"], 1)
+    ]
+    return Picture(
+        fig,
+        f"{title_of(evidence, protocol)}. S of {cell.name} in the plane of its first two principal components, "
+        f"coloured by the kind of item, seed {min(runs)}.",
+        f"The kind of item explains of the variance of S: {', '.join(shares)}.",
+    )
 
 
 def explained_table(evidence: Evidence, protocol: Protocol = "early_stopping") -> Table:

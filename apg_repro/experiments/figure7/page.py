@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.figure7.plan import LAYERS, OVER, P_NOT_DAMPED, RANK, K, P
 from apg_repro.report.comparison import compare
-from apg_repro.report.figures import drawn
+from apg_repro.report.figures import INK, Picture, drawn, in_words
 from apg_repro.report.statistics import Estimate, count, estimate, judge_family
 from apg_repro.report.tables import (
     PROTOCOL_HEADS,
@@ -122,30 +121,59 @@ def axis_table(evidence: Evidence, axis: str, protocol: Protocol) -> Table:
 
 
 @drawn
-def axes_figure(evidence: Evidence) -> Figure:
-    """Test AUC along each axis: means and 95 % intervals, base as a band. One row of axes per protocol."""
+def axes_figure(evidence: Evidence) -> Picture:
+    """Δ test AUC against base along each axis, which is what is judged. One row of axes per protocol.
+
+    A single seed has no interval: it is drawn as a cross. Axes end a little beyond the means, so a wide interval may
+    leave them.
+    """
     fig, axes = plt.subplots(
         len(PROTOCOLS), len(DRAWN), figsize=(8.5, 6), sharey="row", squeeze=False, width_ratios=(10, 10, 4)
     )
     colour = sns.color_palette("colorblind")[0]
     for row, protocol in zip(axes, PROTOCOLS, strict=True):
-        found = compare(evidence, protocol)
-        base = found[evidence.cell("base").key].ours
+        means = [0.0]
         for drawing, axis in zip(row, DRAWN, strict=True):
-            drawing.axhspan(base.low, base.high, color="0.6", alpha=0.5, lw=0)
-            drawing.axhline(base.mean, color="0.4", lw=1, label="base")
-            cells = evidence.labelled(axis=axis)
-            for place, cell in enumerate(cells):
-                ours = found[cell.key].ours
-                if math.isnan(ours.mean):
-                    text, at_the_bottom = "diverged" if ours.n else "not run", drawing.get_xaxis_transform()
-                    drawing.text(place, 0.02, text, rotation=90, ha="center", transform=at_the_bottom, color="0.4")
-                drawing.errorbar(place, ours.mean, yerr=ours.error_bar, fmt="o", color=colour, capsize=3)
-            drawing.set_xticks(range(len(cells)), [str(cell.labels["value"]) for cell in cells])
-            drawing.set_xlim(-0.5, len(cells) - 0.5)
-            drawing.tick_params(axis="x", labelrotation=90 if len(cells) > 5 else 0)
-        row[0].set_ylabel(f"{PROTOCOL_TITLES[protocol]}\ntest AUC, percent")
+            drawing.axhline(0, color=INK, lw=1)
+            found = along(evidence, axis, protocol)
+            for place, (cell, difference) in enumerate(found):
+                if math.isnan(difference.mean):
+                    text = "diverged" if evidence.found(cell, protocol) else "not run"
+                    at_the_bottom = drawing.get_xaxis_transform()
+                    drawing.text(place, 0.02, text, rotation=90, ha="center", transform=at_the_bottom, color=INK)
+                elif difference.n == 1:
+                    drawing.plot(place, difference.mean, "x", color=colour, ms=7, mew=2)
+                else:
+                    drawing.errorbar(place, difference.mean, yerr=difference.half, fmt="o", color=colour, capsize=3)
+                if not math.isnan(difference.mean):
+                    means.append(difference.mean)
+            drawing.set_xticks(range(len(found)), [str(cell.labels["value"]) for cell, _ in found])
+            drawing.set_xlim(-0.5, len(found) - 0.5)
+            drawing.tick_params(axis="x", labelrotation=90 if len(found) > 5 else 0)
+        room = 0.25 * (max(means) - min(means)) + 0.05
+        row[0].set_ylim(min(means) - room, max(means) + room)
+        row[0].set_ylabel(f"{PROTOCOL_TITLES[protocol]}\nΔ test AUC, points")
     for drawing, title in zip(axes[-1], DRAWN.values(), strict=True):
         drawing.set_xlabel(title.replace(" (", "\n("))
-    axes[0][0].legend(loc="best", frameon=True)
-    return fig
+    return Picture(
+        fig,
+        f"{evidence.data.title}. Δ test AUC against base in points, taken seed by seed: means and 95 % intervals. "
+        "Crosses are single seeds, which have no interval.",
+        axes_in_words(evidence),
+    )
+
+
+def along(evidence: Evidence, axis: str, protocol: Protocol) -> list[tuple[Cell, Estimate]]:
+    """The difference of every value along an axis against base, taken seed by seed; of n = 0 where there is none."""
+    base = evidence.cell("base")
+    return [(cell, estimate(evidence.between([cell], [base], protocol))) for cell in evidence.labelled(axis=axis)]
+
+
+def axes_in_words(evidence: Evidence) -> str:
+    """Every difference that the figure draws."""
+    parts = []
+    for protocol in PROTOCOLS:
+        for axis, title in DRAWN.items():
+            found = {str(cell.labels["value"]): one for cell, one in along(evidence, axis, protocol)}
+            parts.append(f"{PROTOCOL_TITLES[protocol]}, {title}: {in_words(found)}.")
+    return "Δ AUC against base in points. " + " ".join(parts)

@@ -7,10 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 
 from apg_repro.config import PROTOCOLS, Protocol
-from apg_repro.report.figures import drawn, not_run
+from apg_repro.report.figures import Picture, drawn, not_run
 from apg_repro.report.statistics import Estimate, estimate, judge
 from apg_repro.report.tables import PROTOCOL_TITLES, Table, format_difference, without_empty_columns
 from apg_repro.rows.evidence import Evidence
@@ -51,7 +50,7 @@ def share(evidence: Evidence, protocol: Protocol) -> np.ndarray:
 
 
 @drawn
-def gains_figure(evidence: Evidence) -> Figure:
+def gains_figure(evidence: Evidence) -> Picture:
     """Gains by group, means and 95 % intervals; the line is each group's share of the rows."""
     fig, axes = plt.subplots(len(PROTOCOLS), len(METRICS), figsize=(8.5, 6), sharex=True, sharey="col")
     colour, red = sns.color_palette("colorblind")[0], sns.color_palette("colorblind")[3]
@@ -73,7 +72,19 @@ def gains_figure(evidence: Evidence) -> Figure:
             right.grid(visible=False)
     for axis in axes[-1]:
         axis.set_xlabel("group of users, rarest to most frequent")
-    return fig
+    words = [
+        f"{PROTOCOL_TITLES[protocol]}, gain in {title}: rarest users "
+        f"{format_difference(gain(evidence, protocol, metric, RAREST))}, "
+        f"most frequent {format_difference(gain(evidence, protocol, metric, MOST_FREQUENT))}"
+        for protocol in PROTOCOLS
+        for metric, title in METRICS.items()
+    ]
+    return Picture(
+        fig,
+        f"{evidence.data.title}. Gain of APG over base by group of users, means and 95 % intervals; the line is each "
+        "group's share of the test rows.",
+        f"In points. {'; '.join(words)}.",
+    )
 
 
 def rare_users_table(evidence: Evidence) -> Table:

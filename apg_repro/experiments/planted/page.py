@@ -15,12 +15,11 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.data.planted import CENTRE, PLANTED, SWEEPS, Planted
 from apg_repro.experiments.planted.plan import BY_GROUP, CONTROLS
-from apg_repro.report.figures import drawn
+from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.statistics import MARGIN, Estimate, estimate, verdict
 from apg_repro.report.tables import (
     MISSING,
@@ -222,7 +221,7 @@ def is_cut_off(row: TrainedRow) -> bool:
 
 
 @drawn
-def sweeps_figure(found: Sequence[Evidence]) -> Figure:
+def sweeps_figure(found: Sequence[Evidence]) -> Picture:
     """Shares of the gap by heterogeneity, groups and noise: one line per contender, one row of axes per protocol.
 
     Bars are 95 % confidence intervals. Axes end a little beyond the means, so a bar may leave them.
@@ -245,7 +244,18 @@ def sweeps_figure(found: Sequence[Evidence]) -> Figure:
         axis.set_xlabel(AXES[sweep])
     handles, labels = axes[0][0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
-    return fig
+    words = [
+        f"{PROTOCOL_TITLES[protocol]}: "
+        + ", ".join(f"{name} {format_share(entry.share(name))}" for name in entry.gains)
+        for protocol in PROTOCOLS
+        if (entry := points(found, protocol).get(CENTRE))
+    ]
+    return Picture(
+        fig,
+        "Gain over base as a share of the gap to the best possible AUC, by heterogeneity, groups and noise. Bars are "
+        "95 % intervals.",
+        f"Shares of the gap at the centre. {'; '.join(words)}." if words else "Not run.",
+    )
 
 
 def draw_shares(axis: Axes, places: Sequence[int], entries: Sequence[Point], registered: Mapping[str, str]) -> None:

@@ -7,12 +7,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments.table2.page import AVERAGE, average, lines_of
-from apg_repro.report.figures import curve, drawn, not_run
+from apg_repro.report.figures import Picture, curve, drawn, not_run
 from apg_repro.report.statistics import MARGIN, Estimate
 from apg_repro.report.tables import MISSING, Table, format_difference, without_empty_columns
 from apg_repro.rows.evidence import Evidence
@@ -28,7 +27,7 @@ def histories(evidence: Evidence, backbone: str, name: str) -> dict[int, list[fl
 
 
 @drawn
-def curves_figure(evidence: Evidence) -> Figure:
+def curves_figure(evidence: Evidence) -> Picture:
     """Validation AUC by epoch, one pair of axes per backbone: each seed, and the mean while all go on."""
     backbones = [line for line in lines_of(evidence) if line != AVERAGE]
     n_rows = len(backbones) // COLUMNS + 1  # room for the legend after the last one
@@ -54,7 +53,16 @@ def curves_figure(evidence: Evidence) -> Figure:
     axes.flat[-1].legend(loc="center", frameon=False)
     fig.supxlabel("epoch")
     fig.supylabel("validation AUC, percent")
-    return fig
+    words = []
+    for backbone in backbones:
+        best = {name: [max(run) for run in histories(evidence, backbone, name).values()] for name in MODELS}
+        words += [f"{backbone}, {name} {np.mean(found):.2f}" for name, found in best.items() if found]
+    return Picture(
+        fig,
+        f"{evidence.data.title}. Validation AUC by epoch in percent: thin lines are seeds, dots the mean while all "
+        "go on.",
+        f"Best validation AUC, means over seeds: {'; '.join(words)}." if words else "Not run.",
+    )
 
 
 def answer(early: Estimate, late: Estimate) -> str:

@@ -7,13 +7,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from apg_repro.config import OptimizerName
 from apg_repro.experiments.speed.plan import ALL_CORES, IDS, TRAINED
 from apg_repro.report.costs import format_spread, measured_values
 from apg_repro.report.devices import device_title, measured_devices
-from apg_repro.report.figures import drawn
+from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.tables import MISSING, Table
 from apg_repro.rows.evidence import Evidence
 
@@ -73,12 +72,26 @@ def products_table(evidence: Evidence) -> Table:
 
 
 @drawn
-def speed_figure(evidence: Evidence) -> Figure:
+def speed_figure(evidence: Evidence) -> Picture:
     """One kind of device. Left: rows per second and the roofline. Right: milliseconds per step against the ids."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
     draw_rows(left, evidence)
     draw_steps(right, evidence)
-    return fig
+    words = [
+        f"{case}: "
+        + ", ".join(
+            f"{CONTENDERS[name]} {entry['rows_a_second']['p50']:,.0f}"
+            for name, entry in values["models"].items()
+            if "rows_a_second" in entry
+        )
+        for case, values in trained(evidence).items()
+    ]
+    return Picture(
+        fig,
+        f"{evidence.data.title}. Left: rows per second, and the roofline of base. Right: milliseconds per step "
+        "against the number of ids. Medians, 10th and 90th percentiles.",
+        f"Rows per second. {'; '.join(words)}." if words else "Not run.",
+    )
 
 
 def draw_rows(axis: Axes, evidence: Evidence) -> None:

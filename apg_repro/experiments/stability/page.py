@@ -7,11 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 
 from apg_repro.config import DIVERGED_ABOVE, Init
 from apg_repro.experiments.stability.plan import BRAKES, SAFEGUARDS, STARTS, VERSIONS
-from apg_repro.report.figures import drawn
+from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.tables import MISSING, Table
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.row import TrainedRow
@@ -27,7 +26,7 @@ def run_of(evidence: Evidence, cell: Cell) -> TrainedRow | None:
 
 
 @drawn
-def worst_batch_figure(evidence: Evidence, version: str) -> Figure:
+def worst_batch_figure(evidence: Evidence, version: str) -> Picture:
     """One heat map per safeguard: K by learning rate, coloured by the worst batch loss, test AUC or "div." as text."""
     cells = evidence.labelled(version=version)
     ranks, rates = (list(dict.fromkeys(cell.labels[name] for cell in cells)) for name in ("K", "rate"))
@@ -43,7 +42,7 @@ def worst_batch_figure(evidence: Evidence, version: str) -> Figure:
             losses[place] = run.worst_batch_loss(1) if run else math.nan
             axis.text(
                 place[1], place[0], text_in_map(run), ha="center", va="center", fontsize=9,
-                color="w" if losses[place] > 50 else "k",
+                color="#ffffff" if losses[place] > 50 else "#111111",
             )  # fmt: skip
         image = axis.imshow(
             np.clip(losses, LOWEST, HIGHEST), norm=LogNorm(LOWEST, HIGHEST), cmap="YlOrRd", aspect="auto"
@@ -55,7 +54,14 @@ def worst_batch_figure(evidence: Evidence, version: str) -> Figure:
     fig.supxlabel("learning rate")
     if image is not None:
         fig.colorbar(image, ax=axes, label="worst batch loss, nats", extend="both", shrink=0.8)
-    return fig
+    runs = [run for cell in cells if (run := run_of(evidence, cell))]
+    diverged = sum(run.diverged("one_epoch") for run in runs)
+    return Picture(
+        fig,
+        f"{evidence.data.title}. {version} by K and learning rate, one map per safeguard: colour is the worst batch "
+        "loss of the first epoch, text the test AUC.",
+        f"{diverged} of {len(runs)} settings of {version} diverge." if runs else "Not run.",
+    )
 
 
 def text_in_map(run: TrainedRow | None) -> str:

@@ -8,12 +8,11 @@ from typing import Any, Literal, get_args
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 
 from apg_repro.experiments.table1.plan import D_CONDITION, RANK, RANKS, folded
 from apg_repro.paper.complexity import break_even, evaluate, is_lower_order, total
 from apg_repro.report.costs import measured_values, rounded
-from apg_repro.report.figures import drawn
+from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.tables import Table
 from apg_repro.rows.evidence import Evidence
 from apg_repro.versions import VERSIONS
@@ -184,7 +183,7 @@ def relative_costs_table(evidence: Evidence, cost: Cost) -> Table:
 
 
 @drawn
-def break_even_figure() -> Figure:
+def break_even_figure() -> Picture:
     """The largest K with which a layer of N = M costs less than a static one, by width and size of the condition."""
     fig, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True)
     widths = [2**power for power in range(5, 13)]
@@ -204,7 +203,16 @@ def break_even_figure() -> Figure:
     axes[0].set_yticks([0, *(2**power for power in range(11))], ["none", *(2**power for power in range(11))])
     axes[0].set_ylabel("largest K that costs less than static")
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=9, frameon=True)
-    return fig
+    words = []
+    for cost in COSTS:
+        for version in ("v4", "v3"):
+            ends = [break_even(formula(version, cost), {"N": n, "M": n, "D": n}) for n in (widths[0], widths[-1])]
+            words.append(f"{cost}, {version}: {ends[0]:.0f} at width {widths[0]}, {ends[1]:.0f} at width {widths[-1]}")
+    return Picture(
+        fig, "The largest K with which a layer costs less than a static one, by its width and the size D of its "
+        "condition.",
+        f"The largest K, self-wise. {'; '.join(words)}.",
+    )  # fmt: skip
 
 
 TABLES = (

@@ -5,7 +5,6 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.figure import Figure
 
 from apg_repro.experiments.table10.plan import CANDIDATES
 from apg_repro.paper import numbers as paper
@@ -19,7 +18,7 @@ from apg_repro.report.costs import (
     rounded,
 )
 from apg_repro.report.devices import device_title
-from apg_repro.report.figures import drawn
+from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.tables import Table, with_true_minus
 from apg_repro.rows.evidence import Evidence
 
@@ -146,7 +145,7 @@ def memory_table(evidence: Evidence) -> Table:
 
 
 @drawn
-def response_figure(evidence: Evidence) -> Figure:
+def response_figure(evidence: Evidence) -> Picture:
     """Median (dot) and 99th percentile (end of the line) of a request, in ms; axes per number of candidates."""
     measured = [case for case in CANDIDATES if case in evidence.measured]
     engines = {name: None for case in measured for name in measured_values(evidence, case)["engines"]}
@@ -165,7 +164,19 @@ def response_figure(evidence: Evidence) -> Figure:
     axes[0][0].set_ylabel(device_title(evidence))
     axes[0][0].invert_yaxis()
     fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncol=len(TITLES), frameon=False)
-    return fig
+    words = [
+        f"{case}, {ENGINES[engine]}: "
+        + ", ".join(f"{TITLES[name]} {entry['ms']['p50']:.2f}" for name, entry in models.items())
+        for case in measured
+        for engine, models in measured_values(evidence, case)["engines"].items()
+        if "not_run" not in models
+    ]
+    return Picture(
+        fig,
+        f"{evidence.data.title}. Milliseconds per request: the dot is the median, the line ends at the 99th "
+        "percentile.",
+        f"Medians in ms. {'; '.join(words)}." if words else "Not run.",
+    )
 
 
 TABLES = (response_table, views_table, memory_table)

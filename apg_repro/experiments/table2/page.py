@@ -7,13 +7,12 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.paper import numbers as paper
 from apg_repro.report.comparison import compare
-from apg_repro.report.figures import drawn
+from apg_repro.report.figures import Picture, drawn, in_words
 from apg_repro.report.statistics import Estimate, count, estimate, judge
 from apg_repro.report.tables import (
     PROTOCOL_HEADS,
@@ -122,7 +121,7 @@ def model_verdicts_table(evidence: Evidence) -> Table:
 
 
 @drawn
-def gains_figure(evidence: Evidence) -> Figure:
+def gains_figure(evidence: Evidence) -> Picture:
     """Δ of APG, model by model: the paper's, and ours against each base. One column of axes per protocol."""
     lines, printed = lines_of(evidence), printed_differences(evidence)
     palette = dict(zip(AGAINST, sns.color_palette("colorblind", len(AGAINST)), strict=True))
@@ -143,4 +142,15 @@ def gains_figure(evidence: Evidence) -> Figure:
         axis.set_yticks(range(len(lines)), list(lines))
     axes[0].invert_yaxis()
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return fig
+    words = [
+        f"{PROTOCOL_TITLES[protocol]}, {AGAINST[name]}: "
+        + in_words({line: average(evidence, protocol, name, models) for line, models in lines.items()}, printed)
+        for protocol in PROTOCOLS
+        for name in AGAINST
+    ]
+    return Picture(
+        fig,
+        f"{evidence.data.title}. Δ test AUC of APG in points, model by model: diamonds are the paper's, dots and "
+        "bars our means and 95 % intervals.",
+        f"{'. '.join(words)}.",
+    )

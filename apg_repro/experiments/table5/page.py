@@ -9,7 +9,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
-from matplotlib.figure import Figure
 
 from apg_repro.config import DeviceKind, RunConfig
 from apg_repro.experiments.table5.plan import CASES, FUSED, N_INPUTS, RANK, STEPS_PER_EPOCH, WIDTHS, plain
@@ -26,7 +25,7 @@ from apg_repro.report.costs import (
     rounded,
 )
 from apg_repro.report.devices import NOT_YET, TITLES, command, device_title, each_device, measured_devices, on_a
-from apg_repro.report.figures import drawn
+from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.tables import MISSING, Markup, Table, format_signed
 from apg_repro.rows.evidence import Evidence
 from apg_repro.versions import VERSIONS
@@ -299,7 +298,7 @@ def memory_table(evidence: Evidence) -> Table:
 
 
 @drawn
-def width_figure(evidence: Evidence) -> Figure:
+def width_figure(evidence: Evidence) -> Picture:
     """Seconds per epoch against width: the paper's, and device by device the whole step and the hidden layers alone."""
     ours = [(on, part) for on in each_device(evidence) for part in PARTS]
     fig, axes = plt.subplots(1, 1 + len(ours), figsize=(1 + 3 * (1 + len(ours)), 3.8), sharex=True)
@@ -329,13 +328,22 @@ def width_figure(evidence: Evidence) -> Figure:
     axes[0].set_ylabel("seconds per epoch")
     labels = {name: line for axis in axes for line, name in zip(*axis.get_legend_handles_labels(), strict=True)}
     fig.legend(list(labels.values()), list(labels), loc="outside upper center", ncol=len(labels), frameon=False)
-    return fig
+    width = list(WIDTHS)[-1]
+    ratios = {version: ratio_to(evidence, version, width, "epoch_time") for version in VERSIONS if version != "base"}
+    words = [f"{version} {found[0]['p50']:.2f} (paper {found[1]:.2f})" for version, found in ratios.items() if found]
+    return Picture(
+        fig,
+        f"{evidence.data.title}. Seconds per epoch against width: the paper's, and ours per device, for the whole step "
+        "and for the hidden layers alone; bands are the 10th and the 90th percentile.",
+        f"Epoch time relative to base, hidden layers {width}: {', '.join(words)}." if words else "Not run.",
+    )
 
 
 @drawn
-def multiplications_figure(evidence: Evidence) -> Figure:
+def multiplications_figure(evidence: Evidence) -> Picture:
     """Time against multiplications, hidden layers alone, both relative to base; one point per version and width."""
     fig, axes = plt.subplots(1, len(CONDITIONS), figsize=(8, 4), sharey=True)
+    words = []
     for axis, (condition, name) in zip(axes, CONDITIONS.items(), strict=True):
         ends = [1.0, 1.0]
         for version in VERSIONS:
@@ -346,6 +354,8 @@ def multiplications_figure(evidence: Evidence) -> Figure:
                 for width, versions in timed(evidence, condition, "hidden")
                 if "ratio" in versions.get(version, {})
             ]
+            if points:
+                words.append(f"{name}, {version} {points[-1][1]:.2f} ({points[-1][0]:.2f})")
             axis.plot([x for x, _ in points], [y for _, y in points], "o-", color=PALETTE[version], label=version, lw=1)
             ends = [min([ends[0], *(x for x, _ in points)]), max([ends[1], *(x for x, _ in points)])]
         axis.plot(ends, ends, color="black", lw=0.8)
@@ -353,7 +363,12 @@ def multiplications_figure(evidence: Evidence) -> Figure:
         axis.set(xscale="log", yscale="log", xlabel="multiplications ÷ base", title=name)
     axes[0].set_ylabel(f"time ÷ base, hidden layers alone, {device_title(evidence)}")
     axes[0].legend(frameon=True, fontsize="small")
-    return fig
+    return Picture(
+        fig,
+        f"{evidence.data.title}. Time against multiplications, hidden layers alone, both relative to base; one dot per "
+        "version and width. On the line time follows arithmetic.",
+        f"At the greatest width, time relative to base (multiplications): {', '.join(words)}." if words else "Not run.",
+    )
 
 
 TABLES = (abstract_table, epochs_table, self_wise_table, crossings_table, multiplications_table, memory_table)

@@ -7,14 +7,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from apg_repro.config import PROTOCOLS
 from apg_repro.paper import numbers as paper
 from apg_repro.paper.memory import megabytes
 from apg_repro.report.comparison import compare
 from apg_repro.report.costs import measured_values
-from apg_repro.report.figures import drawn, not_run
+from apg_repro.report.figures import Picture, drawn, not_run
 from apg_repro.report.statistics import Estimate, estimate
 from apg_repro.report.tables import PROTOCOL_TITLES, Table, without_empty_columns
 from apg_repro.rows.evidence import Evidence
@@ -58,7 +57,7 @@ def format_number(value: float) -> str:
 
 
 @drawn
-def memory_figure(evidence: Evidence) -> Figure:
+def memory_figure(evidence: Evidence) -> Picture:
     """AUC against memory: the paper's cells, and ours under both protocols."""
     fig, axes = plt.subplots(1, 3, figsize=(8.5, 3.8), sharex=True)
     axes[0].set_title("paper")
@@ -79,7 +78,19 @@ def memory_figure(evidence: Evidence) -> Figure:
     axes[0].set_ylabel("test AUC, percent")
     legend = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     fig.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=4)
-    return fig
+    words = []
+    for protocol in PROTOCOLS:
+        for line in compare(evidence, protocol).values():
+            rows = evidence.found(line.cell, protocol)
+            if rows and line.ours.n:
+                memory = f"{format_number(megabytes(rows[0].n_served))} M"
+                words.append(f"{line.cell.name}, {PROTOCOL_TITLES[protocol]} {line.ours.mean:.2f} with {memory}")
+    return Picture(
+        fig,
+        f"{evidence.data.title}. Test AUC in percent against the memory of the hidden layers as served: the paper's "
+        "cells, and ours under both protocols. Hollow: coarse domains.",
+        f"Test AUC: {'; '.join(words)}." if words else "Not run.",
+    )
 
 
 def dot(axis: Axes, cell: Cell, memory: float, auc: Estimate) -> None:

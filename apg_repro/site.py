@@ -1,0 +1,95 @@
+"""A Sphinx extension of the book: what is on every page, and what is left out of the build. Needs no network."""
+
+import json
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from apg_repro import __version__
+from apg_repro.book import PROFILE_FILE
+from apg_repro.paths import ROOT
+
+PAPER = "https://arxiv.org/abs/2203.16218"
+QUICK = (
+    '<div class="apg-banner"><b>A quick book.</b> Its result pages show a sample of the rows, a small model and two '
+    "seeds, which are not the results. The home page and the page of claims show the committed results; <code>make "
+    "book</code> shows them on every page.</div>"
+)
+# What the theme and MathJax bring along and no page loads: other builds of MathJax, source maps, fonts a second time
+# (as woff2 they stay), and translations of the theme.
+SPARE = (
+    "_static/scripts/*.map",
+    "_static/styles/*.map",
+    "_static/vendor/fontawesome/webfonts/*.ttf",
+    "_static/locales",
+    "_static/webpack-macros.html",
+    "_static/sbt-webpack-macros.html",
+    "_static/sphinx-thebe.*",
+)
+MATHJAX = {"tex-chtml.js", "output"}  # what pages load, and its fonts
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """What Sphinx calls."""
+    app.connect("config-inited", add_footer)
+    app.connect("html-page-context", complete_page, priority=900)
+    app.connect("build-finished", leave_out)
+    return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def add_footer(app: Any, config: Any) -> None:
+    """Version, commit and date of the build, licence, the paper, and how to cite, at the foot of every page."""
+    commit = git("rev-parse", "--short", "HEAD")
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    built = f"apg-repro {__version__}" + (f", commit {commit}" if commit else "") + f", built on {day}"
+    config.html_theme_options["extra_footer"] = (
+        f'<p class="apg-about">{built}. MIT licence. '
+        f'It replicates <a href="{PAPER}">APG: Adaptive Parameter Generation Network for Click-Through Rate '
+        "Prediction</a> (Yan et al., NeurIPS 2022).<br>To cite it: The apg-repro maintainers, <i>apg-repro: a "
+        "replication of APG</i>, "
+        f"version {__version__}, {day[:4]}; and the paper. <code>CITATION.cff</code> has both.</p>"
+    )
+
+
+def git(*arguments: str) -> str:
+    """What git answers; "" outside of a checkout, or without git."""
+    if not shutil.which("git"):
+        return ""
+    return subprocess.run(["git", "-C", ROOT, *arguments], check=False, capture_output=True, text=True).stdout.strip()
+
+
+def complete_page(app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """A quick book says so on every page; scripts that no page needs are left out."""
+    if context.get("body") and is_quick(Path(app.srcdir)):
+        context["body"] = QUICK + context["body"]
+    # jupyter-book brings thebe, which would fetch its code from the web, and declares its constants twice.
+    context["script_files"] = [file for file in context["script_files"] if "thebe" not in words_of(file)]
+    context["css_files"] = [file for file in context["css_files"] if "thebe" not in words_of(file)]
+
+
+def words_of(asset: Any) -> str:
+    """Where a script lies, and what it says if it stands in the page."""
+    attributes = getattr(asset, "attributes", {})
+    return f"{getattr(asset, 'filename', '') or asset} {attributes.get('body') or ''}".lower()
+
+
+def is_quick(source: Path) -> bool:
+    """Whether the pages were executed with the quick profile."""
+    file = source / "executed" / PROFILE_FILE
+    return file.exists() and json.loads(file.read_text())["profile"] == "quick"
+
+
+def leave_out(app: Any, exception: Exception | None) -> None:
+    """Removes from a finished build what no page loads."""
+    if exception or app.builder.name != "html":
+        return
+    built = Path(app.outdir)
+    spare = [path for pattern in SPARE for path in built.glob(pattern)]
+    spare += [path for path in built.glob("_static/mathjax/*") if path.name not in MATHJAX]
+    for path in spare:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -1,0 +1,192 @@
+"""The built book works in a browser, from file:// and without a network.
+
+python -m pytest tests/browser
+
+looks at ``_build/html`` with Debian's chromium. Without a built book, or where there is no chromium, it says so and is
+skipped. axe-core (``axe.min.js``, Mozilla Public License 2.0, see ``axe.LICENSE.txt``) judges accessibility.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from apg_repro.paths import ROOT
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+BUILT = ROOT / "_build" / "html"
+PAGES = sorted([*BUILT.glob("*.html"), *BUILT.glob("executed/*.html")])
+RESULTS = [page for page in PAGES if page.parent.name == "executed"]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+WIDTHS = {1280: 800, 390: 844}
+AXE = (Path(__file__).parent / "axe.min.js").read_text()
+SETTING_FIRST = {"planted"}  # what was planted has to be said before what was found
+# Of the theme, not of the pages: the name of its search button is not the text that it shows.
+NOT_OURS = ["label-content-name-mismatch"]
+
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="no chromium was found: apt-get install chromium"),
+    pytest.mark.skipif(not RESULTS, reason="the book has not been built: make book"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A tab without a network, which notes what goes wrong."""
+
+    def __init__(self, browser, width: int = 1280, theme: str = "light") -> None:
+        self.context = browser.new_context(
+            viewport={"width": width, "height": WIDTHS[width]}, color_scheme=theme, accept_downloads=True
+        )
+        self.problems: list[str] = []
+        self.context.route(re.compile("^https?:"), self.refuse)
+        self.tab = self.context.new_page()
+        self.tab.on("pageerror", lambda error: self.problems.append(f"{self.tab.url}: {error}"))
+        self.tab.on("console", self.note)
+
+    def refuse(self, route) -> None:
+        self.problems.append(f"{self.tab.url} asks for {route.request.url}")
+        route.abort()
+
+    def note(self, message) -> None:
+        if message.type == "error":
+            self.problems.append(f"{self.tab.url}: {message.text}")
+
+    def open(self, page: Path):
+        self.tab.goto(page.as_uri())
+        return self.tab
+
+
+@pytest.fixture
+def visit(browser):
+    visit = Visit(browser)
+    yield visit
+    visit.context.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_is_clean(browser, width, theme):
+    """No error, no request, no sideways scrolling of the page, and nothing that axe calls serious."""
+    visit = Visit(browser, width, theme)
+    found = []
+    for page in PAGES:
+        tab = visit.open(page)
+        name = page.relative_to(BUILT)
+        if (wide := tab.evaluate("document.documentElement.scrollWidth")) > width:
+            found.append(f"{name} is {wide} px wide")
+        tab.evaluate(AXE)
+        rules = {rule: {"enabled": False} for rule in NOT_OURS}
+        report = tab.evaluate(
+            "rules => axe.run(document, {resultTypes: ['violations'], rules, iframes: false, preload: false})", rules
+        )
+        found += [
+            f"{name}: {problem['id']} ({problem['impact']}): {problem['nodes'][0]['html'][:120]}"
+            for problem in report["violations"]
+            if problem["impact"] in ("serious", "critical")
+        ]
+    visit.context.close()
+    assert visit.problems + found == []
+
+
+def test_result_pages_show_a_result_on_their_first_screen(visit):
+    """The first table, figure or computed sentence begins above the fold."""
+    below = {}
+    for page in RESULTS:
+        place = visit.open(page).evaluate(
+            "() => Math.min(...[...document.querySelectorAll('.cell_output')].map(e => e.getBoundingClientRect())"
+            ".filter(r => r.height > 0).map(r => r.top))"
+        )
+        if place >= WIDTHS[1280]:
+            below[page.stem] = round(place)
+    assert set(below) <= SETTING_FIRST
+
+
+def test_figures_say_what_they_show(visit):
+    for page in RESULTS:
+        tab = visit.open(page)
+        assert tab.locator("article img[alt^='../_images']").count() == 0, page.stem
+        for figure in tab.locator(".apg-drawing svg").all():
+            assert len(figure.get_attribute("aria-label") or "") >= len("Not run."), page.stem
+    names = visit.open(BUILT / "executed" / "table4.html").locator(".apg-drawing svg").first.get_attribute("aria-label")
+    assert re.search(r"v4 [+−]\d\.\d\d", names or "")
+
+
+def test_a_click_on_a_head_sorts_a_table_and_another_turns_it_round(visit):
+    tab = visit.open(BUILT / "executed" / "table4.html")
+    table = tab.locator(".apg-table").first
+    column = table.locator("thead th").all_inner_texts().index("Paper AUC")
+
+    def values() -> list[float]:
+        texts = [row.locator("th, td").nth(column).inner_text() for row in table.locator("tbody tr").all()]
+        return [float(text) for text in texts if text.strip()]
+
+    given = values()
+    button = table.locator("thead th").nth(column).locator("button")
+    button.click()
+    assert values() == sorted(given)
+    button.press("Enter")
+    assert values() == sorted(given, reverse=True)
+    assert table.locator("thead th").nth(column).get_attribute("aria-sort") == "descending"
+
+
+def test_a_table_and_the_rows_of_a_page_can_be_saved(visit):
+    tab = visit.open(BUILT / "executed" / "table4.html")
+    with tab.expect_download() as saved:
+        tab.locator(".apg-save a").first.click()
+    lines = Path(saved.value.path()).read_text().splitlines()
+    assert lines[0].startswith("Version,")
+    assert len(lines) == 1 + tab.locator(".apg-table").first.locator("tbody tr").count()
+    rows = tab.locator(".apg-foot a[download]").get_attribute("href")
+    listed = tab.locator(".apg-ids").text_content()
+    file = (BUILT / "executed" / rows).resolve()
+    assert len(file.read_text().splitlines()) == len(listed.split())
+
+
+def test_a_figure_can_be_enlarged_and_closed(visit):
+    tab = visit.open(BUILT / "executed" / "table4.html")
+    tab.locator(".apg-enlarge").first.click()
+    assert tab.locator(".apg-dialog svg").is_visible()
+    tab.keyboard.press("Escape")
+    assert tab.locator(".apg-dialog").count() == 0
+
+
+def test_the_theme_can_be_switched_and_figures_follow(visit):
+    tab = visit.open(BUILT / "executed" / "table4.html")
+    colour = "getComputedStyle(document.querySelector('.apg-drawing svg text')).fill"
+    before = tab.evaluate(colour)
+    for _ in range(3):  # light, dark, as the system
+        tab.locator("button.theme-switch-button").first.click()
+        if tab.evaluate("document.documentElement.dataset.theme") == "dark":
+            break
+    assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert tab.evaluate(colour) != before
+
+
+def test_verdicts_of_the_first_table_can_be_reached_on_a_phone(browser):
+    visit = Visit(browser, 390)
+    tab = visit.open(BUILT / "executed" / "table4.html")
+    region = tab.locator(".apg-table").first
+    verdict = region.locator(".apg-verdict").first
+    region.focus()
+    verdict.scroll_into_view_if_needed()
+    assert verdict.bounding_box()["x"] + verdict.bounding_box()["width"] <= 390
+    first = region.locator("tbody th").first.bounding_box()
+    assert first["x"] >= 0, "the first column stays in view"
+    visit.context.close()
+
+
+def test_the_search_finds_what_stands_in_tables(visit):
+    """The index alone: searching from file:// cannot fetch the pages that it quotes."""
+    tab = visit.open(BUILT / "search.html")
+    tab.goto((BUILT / "search.html").as_uri() + "?q=DeepFM")
+    tab.wait_for_selector("#search-results li a[href*='table2']", timeout=10_000)
