@@ -17,7 +17,11 @@ def of_base_and_v4(config):
 def test_figures_show_every_cell_that_has_rows(row):
     evidence = evidence_of("table4", row, of_base_and_v4)
     legend = epochs_figure(evidence).axes[0].get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == ["base (n = 2)", "v4 (n = 2)"]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "base (n = 2)",
+        "damped base\u00a0* (n = 2)",
+        "v4 (n = 2)",
+    ]
     axes = differences_figure(evidence).axes
     assert [axis.get_title() for axis in axes] == ["one epoch", "early stopping"]
     assert [label.get_text() for label in axes[0].get_yticklabels()] == [c.name for c in evidence.cells if c.against]

@@ -97,14 +97,14 @@ def evidence_of(apg, v1, profile="full"):
     return measured_evidence("table10", {"1 candidate": {"engines": engines, "models": models}}, profile=profile)
 
 
-@pytest.mark.parametrize(("apg", "verdict"), [(0.5, "reproduced"), (1.005, "reproduced"), (1.1, "undecided")])
+@pytest.mark.parametrize(("apg", "verdict"), [(0.5, "reproduced"), (1.005, "reproduced"), (1.1, "contradicted")])
 def test_apg_may_take_as_long_as_the_papers_ratio(apg, verdict):
     evidence = evidence_of(apg, 5.0)
     assert line_of(page.response_table(evidence), Model="v5, folded")["Verdict"] == verdict
     assert page.response_times(evidence, "apg") == [(apg, verdict)]
 
 
-@pytest.mark.parametrize(("v1", "verdict"), [(5.0, "reproduced"), (2.0, "direction only"), (0.9, "undecided")])
+@pytest.mark.parametrize(("v1", "verdict"), [(5.0, "reproduced"), (2.0, "direction only"), (0.9, "contradicted")])
 def test_v1_must_be_slower(v1, verdict):
     assert line_of(page.response_table(evidence_of(1.0, v1)), Model="v1")["Verdict"] == verdict
 
@@ -133,7 +133,7 @@ def test_served_memory_is_compared_as_a_ratio():
 def test_a_gpu_is_judged_by_its_own_rows():
     both = on_both(evidence_of(0.5, 5.0), evidence_of(1.5, 5.0))
     found = {kind: line_of(page.response_table(both.on(kind)), Model="v5, folded") for kind in ("cpu", "cuda")}
-    assert {kind: line["Verdict"] for kind, line in found.items()} == {"cpu": "reproduced", "cuda": "not reproduced"}
+    assert {kind: line["Verdict"] for kind, line in found.items()} == {"cpu": "reproduced", "cuda": "contradicted"}
     assert page.response_table(both.on("cuda")).caption.startswith("GPU. ")
     assert page.response_figure(both.on("cuda")).axes[0].get_ylabel() == "GPU"
     assert page.response_times(both, "apg") == [(0.5, "reproduced")]

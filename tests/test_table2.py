@@ -47,7 +47,7 @@ def test_the_average_over_models_is_taken_seed_by_seed(row):
     assert page.printed_average(evidence) == pytest.approx(79.70 - 79.46)
     html = page.gains_table(evidence, "one_epoch")._repr_html_()
     reproduced = f"{badge('reproduced')}<br>"
-    assert f"<td>average</td><td>+0.24</td><td>{reproduced}+0.40 ± 0.00 (n\u00a0=\u00a02)</td>" in html
+    assert f"average</th>\n<td>+0.24</td>\n<td>{reproduced}+0.40 ± 0.00 (n\u00a0=\u00a02)</td>" in html
 
 
 def test_there_is_no_average_before_all_seven_have_run(row):
@@ -67,7 +67,8 @@ def test_what_was_added_when_results_were_known_is_marked(row):
     table = page.gains_table(evidence_of("table2", row, auc), "one_epoch")
     assert list(table.data.columns)[2:] == ["Δ against base", "Δ against tuned base", "Δ both tuned\u00a0*"]
     assert table.caption.endswith(" * Added after the search of WDL's tuned base.")
-    labels = [text.get_text() for text in page.gains_figure(evidence_of("table2", row, auc)).legends[0].get_texts()]
+    (legend,) = page.gains_figure(evidence_of("table2", row, auc)).figure.legends
+    labels = [text.get_text() for text in legend.get_texts()]
     assert labels[-1] == "ours, both tuned\u00a0*"
 
 

@@ -50,7 +50,7 @@ def test_a_table_can_be_saved_as_it_is_shown_without_markup():
     table = Table(
         pd.DataFrame({"a": ["x, y", "<"], "Verdict": [badge_over("not run", "<b>&lt; 1</b>"), ""]}), "One, two"
     )
-    assert table.csv() == 'a,Verdict\n"x, y",not run < 1\n<,\n'
+    assert table.csv() == 'a,Verdict\n"x, y",○\u00a0not run < 1\n<,\n'
     name, data = re.search(
         r'download="(.*?)" href="data:text/csv;charset=utf-8;base64,(.*?)"', table._repr_html_()
     ).groups()

@@ -153,7 +153,8 @@ def saving(ratio: Spread, expected: float) -> str:
     words = {
         "reproduced": "the saving is at least the paper's",
         "direction only": "there is a saving, but not the paper's",
-        "not reproduced": "the saving does not hold",
+        "undecided": "the rounds do not tell whether there is a saving",
+        "contradicted": "there is no saving",
     }
     return f"v4 takes {format_spread(ratio)} times base's time, {format_change(ratio['p50'])}, so {words[verdict]}"
 
