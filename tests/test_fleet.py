@@ -1,6 +1,7 @@
 """Runs in threads of one process: their rows are those of runs one by one, and a run that fails fails alone."""
 
 import threading
+import time
 
 import pytest
 import torch
@@ -65,6 +66,8 @@ def test_where_memory_does_not_suffice_fewer_run_at_once_and_all_arrive(store):
     def train(config, device, on_progress):
         if not failed_once.is_set():
             failed_once.set()
+            while config.id not in executor.shared:
+                time.sleep(0.001)
             raise torch.OutOfMemoryError("CUDA out of memory")
         return train_row(config, device, on_progress)
 

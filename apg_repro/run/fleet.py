@@ -43,7 +43,8 @@ class Fleet:
     def __init__(self, devices: Sequence[str], threads: int, width: int, train: Train = train_row) -> None:
         self.threads, self.width, self.train = threads, width, train
         self.most = {device: -(-width // len(devices)) for device in devices}  # side by side on each, rounded up
-        self.running = dict.fromkeys(devices, 0)
+        self.running: dict[str, set[str]] = {device: set() for device in devices}  # ids
+        self.shared: set[str] = set()  # ids of runs that have had another beside them since they started
         self.todo: deque[tuple[RunConfig, Future[TrainedRow]]] = deque()
         self.words: dict[str, str] = {}
         self.changed = threading.Condition()
@@ -67,7 +68,7 @@ class Fleet:
     def progress(self) -> str:
         """How many runs are in progress, and the latest word of one of them."""
         with self.changed:
-            n, words = sum(self.running.values()), list(self.words.values())
+            n, words = sum(map(len, self.running.values())), list(self.words.values())
         return f"{n} side by side; {words[-1]}" if words else ""
 
     def close(self, *, now: bool) -> None:
@@ -100,12 +101,15 @@ class Fleet:
     def next_task(self, device: str) -> "tuple[RunConfig, Future[TrainedRow]] | None":
         """The next run for this device, once it may have one more; None at the end."""
         with self.changed:
-            while not (self.todo and self.running[device] < self.most[device]):
+            while not (self.todo and len(self.running[device]) < self.most[device]):
                 if self.ends and not self.todo and not any(self.running.values()):
                     return None  # while others run, one of them may be put back
                 self.changed.wait()
-            self.running[device] += 1
-            return self.todo.popleft()
+            config, future = self.todo.popleft()
+            self.running[device].add(config.id)
+            if len(self.running[device]) > 1:
+                self.shared |= self.running[device]
+            return config, future
 
     def attempt(self, config: RunConfig, device: str, future: "Future[TrainedRow]") -> Exception | None:
         """Trains a run; the error if it fails, without the frames that would keep its tensors."""
@@ -136,19 +140,20 @@ class Fleet:
     def left(self, config: RunConfig, device: str) -> None:
         """A run is no longer in progress."""
         with self.changed:
-            self.running[device] -= 1
+            self.running[device].remove(config.id)
+            self.shared.discard(config.id)
             self.words.pop(config.id, None)
             self.changed.notify_all()
 
     def put_back(self, config: RunConfig, device: str, future: "Future[TrainedRow]") -> None:
         """After an error of memory: fewer runs side by side on this device, and this one once more."""
         with self.changed:
-            others = self.running[device] - 1
-            if others:
-                self.most[device] = min(self.most[device], others)
+            was_alone = config.id not in self.shared
+            if not was_alone:
+                self.most[device] = max(1, min(self.most[device], len(self.running[device]) - 1))
                 self.todo.appendleft((config, future))
         self.left(config, device)
-        if not others:
+        if was_alone:
             message = f"{config.id} needs more memory than {device} has, even alone"
             future.set_exception(RunFailed(message))
 
