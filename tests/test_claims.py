@@ -406,7 +406,7 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(empty, row):
     ]  # fmt: skip
     assert page.answer(found).html == (
         "<p>With the widest hidden layers, v4 trains in 0.50 times the time of base on a CPU (a CPU); it has 0.010 "
-        "times its hidden weights. Its time on a GPU was not measured yet.</p>"
+        "times its hidden weights. Its time on a GPU has not been measured yet.</p>"
     )
 
 

@@ -30,7 +30,7 @@ from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
 from apg_repro.paper import numbers as paper
 from apg_repro.report.costs import Spread, rounded
-from apg_repro.report.devices import NOT_YET, measured_devices, on_a
+from apg_repro.report.devices import measured_devices, on_a
 from apg_repro.report.statistics import NOT_AFTER_HOLM, estimate, with_marks
 from apg_repro.report.tables import (
     PROTOCOL_HEADS,
@@ -200,7 +200,7 @@ def answer(found: Committed) -> Markup:
             "weights."
         )
         unknown = [on for on, pair in trained_in(costs).items() if not pair]
-        sentences += [f"Its time {on} was {NOT_YET}." for on in unknown]
+        sentences += [f"Its time {on} has not been measured yet." for on in unknown]
     return Markup(f"<p>{escape(' '.join(sentences) or 'Not all of this has been run.')}</p>")
 
 
