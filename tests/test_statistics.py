@@ -7,7 +7,6 @@ from scipy import stats
 
 from apg_repro.report.statistics import (
     Estimate,
-    Judgement,
     alike,
     count,
     estimate,
@@ -104,7 +103,10 @@ def test_alike_is_an_equivalence(mean, half, n, word):
 def test_nothing_is_judged_where_the_paper_claims_nothing():
     found = Estimate(mean=0.3, half=0.1, n=5)
     assert judge(found, 0.4).word == "reproduced"
-    assert judge(found, math.nan) == judge(found, 0.0) == Judgement()
+    for nothing in (math.nan, 0.0):
+        judgement = judge(found, nothing)
+        assert judgement.text == judgement.corrected_word == ""
+        assert math.isnan(judgement.p)
 
 
 def test_the_corrected_interval_has_the_variance_of_nadeau_and_bengio():
