@@ -152,7 +152,7 @@ class Fleet:
             if not was_alone:
                 self.most[device] = max(1, min(self.most[device], len(self.running[device]) - 1))
                 self.todo.appendleft((config, future))
-        self.left(config, device)
+            self.left(config, device)  # before another thread can take it again
         if was_alone:
             message = f"{config.id} needs more memory than {device} has, even alone"
             future.set_exception(RunFailed(message))
