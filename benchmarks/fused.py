@@ -18,7 +18,6 @@ Shapes: B batch, I inputs, D size of the condition, K rank, E embedding size.
 import argparse
 import os
 import platform
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,12 +31,12 @@ from apg_repro.experiments.table5.plan import N_INPUTS, WIDTHS
 from apg_repro.nn import fused
 from apg_repro.nn.apg import ApgV4
 from apg_repro.nn.dense import DeepPart, StaticDense
+from apg_repro.training.graphs import Work, captured
+from apg_repro.training.timing import Effort, clock, take_turns
 
 BATCH, D, RANKS = 1024, 32, (4, 8)
 N_NUMBERS, E, N_IDS = 9, 32, 10_000  # of the whole step: its 393 inputs are 12 embeddings and 9 numbers
 QUICK_INPUTS = E + N_NUMBERS
-WARMUP = 3  # eager steps before a capture: Triton compiles and cuBLAS chooses its kernels
-Work = Callable[[], object]
 
 
 class PlainV4(ApgV4):
@@ -175,47 +174,6 @@ def products(tf32: bool) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def captured(work: Work) -> Work:
-    """The work as a CUDA graph."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(WARMUP):
-            work()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        work()
-    return graph.replay
-
-
-def microseconds(work: Work, times: int, device: str) -> float:
-    """The mean of so many goes."""
-    if device == "cpu":
-        start = time.perf_counter()
-        for _ in range(times):
-            work()
-        return (time.perf_counter() - start) / times * 1e6
-    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    begin.record()
-    for _ in range(times):
-        work()
-    end.record()
-    end.synchronize()
-    return begin.elapsed_time(end) / times * 1e3
-
-
-def take_turns(works: dict[str, Work], rounds: int, times: int, device: str) -> dict[str, np.ndarray]:
-    """Microseconds of each contender by round."""
-    for work in works.values():
-        microseconds(work, times, device)
-    costs: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(rounds):
-        for name, work in works.items():
-            costs[name].append(microseconds(work, times, device))
-    return {name: np.array(values) for name, values in costs.items()}
-
-
 def spread(values: np.ndarray, digits: int) -> str:
     """The median with the 10th and 90th percentile."""
     low, median, high = (f"{value:.{digits}f}" for value in np.percentile(values, (10, 50, 90)))
@@ -231,7 +189,9 @@ def compare(
         with products(contender.tf32):
             work = make(contender, sizes, options.device)
             works[name] = captured(work) if options.device == "cuda" else work
-    costs = take_turns(works, options.rounds, options.times, options.device)
+    clocks = {name: clock(work, options.times, options.device) for name, work in works.items()}
+    rounds = take_turns(clocks, Effort(rounds=options.rounds, at_least=options.rounds))
+    costs = {name: 1e6 * np.array(seconds) for name, seconds in rounds.items()}
     condition = "self-wise" if sizes.d is None else f"D {sizes.d}"
     print(f"\n{title}, {'-'.join(map(str, sizes.hidden))}, B {sizes.batch}, K {sizes.rank}, {condition}")
     print(f"{'':18}{'µs':>28}{'relative to static':>28}")
