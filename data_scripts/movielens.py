@@ -184,7 +184,7 @@ def is_official(path: Path) -> bool:
 
 def prepare(archive: Path | None, root: Path = DATA) -> None:
     """Reads, compares with Table 7, writes."""
-    path = find_archive(archive, FILE, URL, is_official)
+    path = find_archive(archive, FILE, URL, is_official, "movielens")
     table = read_archive(path)
     check_counts(CATALOGUE["movielens"].title, table, rows=ROWS, users=USERS, items=ITEMS, item="movie")
     write_dataset(

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import nn
 
 from apg_repro.config import DIVERGED_ABOVE, Protocol, RunConfig, Status
-from apg_repro.data.dataset import Dataset, split
+from apg_repro.data.dataset import Dataset, Rows, split
 from apg_repro.nn.apg import count_served
 from apg_repro.seeds import generator
 from apg_repro.training.build import build
@@ -127,10 +127,10 @@ def has_diverged(result: Result) -> bool:
     return not bounded or any(map(math.isnan, aucs))
 
 
-def make_step(model: nn.Module, rows: Dataset, config: RunConfig) -> Step:
+def make_step(model: nn.Module, rows: Rows, config: RunConfig) -> Step:
     """What trains on one batch: numbers of rows, (n,) → their loss before the step, in nats."""
     # The number of domains in a batch, and of rows with a sparse gradient, decide shapes, which no graph can hold.
-    as_graph = rows.labels.is_cuda and config.optimizer == "adam" and config.domain is None
+    as_graph = rows.device.type == "cuda" and config.optimizer == "adam" and config.domain is None
     optimizer = Optimizer(model, config, capturable=as_graph)
 
     def step(chosen: Int[torch.Tensor, " n"]) -> Float[torch.Tensor, ""]:
@@ -147,17 +147,17 @@ def make_step(model: nn.Module, rows: Dataset, config: RunConfig) -> Step:
 def train_epoch(
     model: nn.Module,
     step: Step,
-    rows: Dataset,
+    rows: Rows,
     batch_size: int,
     shuffle: torch.Generator,
     on_progress: Progress = lambda _: None,
 ) -> dict[str, float]:
     """One pass over the training rows in a new random order; returns the mean and the worst batch loss, in nats."""
     model.train()
-    total = torch.zeros((), device=rows.labels.device)
-    worst = torch.zeros((), device=rows.labels.device)
+    total = torch.zeros((), device=rows.device)
+    worst = torch.zeros((), device=rows.device)
     n_seen, start, last_report = 0, time.perf_counter(), 0.0
-    order = torch.randperm(len(rows), generator=shuffle).to(rows.labels.device)
+    order = torch.randperm(len(rows), generator=shuffle).to(rows.device)
     for chosen in order.split(batch_size):
         loss = step(chosen)
         total += loss * len(chosen)
