@@ -92,6 +92,16 @@ CATALOGUE = {
         title="IAAC, 11 %", kind="real", script="iaac_sample", context="brand",
         source="https://tianchi.aliyun.com/competition/entrance/231647", terms="Tianchi's, behind a login",
     ),
+    "globo": DataSet(
+        title="Globo.com", kind="real", script="globo", context="hour", item_kind="hour",
+        source="https://www.kaggle.com/datasets/gspmoreira/news-portal-user-interactions-by-globocom",
+        terms="academic use, no redistribution",
+    ),
+    "globo_time": DataSet(
+        title="Globo.com, split in time", kind="real", script="globo", variant="time", context="hour",
+        item_kind="hour", source="https://www.kaggle.com/datasets/gspmoreira/news-portal-user-interactions-by-globocom",
+        terms="academic use, no redistribution",
+    ),
     # No feature set of MovieLens: it has fewer rows.
     "movielens_no3": DataSet(
         title="MovieLens-1M without 3 stars", kind="real", script="movielens", variant="no3",
