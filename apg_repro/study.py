@@ -40,7 +40,7 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
 
     Args:
         name: of the suite.
-        notebook: the notebook's ``globals()``. Papermill passes lists as text (``-p seeds "[1]"``); both serve.
+        notebook: the notebook's ``globals()``. Papermill passes lists as text (``-p seeds "[1]"``); both work.
 
     Raises:
         UserError: a parameter is unknown or of the wrong type; a data set is not prepared.

@@ -126,7 +126,7 @@ class Suite:
     def check_dataset(self, name: str) -> None:
         """Raises a UserError if the suite is not made for a data set."""
         if name not in self.datasets:
-            raise UserError(f"{self.title} has no data set {name!r}; choose from {', '.join(self.datasets)}")
+            raise UserError(f"{self.name} is not made for data set {name!r}; choose from {', '.join(self.datasets)}")
 
 
 def one_measurement(name: str) -> Callable[[Plan], tuple[Measurement, ...]]:

@@ -23,6 +23,7 @@ class Version:
         generated: numbers that our layer makes for each instance.
         extra_multiplications: of our layer, which Table 1 leaves out.
         served_as: the version that it folds into after training; "" for itself.
+        in_table_1: whether the paper's Table 1 has these formulas.
     """
 
     options: tuple[str, ...] = ()
@@ -32,17 +33,19 @@ class Version:
     generated: str = ""
     extra_multiplications: str = ""
     served_as: str = ""
+    in_table_1: bool = False
 
 
 VERSIONS = {
-    "base": Version(computation=("", "", "NM"), memory=("", "NM"), biases="N"),
-    "v1": Version(computation=("NMD", "", "NM"), memory=("NMD", ""), biases="NM + N", generated="NM"),
+    "base": Version(computation=("", "", "NM"), memory=("", "NM"), biases="N", in_table_1=True),
+    "v1": Version(computation=("NMD", "", "NM"), memory=("NMD", ""), biases="NM + N", generated="NM", in_table_1=True),
     "v2": Version(
         options=("rank",),
         computation=("NKD + MKD + KKD", "NKK + NMK", "NM"),
         memory=("NKD + MKD + KKD", ""),
         biases="NK + MK + KK + N",
         generated="NK + MK + KK + NM",
+        in_table_1=True,
     ),
     # Our v3 does not form U and V: it weighs K (D + 1) sums by z, before U and after V.
     "v3": Version(
@@ -52,6 +55,7 @@ VERSIONS = {
         biases="NK + MK + KK + N",
         generated="KK + KD + K + KD + K",
         extra_multiplications="KD + K + KD + K",
+        in_table_1=True,
     ),
     "v4": Version(
         options=("rank",),
@@ -59,6 +63,7 @@ VERSIONS = {
         memory=("KKD", "NK + MK"),
         biases="KK + N",
         generated="KK",
+        in_table_1=True,
     ),
     # As served. In training U and V are products, formed once per batch.
     "v5": Version(

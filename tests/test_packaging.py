@@ -1,6 +1,7 @@
 """The package is installed whole and light, and the files that say with what agree with each other."""
 
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -108,6 +109,9 @@ def test_the_citation_the_wheel_and_the_package_name_the_same_version_and_licenc
     assert PYPROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "apg_repro.__version__"}
     assert citation["version"] == metadata(wheel)["Version"] == apg_repro.__version__
     assert citation["license"] == metadata(wheel)["License-Expression"] == "MIT"
+    codemeta = json.loads((ROOT / "codemeta.json").read_text())
+    assert codemeta["version"] == citation["version"]
+    assert codemeta["license"].endswith("/MIT")
 
 
 @pytest.mark.parametrize("place", ["README.md", "book/reproduce.md", "Makefile"])

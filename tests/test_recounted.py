@@ -34,7 +34,11 @@ def test_there_are_committed_counts(name):
 def test_a_count_is_what_it_was(row):
     skip_unless_prepared(row.dataset)
     found = import_module(f"apg_repro.experiments.{row.measurement.name}.measure").measure(row.measurement)
-    assert {name: value for name, value in found.items() if name != "data"} == row.values
+    values = {name: value for name, value in found.items() if name != "data"}
+    if "layers" in values:  # a version that was added since is counted with the next measurement
+        known = {layer["version"] for layer in row.values["layers"]}
+        values["layers"] = [layer for layer in values["layers"] if layer["version"] in known]
+    assert values == row.values
 
 
 @pytest.mark.parametrize("row", committed("figure1"), ids=lambda row: row.dataset)

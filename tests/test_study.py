@@ -48,7 +48,7 @@ def test_a_bad_parameter_raises_a_user_error_that_names_the_remedy(change, messa
     [
         ({"profile": "fast"}, "profile must be quick or full, not 'fast'"),
         ({"run": "all"}, "run must be"),
-        ({"datasets": ["amazn"]}, "has no data set 'amazn'; choose from movielens, amazon, iaac, synthetic"),
+        ({"datasets": ["amazn"]}, "table4 is not made for data set 'amazn'; choose from movielens"),
         ({"seeds": [0]}, "which chooses K and P"),
     ],
 )

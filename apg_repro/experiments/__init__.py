@@ -17,8 +17,8 @@ from apg_repro.suite import SEEDS, Plan, Suite, configure
 
 def in_order(name: str) -> tuple[int, str, int]:
     """Tables, then figures, then studies; each by number."""
-    kind, number = re.fullmatch(r"(\D+)(\d*)", name).groups()  # pyright: ignore[reportOptionalMemberAccess]
-    return {"table": 0, "figure": 1}.get(kind, 2), kind, int(number or 0)
+    printed = re.fullmatch(r"(table|figure)(\d+)", name)
+    return (["table", "figure"].index(printed[1]), "", int(printed[2])) if printed else (2, name, 0)
 
 
 def found() -> dict[str, Suite]:

@@ -22,7 +22,7 @@ Cost = Literal["multiplications", "weights"]
 COSTS: tuple[Cost, ...] = get_args(Cost)
 FormulaVerdict = Literal["holds exactly", "holds up to lower-order terms", "does not hold", "not run"]
 
-IN_TABLE_1 = tuple(name for name, entry in VERSIONS.items() if not entry.served_as)  # v5 is a way of training v4
+IN_TABLE_1 = tuple(name for name, entry in VERSIONS.items() if entry.in_table_1)
 CONDITIONS = {"group": "one embedding", "self": "self-wise"}
 BATCH = 1024
 

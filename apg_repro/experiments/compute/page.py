@@ -1,0 +1,68 @@
+"""What the committed results took to compute: rows, hours, machines and commands, page by page. Imports no torch."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from apg_repro.experiments import SUITES
+from apg_repro.report.foot import machine
+from apg_repro.report.tables import MISSING, Table
+from apg_repro.rows.evidence import Evidence, gather
+from apg_repro.rows.row import TrainedRow
+from apg_repro.rows.store import Store
+from apg_repro.study import command
+from apg_repro.suite import SEEDS, Plan
+
+HOUR = 3600.0  # seconds
+
+
+def committed(store: Store | None = None) -> list[list[Evidence]]:
+    """The committed rows of every suite, one list per suite, of the data sets that have any."""
+    store = store or Store()
+    found = [
+        [gather(suite, Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), store) for dataset in suite.datasets]
+        for suite in SUITES.values()
+    ]
+    return [[evidence for evidence in of_suite if evidence.rows] for of_suite in found]
+
+
+def trained(found: Sequence[Evidence]) -> list[TrainedRow]:
+    """The training runs that some pages rest on, each once."""
+    rows = {row.id: row for evidence in found for row in evidence.rows if isinstance(row, TrainedRow)}
+    return list(rows.values())
+
+
+def hours(rows: Sequence[TrainedRow]) -> float:
+    """The sum of the runs' hours."""
+    return sum(row.seconds for row in rows) / HOUR
+
+
+def costs_table(found: Sequence[Sequence[Evidence]]) -> Table:
+    """What each page rests on, how long that took, and the command that makes it."""
+    lines = []
+    for of_suite in found:
+        if not of_suite:
+            continue
+        suite, rows = of_suite[0].suite, trained(of_suite)
+        datasets = [evidence.plan.dataset for evidence in of_suite]
+        lines.append(
+            {
+                "Page": suite.title,
+                "Runs": f"{len(rows):,}" if rows else MISSING,
+                "Hours": f"{hours(rows):.1f}" if rows else MISSING,
+                "Longest run, minutes": f"{max(row.seconds for row in rows) / 60:.0f}" if rows else MISSING,
+                "Measurements": sum(len(evidence.measured) for evidence in of_suite) or MISSING,
+                "Command": command(suite.name, "full", datasets, SEEDS["full"]),
+            }
+        )
+    return Table(pd.DataFrame(lines), "Committed rows. Runs that several pages show count on each.", wrap=True)
+
+
+def total(found: Sequence[Sequence[Evidence]]) -> str:
+    """All runs, each once, in words."""
+    rows = trained([evidence for of_suite in found for evidence in of_suite])
+    machines = sorted({machine(row) for row in rows})
+    return (
+        f"{len(rows):,} runs of training took {hours(rows):.0f} hours together, each on its own thread or threads. "
+        f"Machines: {'; '.join(machines)}."
+    )

@@ -1,0 +1,21 @@
+"""What the committed results took to compute."""
+
+import pytest
+
+from apg_repro.experiments.compute import page
+from apg_repro.report.tables import MISSING
+
+
+def test_hours_are_the_sum_of_the_rows_and_runs_that_two_pages_show_count_once_in_all():
+    found = page.committed()
+    every = page.trained([evidence for of_suite in found for evidence in of_suite])
+    assert len({row.id for row in every}) == len(every) > 1_000
+    assert page.hours(every) == pytest.approx(sum(row.seconds for row in every) / 3600)
+    shown = page.costs_table(found).data
+    assert sum(float(hours) for hours in shown["Hours"] if hours != MISSING) > page.hours(every)
+    assert f"{len(every):,} runs of training" in page.total(found)
+
+
+def test_every_page_with_rows_has_its_command():
+    shown = page.costs_table(page.committed()).data
+    assert "python -m apg_repro run table4 --profile full --datasets movielens" in set(shown["Command"])
