@@ -18,7 +18,9 @@ from apg_repro.report.devices import TITLES
 from apg_repro.report.tables import format_signed
 
 DATASET = "movielens"
-OTHER_DATASETS = tuple(name for name, entry in CATALOGUE.items() if entry.kind == "real" and name != DATASET)
+OTHER_DATASETS = tuple(
+    name for name, entry in CATALOGUE.items() if entry.kind == "real" and entry.paper and name != DATASET
+)
 TESTED = "held by a test"
 
 ALL_WIDTHS = tuple(WIDTHS)  # of Table 5
