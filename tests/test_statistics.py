@@ -1,5 +1,6 @@
 """Estimates and the rule of verdicts."""
 
+import gc
 import math
 
 import pytest
@@ -10,6 +11,7 @@ from apg_repro.report.statistics import (
     alike,
     count,
     estimate,
+    holm,
     judge,
     judge_family,
     p_apart,
@@ -142,6 +144,12 @@ def test_holm_within_a_family_marks_what_does_not_survive():
     assert judged[0.02].marks.startswith("†")
     assert judge(with_p(0.04), 1.0).survives  # one test of its own
     assert count(list(judged.values())) == {"reproduced": 1, "reproduced †": 2, "undecided": 1}
+
+
+def test_the_correction_leaves_the_garbage_collector_as_it_was():
+    """While statsmodels corrects, all objects are frozen: it collects garbage each time."""
+    assert holm({"a": 0.01, "b": 0.04, "none": math.nan})["b"] == pytest.approx(0.04)
+    assert gc.get_freeze_count() == 0
 
 
 def with_p(p, mean=0.2):

@@ -13,6 +13,7 @@ Nadeau & Bengio (2003), an upper bound of the noise, would change it.
 """
 
 import dataclasses
+import gc
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -218,9 +219,13 @@ def two_sided(distance: float, difference: Estimate) -> float:
 def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
     """Holm's p of each; those that are NaN were no tests and stay so."""
     tests = {key: p for key, p in p_values.items() if not math.isnan(p)}
-    if len(tests) < 2:  # nothing to correct; a call of statsmodels' takes a sixth of a second
+    if not tests:
         return dict(p_values)
-    adjusted: Any = multipletests(list(tests.values()), method="holm")[1]
+    gc.freeze()  # statsmodels collects garbage in every call, which takes long where many rows are at hand
+    try:
+        adjusted: Any = multipletests(list(tests.values()), method="holm")[1]
+    finally:
+        gc.unfreeze()
     return dict.fromkeys(p_values, math.nan) | dict(zip(tests, map(float, adjusted), strict=True))
 
 
