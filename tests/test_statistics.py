@@ -184,3 +184,11 @@ def test_data_sets_are_pooled_with_their_heterogeneity():
     assert found.i2 == pytest.approx(1 - sets[0].error ** 2 / 0.01, rel=1e-3)
     assert pool(sets[:1]) is None
     assert pool([sets[0], estimate([]), estimate([0.3])]) is None
+
+
+def test_data_sets_that_agree_by_chance_do_not_make_the_interval_narrower_than_their_errors():
+    same = pool([Estimate(mean=0.2, half=0.05, n=5)] * 3)
+    assert (same.tau, same.i2) == (0, 0)
+    assert same.half == pytest.approx(
+        float(stats.t.ppf(0.975, 2)) * Estimate(mean=0.2, half=0.05, n=5).error / math.sqrt(3)
+    )

@@ -254,10 +254,11 @@ def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Pooled:
-    """A random-effects mean over data sets.
+    """A random-effects mean over data sets, or over other cases of one difference.
 
     Attributes:
-        mean, half: in points; half of its 95 % interval (Hartung–Knapp, Student's t over data sets).
+        mean, half: in points; half of its 95 % interval (Student's t over data sets, Hartung–Knapp, but never narrower
+            than with the errors of the data sets themselves: Röver, Knapp & Friede, 2015).
         tau: the standard deviation of the true differences over data sets, in points (Paule & Mandel, 1982).
         i2: the share of the variance of the means that is due to it, 0 to 1 (Higgins & Thompson, 2002).
         n_sets: of data sets.
@@ -276,9 +277,10 @@ def pool(differences: Sequence[Estimate]) -> Pooled | None:
     if len(sets) < 2:
         return None
     means, variances = np.array([found.mean for found in sets]), np.array([found.error**2 for found in sets])
-    fit: Any = combine_effects(means, variances, method_re="iterated", use_t=True)
+    with np.errstate(divide="ignore"):  # the share I² of means that are all the same
+        fit: Any = combine_effects(means, variances, method_re="iterated", use_t=True)
     return Pooled(
-        mean=float(fit.mean_effect_re), half=quantile(len(sets)) * float(fit.sd_eff_w_re_hksj),
+        mean=float(fit.mean_effect_re), half=quantile(len(sets)) * float(max(fit.sd_eff_w_re_hksj, fit.sd_eff_w_re)),
         tau=math.sqrt(max(float(fit.tau2), 0.0)), i2=max(0.0, float(fit.i2)), n_sets=len(sets),
     )  # fmt: skip
 

@@ -38,7 +38,7 @@ def cells(plan: Plan) -> tuple[Cell, ...]:
     apg = size | {"version": "v5", "rank": 8, "over": 32}
     found = (
         Cell(name="base", options=size | {"observe": "truth"}, against=None),
-        replace(DAMPED_BASE, paper_row=None, options=size | DAMPED_BASE.options),
+        replace(DAMPED_BASE, paper_row=None, options={**size, **DAMPED_BASE.options}),
         Cell(name="wide base", options=size | {"hidden": (100, 50)}, cost_tier=1),
         Cell(name="APG, shuffled groups", options=apg | {"condition": "shuffled"}, cost_tier=1),
         Cell(name="APG, one group", options=apg | {"condition": "everyone"}, cost_tier=1),
