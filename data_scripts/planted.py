@@ -21,11 +21,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from apg_repro.data.planted import N_ITEMS, N_USERS, PLANTED, Planted, best_auc, blind_auc, checksum, generate
+from apg_repro.data.planted import N_ITEMS, N_ROWS, N_USERS, PLANTED, Planted, best_auc, blind_auc, checksum, generate
 from apg_repro.data.prepare import main, write_dataset
 from apg_repro.paths import DATA
 
-N_ROWS = 200_000
 FEATURES = {"default": {"inputs": ["group", "item", "category"], "numbers": [], "bags": {}}}
 
 

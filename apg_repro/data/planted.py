@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-N_USERS, N_ITEMS, N_CATEGORIES, N_QUALITIES = 2_000, 500, 10, 4
+N_ROWS, N_USERS, N_ITEMS, N_CATEGORIES, N_QUALITIES = 200_000, 2_000, 500, 10, 4
 
 
 @dataclass(frozen=True, kw_only=True)
