@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.encodings import page as encodings
-from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.report.comparison import compare
 from apg_repro.report.statistics import Estimate, Pooled, count, judge, pool

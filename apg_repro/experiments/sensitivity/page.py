@@ -14,9 +14,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments import SUITES
-from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.report.comparison import compare
 from apg_repro.report.figures import Picture, drawn, not_run
 from apg_repro.report.statistics import MARGIN, RULE, Rule, Verdict, expected_best
