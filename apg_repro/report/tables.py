@@ -23,6 +23,7 @@ from apg_repro.report.statistics import (
     NOT_AFTER_HOLM,
     Estimate,
     Judgement,
+    Pooled,
     Verdict,
     count,
     estimate,
@@ -209,6 +210,12 @@ def format_difference(found: Estimate) -> str:
 def with_n(difference: Estimate) -> str:
     """A difference and its number of seeds; empty without one."""
     return f"{format_difference(difference)} (n{NBSP}={NBSP}{difference.n})" if difference.n else ""
+
+
+def format_pooled(found: Pooled) -> str:
+    """A random-effects mean, its interval, and how much its cases differ."""
+    mean = Estimate(mean=found.mean, half=found.half, n=found.n_sets)
+    return f"{format_difference(mean)} (SD {found.tau:.2f}, I² = {100 * found.i2:.0f} %)"
 
 
 def without_empty_columns(table: pd.DataFrame) -> pd.DataFrame:
