@@ -62,6 +62,8 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
         from apg_repro.run.suite import run_suite  # torch, which only reading does not need
 
         for plan in plans:
+            if not given["datasets"] and not is_prepared(plan.dataset):
+                continue  # its page says that the file is not at hand
             run_suite(suite, plan, device=given["device"], store=store)
     return Study(found=[gather(suite, plan, store) for plan in plans], command=command(name, profile, datasets, seeds))
 
