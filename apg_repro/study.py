@@ -106,11 +106,17 @@ def runs(name: str, profile: Profile = "full", datasets: Sequence[str] = ()) -> 
 
     from apg_repro.report.frames import run_lines
 
+    return pd.DataFrame([line for evidence in committed(name, profile, datasets) for line in run_lines(evidence)])
+
+
+def committed(name: str, profile: Profile = "full", datasets: Sequence[str] = ()) -> list[Evidence]:
+    """What the store holds of a suite, one per data set; arguments and errors as for ``runs``."""
     suite, store = get_suite(name), Store()
     for dataset in datasets:
         suite.check_dataset(dataset)
     plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in datasets or suite.datasets]
-    return pd.DataFrame([line for plan in plans for line in run_lines(gather(suite, plan, store))])
+    found = [gather(suite, plan, store) for plan in plans]
+    return [evidence for evidence in found if datasets or evidence.rows]
 
 
 def try_(config: RunConfig, beside: str = "table4", profile: Profile = "full", device: str = "cpu") -> "Picture":
