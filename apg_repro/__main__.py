@@ -11,16 +11,13 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from apg_repro import __version__
-from apg_repro.config import DEVICE_KINDS, Profile
+from apg_repro.config import Profile
 from apg_repro.errors import UserError
 from apg_repro.paths import require_checkout
 from apg_repro.suite import SEEDS, Plan
-
-if TYPE_CHECKING:
-    from apg_repro.rows.evidence import Evidence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -226,7 +223,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 def status(args: argparse.Namespace) -> None:
     """Prints how many runs each suite has and lacks, per data set."""
     from apg_repro.experiments import SUITES
-    from apg_repro.rows.evidence import gather
+    from apg_repro.rows.evidence import gather, progress
     from apg_repro.rows.store import Store
 
     store = Store()
@@ -234,23 +231,11 @@ def status(args: argparse.Namespace) -> None:
         for profile, seeds in SEEDS.items():
             for dataset in suite.datasets:
                 evidence = gather(suite, Plan(profile=profile, dataset=dataset, seeds=seeds), store)
-                search, wanted = evidence.search(), evidence.wanted()
-                kinds = DEVICE_KINDS if suite.is_timed else DEVICE_KINDS[:1]
-                later = any(config.id not in evidence.runs for config in search)
-                print(
-                    f"{suite.name:12} {profile:6} {dataset:12}"
-                    f" search {sum(config.id in evidence.runs for config in search)} of {len(search)},"
-                    f" runs {sum(config.id in evidence.runs for config in wanted)} of {len(wanted)},"
-                    f" measurements {' and '.join(measurements(evidence.on(kind)) for kind in kinds)}"
-                    + (" (more runs once the search is done)" if later else "")
-                )
-
-
-def measurements(evidence: "Evidence") -> str:
-    """How many measurements a suite has, of how many, and on what, where that matters."""
-    wanted = evidence.suite.measurements(evidence.plan)
-    where = f" on {evidence.plan.device_kind}" if evidence.suite.is_timed else ""
-    return f"{len(evidence.measured)} of {len(wanted)}{where}"
+                found = progress(evidence)
+                parts = ", ".join(f"{name} {have} of {wanted}" for name, (have, wanted) in found.items())
+                have, wanted = found["search"]
+                later = " (more runs once the search is done)" if have < wanted else ""
+                print(f"{suite.name:12} {profile:6} {dataset:12} {parts}{later}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from nbformat.reader import NotJSONError
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from apg_repro.claims.overview import home
+from apg_repro.claims.overview import home, opening
 from apg_repro.errors import UserError
 from apg_repro.experiments import SUITES
 from apg_repro.paths import EXECUTED, NOTEBOOKS, RESULTS
@@ -74,7 +74,8 @@ def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
     for notebook in notebooks:
         complete(EXECUTED / notebook.name, lines)
     (EXECUTED / PROFILE_FILE).write_text(json.dumps({"profile": parameters["profile"]}))
-    (EXECUTED / "_verdict.md").write_text(str(home(Store())))
+    for name, part in (("_answer.md", opening), ("_verdict.md", home)):
+        (EXECUTED / name).write_text(part(Store()))
 
 
 def stored_lines(results: Path) -> dict[str, str]:
