@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx.search.en import SearchEnglish
 
 from apg_repro import __version__
 from apg_repro.book import PROFILE_FILE
@@ -36,8 +37,16 @@ SPARE = (
 MATHJAX = {"tex-chtml.js", "output"}  # what pages load, and its fonts
 
 
+class SearchWithNumbers(SearchEnglish):
+    """English, in which a number such as 0.005 is a word: Sphinx would split it at its point and drop the digits."""
+
+    _word_re = re.compile(r"\d+\.\d+|\w+")
+    js_splitter_code = r"var splitQuery = (query) => query.match(/\d+\.\d+|[\p{Letter}\p{Number}_]+/gu) || [];"
+
+
 def setup(app: Any) -> dict[str, Any]:
     """What Sphinx calls."""
+    app.add_search_language(SearchWithNumbers)
     app.connect("config-inited", add_footer)
     app.connect("html-page-context", complete_page, priority=900)
     app.connect("build-finished", leave_out)

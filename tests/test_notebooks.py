@@ -84,6 +84,15 @@ def test_links_of_a_notebook_lead_to_files(path):
     assert [link for link in links if not (NOTEBOOKS / link).exists()] == []
 
 
+def test_the_index_of_jupyterlab_names_every_notebook_in_the_order_of_the_book():
+    text = (NOTEBOOKS / "README.md").read_text()
+    toc = re.findall(r"file: executed/(\w+)", (NOTEBOOKS.parent / "book" / "_toc.yml").read_text())
+    found = re.findall(r"^- \[(.+)\]\((\w+)\.ipynb\)\. \S.*[.?]$", text, re.MULTILINE)
+    assert [name for _, name in found] == toc
+    for title, name in found:
+        assert nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells[0].source.startswith(f"# {title}\n")
+
+
 def test_lists_that_a_notebook_makes_no_use_of_are_not_handed_to_it():
     assert set(book.usable("table4", NONE)) == set(PARAMETERS)
     assert set(book.usable("table7", NONE)) == set(PARAMETERS) - {"seeds"}

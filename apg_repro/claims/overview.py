@@ -47,7 +47,7 @@ def home(store: Store) -> str:
 @drawn
 def gains_figure(evidence: Evidence) -> Picture:
     """The average gain over the paper's seven models under each protocol, against base and against tuned base."""
-    fig, axis = plt.subplots(figsize=(8.5, 1.9))
+    fig, axis = plt.subplots(figsize=(5.4, 2.3))
     printed, parts = table2.printed_average(evidence), []
     colours = sns.color_palette("colorblind")
     for place, how in enumerate(PROTOCOLS):
@@ -66,7 +66,7 @@ def gains_figure(evidence: Evidence) -> Picture:
     axis.set_ylim(len(PROTOCOLS) - 0.4, -0.4)
     axis.set_xlabel("Δ test AUC, points")
     if not math.isnan(printed):
-        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        fig.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small", columnspacing=1)
     return Picture(
         fig,
         f"{evidence.data.title}. APG's gain of test AUC on the average of seven models, with 95 % intervals.",
