@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, get_args
 
@@ -86,7 +86,9 @@ def parser() -> argparse.ArgumentParser:
         "--again", type=int, metavar="N", help="train N random runs of the page again, and print the differences"
     )
 
-    commands.add_parser("status", help="what each suite has and lacks").set_defaults(command=status)
+    count = commands.add_parser("status", help="what each suite has and lacks")
+    count.set_defaults(command=status)
+    count.add_argument("--profile", choices=get_args(Profile), default="full")
 
     check = commands.add_parser("numerics", help="golden runs: does the code still give the numbers of its rows?")
     check.set_defaults(command=numerics)
@@ -226,16 +228,21 @@ def status(args: argparse.Namespace) -> None:
     from apg_repro.rows.evidence import gather, progress
     from apg_repro.rows.store import Store
 
-    store = Store()
+    store, seeds = Store(), SEEDS[args.profile]
     for suite in SUITES.values():
-        for profile, seeds in SEEDS.items():
-            for dataset in suite.datasets:
-                evidence = gather(suite, Plan(profile=profile, dataset=dataset, seeds=seeds), store)
-                found = progress(evidence)
-                parts = ", ".join(f"{name} {have} of {wanted}" for name, (have, wanted) in found.items())
-                have, wanted = found["search"]
-                later = " (more runs once the search is done)" if have < wanted else ""
-                print(f"{suite.name:12} {profile:6} {dataset:12} {parts}{later}")
+        found = [gather(suite, Plan(profile=args.profile, dataset=name, seeds=seeds), store) for name in suite.datasets]
+        for evidence in found:
+            if evidence.rows:
+                print(f"{suite.name:12} {args.profile:6} {evidence.plan.dataset:20} {in_words(progress(evidence))}")
+        if nothing := [evidence.plan.dataset for evidence in found if not evidence.rows]:
+            print(f"{suite.name:12} {args.profile:6} nothing yet: {', '.join(nothing)}")
+
+
+def in_words(found: Mapping[str, tuple[int, int]]) -> str:
+    """How many runs and measurements there are, of how many."""
+    have, wanted = found["search"]
+    later = " (more runs once the search is done)" if have < wanted else ""
+    return ", ".join(f"{name} {there} of {in_all}" for name, (there, in_all) in found.items()) + later
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.catalogue import data_set
 from apg_repro.claims import claims, measured, overview, page, rules
 from apg_repro.claims.claims import MEMORY, TIME, WIDEST, all_claims, cost_claim, sections
@@ -12,7 +13,6 @@ from apg_repro.claims.measured import GroupDistance
 from apg_repro.claims.rules import Alike, AllOf, Better, Finding, judge_alike
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import SUITES, get_suite
-from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.experiments.table5.plan import CASES
 from apg_repro.report.comparison import compare
 from apg_repro.report.statistics import Estimate

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.catalogue import CATALOGUE
 from apg_repro.claims import measured
 from apg_repro.claims.measured import AverageGain, CostRatio, GroupDistance, ResponseTime, SentenceOnRange
 from apg_repro.claims.rules import UNTESTABLE, Alike, AllOf, Better, By, On, Rule
 from apg_repro.config import DEVICE_KINDS
 from apg_repro.experiments.figure7.page import RANGES
-from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.experiments.table5.page import printed_ratio
 from apg_repro.experiments.table5.plan import WIDTHS
 from apg_repro.paper.consistency import printed_in
@@ -18,7 +18,9 @@ from apg_repro.report.devices import TITLES
 from apg_repro.report.tables import format_signed
 
 DATASET = "movielens"
-OTHER_DATASETS = tuple(name for name, entry in CATALOGUE.items() if entry.kind == "real" and name != DATASET)
+OTHER_DATASETS = tuple(
+    name for name, entry in CATALOGUE.items() if entry.kind == "real" and entry.paper and name != DATASET
+)
 TESTED = "held by a test"
 
 ALL_WIDTHS = tuple(WIDTHS)  # of Table 5

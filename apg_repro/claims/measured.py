@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.claims.rules import (
     NOT_RUN,
     UNTESTABLE,
@@ -19,7 +20,6 @@ from apg_repro.experiments.figure1 import page as figure1
 from apg_repro.experiments.figure6 import page as figure6
 from apg_repro.experiments.figure7 import page as figure7
 from apg_repro.experiments.figure8 import page as figure8
-from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.experiments.table1 import page as table1
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5

@@ -8,6 +8,7 @@ from html import escape
 
 import pandas as pd
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.catalogue import CATALOGUE
 from apg_repro.claims.claims import (
     DATASET,
@@ -25,7 +26,6 @@ from apg_repro.claims.rules import Finding
 from apg_repro.config import DEVICE_KINDS, PROTOCOLS, Protocol, RunConfig
 from apg_repro.experiments import SUITES
 from apg_repro.experiments.encodings import ENCODINGS
-from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
 from apg_repro.paper import numbers as paper

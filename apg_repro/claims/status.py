@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.encodings import ENCODINGS
-from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.statistics import Estimate, count, estimate, judge

@@ -35,6 +35,10 @@ PROTOCOL_HEADS = {protocol: title.capitalize() for protocol, title in PROTOCOL_T
 OPTION_NAMES = {"rank": "K", "over": "P", "learning_rate": "learning rate", "weight_decay": "weight decay"}
 MISSING = "–"
 NBSP = "\N{NO-BREAK SPACE}"
+NOT_IN_THE_PAPER = (
+    "Not in the paper: verdicts say whether ours is on that side of 0 on which the paper's differences are on all of "
+    "its own data sets."
+)
 MARK = "*"  # of what was added or changed when results were known
 AGAINST_PLAIN = "§"  # of a verdict after one epoch, until damped base has been run
 NOTES = MARKS | {AGAINST_PLAIN: "is against plain base: damped base is not run"}
@@ -228,13 +232,20 @@ def title_of(evidence: Evidence, protocol: Protocol) -> str:
     return f"{evidence.data.title}, {PROTOCOL_TITLES[protocol]}"
 
 
+def paper_difference(line: Comparison) -> str:
+    """The paper's difference; where it does not have the data set, on which side of 0 it is on the paper's own."""
+    if not math.isnan(line.direction):
+        return "above 0" if line.direction > 0 else "below 0"
+    return format_signed(line.paper_difference) if line.is_printed else ""
+
+
 def comparison_frame(found: Mapping[tuple[str, str], Comparison]) -> pd.DataFrame:
     """Comparisons as text; columns that would be empty are left out."""
     table = pd.DataFrame(
         {
             "Backbone": line.cell.backbone,
             "Version": line.cell.name,
-            "Paper Δ": format_signed(line.paper_difference) if line.is_printed else "",
+            "Paper Δ": paper_difference(line),
             "Our Δ": format_difference(line.difference) if line.difference.n else "",
             "Verdict": judgement_text(line),
             "Against": line.reference.name if line.reference and line.reference.name != line.cell.against else "",
@@ -265,6 +276,8 @@ def auc_table(evidence: Evidence, protocol: Protocol, names: Sequence[str] = ())
         f"{title_of(evidence, protocol)}. Test AUC in percent, Δ against {against} in points, "
         f"± 95 % confidence, n seeds.{note_on_verdicts(map(judgement_text, found.values()))}"
     )
+    if any(not math.isnan(line.direction) for line in found.values()):
+        caption += f" {NOT_IN_THE_PAPER}"
     return Table(comparison_frame(found), caption)
 
 
@@ -292,5 +305,8 @@ def outcome(found: Sequence[Evidence]) -> Markup:
     lines = []
     for evidence, protocol in product(found, PROTOCOLS):
         counts = printed_verdicts([evidence], protocol)
+        if not counts and evidence.is_result and not evidence.data.paper:
+            judged = [line for line in compare(evidence, protocol).values() if line.cell.is_printed]
+            counts = f"{badges(line.verdict for line in judged) or 'no verdict'} (not in the paper)"
         lines.append(f"<li>{title_of(evidence, protocol)}: {counts or 'no verdict, quick numbers are no results'}</li>")
     return Markup(f"<p>Of the differences that the paper prints:</p><ul>{''.join(lines)}</ul>")

@@ -46,7 +46,7 @@ def measure(measurement: Measurement) -> dict[str, Any]:
     Raises:
         UserError: the data set is not prepared.
     """
-    data, _, _ = split(load(measurement.dataset), seed=0)
+    data = split(load(measurement.dataset), seed=0)[0].copy()
     one = measurement.case == ONE_THREAD or measurement.profile == "quick"
     with threads(1 if one else cores()) as n_threads:
         work = step_by_ids if measurement.case == IDS else rows_per_second
