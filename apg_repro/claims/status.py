@@ -53,12 +53,14 @@ def status_table(found: Mapping[tuple[str, str], Evidence]) -> Table:
     for name, reference in REFERENCES.items():
         lines.append({"Gain of AUC": f"each of the {len(PAPER_BACKBONES)} models, {reference}"})
         lines[-1] |= {heads(protocol): model_verdicts(models, protocol, name) for protocol in PROTOCOLS}
-        means = {protocol: table2.average(models, protocol, name) for protocol in PROTOCOLS}
+        means: dict[Protocol, Estimate] = {protocol: table2.average(models, protocol, name) for protocol in PROTOCOLS}
         if any(mean.n for mean in means.values()):
             plain = {how: any(line.is_against_plain for line in lines_of(models, how, name)) for how in PROTOCOLS}
             cells = {heads(how): verdict_on(mean, plain[how]) for how, mean in means.items()}
             lines.append({"Gain of AUC": f"their average, {reference}"} | cells)
-    gains = {protocol: encoding_gains(encodings, protocol) for protocol in PROTOCOLS}
+    gains: dict[Protocol, tuple[Estimate, Estimate] | None] = {
+        protocol: encoding_gains(encodings, protocol) for protocol in PROTOCOLS
+    }
     words = ("WDL, default encoding of the columns", "WDL, average of the other encodings")
     for place, text in enumerate(words):
         cells = {heads(how): verdict_on(pair[place]) if pair else "not run" for how, pair in gains.items()}
