@@ -6,10 +6,10 @@ import pandas as pd
 
 from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS, Protocol
-from apg_repro.experiments.encodings import ENCODINGS
+from apg_repro.experiments.encodings import page as encodings
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.report.comparison import Comparison, compare
-from apg_repro.report.statistics import Estimate, count, estimate, judge
+from apg_repro.report.statistics import Estimate, Pooled, count, judge, pool
 from apg_repro.report.tables import (
     NBSP,
     PROTOCOL_TITLES,
@@ -18,6 +18,7 @@ from apg_repro.report.tables import (
     badge_over,
     badges,
     format_difference,
+    format_pooled,
     note_on_verdicts,
     text_of,
     verdict_order,
@@ -34,21 +35,22 @@ REFERENCES = {
 
 def status(found: Mapping[tuple[str, str], Evidence]) -> str:
     """What came of APG's gains of AUC on MovieLens-1M, by the words of the rule; "" before anything has run."""
-    models, encodings = found["table2", "movielens"], found["encodings", "movielens"]
+    models, read = found["table2", "movielens"], found["encodings", "movielens"]
     sentences = [
         f"{when(protocol)}, {reference}: {gain}."
         for protocol in PROTOCOLS
         for name, reference in REFERENCES.items()
         if (gain := gain_in_words(models, protocol, name))
     ]
-    sentences += filter(None, [encodings_in_words(encodings, protocol) for protocol in PROTOCOLS])
+    sentences += filter(None, [encodings_in_words(read, protocol) for protocol in PROTOCOLS])
+    sentences += datasets_in_words(found) if sentences else []
     text = " ".join(sentences)
     return text + note_on_verdicts([text]) if text else ""
 
 
 def status_table(found: Mapping[tuple[str, str], Evidence]) -> Table:
     """The same as a table: the verdicts on the models, and their average; WDL on the encodings of its data."""
-    models, encodings = found["table2", "movielens"], found["encodings", "movielens"]
+    models = found["table2", "movielens"]
     lines: list[dict[str, Markup | str]] = []
     for name, reference in REFERENCES.items():
         lines.append({"Gain of AUC": f"each of the {len(PAPER_BACKBONES)} models, {reference}"})
@@ -56,14 +58,14 @@ def status_table(found: Mapping[tuple[str, str], Evidence]) -> Table:
         means: dict[Protocol, Estimate] = {protocol: table2.average(models, protocol, name) for protocol in PROTOCOLS}
         if any(mean.n for mean in means.values()):
             plain = {how: any(line.is_against_plain for line in lines_of(models, how, name)) for how in PROTOCOLS}
-            cells = {heads(how): verdict_on(mean, plain[how]) for how, mean in means.items()}
+            cells = {heads(how): verdict_on(means[how], plain[how]) for how in PROTOCOLS}
             lines.append({"Gain of AUC": f"their average, {reference}"} | cells)
-    gains: dict[Protocol, tuple[Estimate, Estimate] | None] = {
-        protocol: encoding_gains(encodings, protocol) for protocol in PROTOCOLS
-    }
+    rows = found["encodings", "movielens"]
+    default = {how: encodings.gains(rows, how)[encodings.DEFAULT] for how in PROTOCOLS}
+    others = {how: encodings.average(rows, how, encodings.OTHERS) for how in PROTOCOLS}
     words = ("WDL, default encoding of the columns", "WDL, average of the other encodings")
-    for place, text in enumerate(words):
-        cells = {heads(how): verdict_on(pair[place]) if pair else "not run" for how, pair in gains.items()}
+    for text, gains in zip(words, (default, others), strict=True):
+        cells = {heads(how): verdict_on(gains[how]) for how in PROTOCOLS}
         lines.append({"Gain of AUC": f"{text}, against base"} | cells)
     texts = [cell.html if isinstance(cell, Markup) else cell for line in lines for cell in line.values()]
     caption = f"{models.data.title}. Δ of test AUC in points, ± 95 % confidence, n seeds.{note_on_verdicts(texts)}"
@@ -120,21 +122,35 @@ def difference_in_words(difference: Estimate, is_against_plain: bool = False) ->
     return f"{format_difference(difference)} points, {text_of(judge(difference, 1.0), is_against_plain)}"
 
 
-def encoding_gains(evidence: Evidence, protocol: Protocol) -> tuple[Estimate, Estimate] | None:
-    """WDL's gain with the default encoding, and on the average of the others; None before all have run."""
-    default, *others = ([evidence.cell(f"{name}, {features}") for name in ("apg", "base")] for features in ENCODINGS)
-    gain = estimate(evidence.between(default[:1], default[1:], protocol))
-    mean = estimate(evidence.between([apg for apg, _ in others], [base for _, base in others], protocol))
-    return (gain, mean) if gain.n and mean.n else None
-
-
 def encodings_in_words(evidence: Evidence, protocol: Protocol) -> str:
-    """The same in words; "" before all have run."""
-    gains = encoding_gains(evidence, protocol)
-    if gains is None:
+    """WDL's gain with the default encoding, and on the average of the others; "" before all have run.
+
+    They share their rows and seeds, so the average is taken seed by seed, and its interval is that of one test; how
+    much the encodings differ is a matter of random effects.
+    """
+    gains = encodings.gains(evidence, protocol)
+    mean = encodings.average(evidence, protocol, encodings.OTHERS)
+    pooled = pool(list(gains.values()))
+    if not (all(gain.n for gain in gains.values()) and pooled):
         return ""
-    gain, mean = gains
     return (
-        f"{when(protocol)}, WDL's gain is {difference_in_words(gain)} with the default encoding of MovieLens' columns, "
-        f"and on the average of {len(ENCODINGS) - 1} other encodings {difference_in_words(mean)}."
+        f"{when(protocol)}, WDL's gain is {difference_in_words(gains[encodings.DEFAULT])} with the default encoding of "
+        f"MovieLens' columns, and on the average of {len(encodings.OTHERS)} other encodings "
+        f"{difference_in_words(mean)}; over all {len(gains)}, as random effects, {format_pooled(pooled)}."
     )
+
+
+def datasets_in_words(found: Mapping[tuple[str, str], Evidence]) -> list[str]:
+    """The average gain over the paper's models, pooled over data sets; or that there is one data set only."""
+    sets = [evidence for (suite, _), evidence in found.items() if suite == "table2" and evidence.rows]
+    if len(sets) < 2:
+        return [f"All of this is on one data set, {sets[0].data.title}."] if sets else []
+    means: dict[Protocol, Pooled | None] = {
+        how: pool([table2.average(evidence, how, "apg") for evidence in sets]) for how in PROTOCOLS
+    }
+    return [
+        f"{when(protocol)}, the average gain over the models is {format_pooled(mean)} points as a random-effects mean "
+        f"over {mean.n_sets} data sets."
+        for protocol, mean in means.items()
+        if mean
+    ]
