@@ -139,6 +139,11 @@ class Suite:
         return self.table or self.name
 
     @property
+    def is_trained(self) -> bool:
+        """Whether it has cells, and not measurements alone."""
+        return bool(self.cells(Plan(profile="quick", dataset=self.datasets[0], seeds=SEEDS["quick"])))
+
+    @property
     def page(self) -> str:
         """Its page in the book."""
         return f"executed/{self.name}.ipynb"

@@ -1,20 +1,28 @@
-"""The state of the replication in a few sentences, computed from rows, for README and home. Imports no torch."""
+"""The state of the replication, computed from rows: in sentences for README, as a table for home. Imports no torch."""
 
 from collections.abc import Mapping
+
+import pandas as pd
 
 from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.encodings import page as encodings
 from apg_repro.experiments.table2 import page as table2
-from apg_repro.report.comparison import compare
+from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.statistics import Estimate, Pooled, count, judge, pool
 from apg_repro.report.tables import (
+    NBSP,
     PROTOCOL_TITLES,
+    Markup,
+    Table,
+    badge_over,
+    badges,
     format_difference,
     format_pooled,
     note_on_verdicts,
     text_of,
     verdict_order,
+    with_n,
 )
 from apg_repro.rows.evidence import Evidence
 
@@ -40,6 +48,57 @@ def status(found: Mapping[tuple[str, str], Evidence]) -> str:
     return text + note_on_verdicts([text]) if text else ""
 
 
+def status_table(found: Mapping[tuple[str, str], Evidence]) -> Table:
+    """The same as a table: the verdicts on the models, and their average; WDL on the encodings of its data."""
+    models = found["table2", "movielens"]
+    lines: list[dict[str, Markup | str]] = []
+    for name, reference in REFERENCES.items():
+        lines.append({"Gain of AUC": f"each of the {len(PAPER_BACKBONES)} models, {reference}"})
+        lines[-1] |= {heads(protocol): model_verdicts(models, protocol, name) for protocol in PROTOCOLS}
+        means: dict[Protocol, Estimate] = {protocol: table2.average(models, protocol, name) for protocol in PROTOCOLS}
+        if any(mean.n for mean in means.values()):
+            plain = {how: any(line.is_against_plain for line in lines_of(models, how, name)) for how in PROTOCOLS}
+            cells = {heads(how): verdict_on(means[how], plain[how]) for how in PROTOCOLS}
+            lines.append({"Gain of AUC": f"their average, {reference}"} | cells)
+    rows = found["encodings", "movielens"]
+    default = {how: encodings.gains(rows, how)[encodings.DEFAULT] for how in PROTOCOLS}
+    others = {how: encodings.average(rows, how, encodings.OTHERS) for how in PROTOCOLS}
+    words = ("WDL, default encoding of the columns", "WDL, average of the other encodings")
+    for text, gains in zip(words, (default, others), strict=True):
+        cells = {heads(how): verdict_on(gains[how]) for how in PROTOCOLS}
+        lines.append({"Gain of AUC": f"{text}, against base"} | cells)
+    texts = [cell.html if isinstance(cell, Markup) else cell for line in lines for cell in line.values()]
+    caption = f"{models.data.title}. Δ of test AUC in points, ± 95 % confidence, n seeds.{note_on_verdicts(texts)}"
+    return Table(pd.DataFrame(lines), caption, wrap=True)
+
+
+def heads(protocol: Protocol) -> str:
+    """What a column of that table is called."""
+    return {"one_epoch": "After one epoch"}.get(protocol, PROTOCOL_TITLES[protocol].capitalize())
+
+
+def lines_of(evidence: Evidence, protocol: Protocol, name: str) -> list[Comparison]:
+    """A cell in each of the paper's models."""
+    return [compare(evidence, protocol)[backbone, name] for backbone in PAPER_BACKBONES]
+
+
+def model_verdicts(evidence: Evidence, protocol: Protocol, name: str) -> Markup | str:
+    """How many of the paper's models have which verdict, and on how many seeds."""
+    lines = lines_of(evidence, protocol, name)
+    seeds = sorted({line.difference.n for line in lines if line.difference.n})
+    if not seeds:
+        return "not run"
+    n = f"n{NBSP}={NBSP}{' or '.join(map(str, seeds))}"
+    return badge_over("", f"{badges(count([line.judgement for line in lines]))}<br>{n}")
+
+
+def verdict_on(difference: Estimate, is_against_plain: bool = False) -> Markup | str:
+    """A gain of AUC as one test of its own: its verdict, and below it what it rests on."""
+    if not difference.n:
+        return "not run"
+    return badge_over(text_of(judge(difference, 1.0), is_against_plain), with_n(difference))
+
+
 def when(protocol: Protocol) -> str:
     """How a sentence on a protocol begins."""
     return {"one_epoch": "After one epoch"}.get(protocol, f"With {PROTOCOL_TITLES[protocol]}")
@@ -47,7 +106,7 @@ def when(protocol: Protocol) -> str:
 
 def gain_in_words(evidence: Evidence, protocol: Protocol, name: str) -> str:
     """How many of the paper's models have which verdict, and the average once all have run; "" before any has."""
-    lines = [compare(evidence, protocol)[backbone, name] for backbone in PAPER_BACKBONES]
+    lines = lines_of(evidence, protocol, name)
     if not any(line.difference.n for line in lines):
         return ""
     counts = count([line.judgement for line in lines])
