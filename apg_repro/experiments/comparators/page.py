@@ -23,8 +23,6 @@ from apg_repro.report.tables import (
     format_chosen,
     format_difference,
     format_estimate,
-    marked,
-    note_on_marks,
     title_of,
     without_empty_columns,
 )
@@ -43,10 +41,10 @@ def others(evidence: Evidence) -> list[Cell]:
 def layers_table(evidence: Evidence, protocol: Protocol) -> Table:
     """One line per layer or floor: AUC, its difference to tuned base, what was chosen, weights, and time."""
     rows = [line_of(evidence, line, protocol) for line in compare(evidence, protocol).values()]
-    note = note_on_marks(cell.registered for cell in evidence.cells)
     caption = (
         f"{title_of(evidence, protocol)}. Test AUC in percent, Δ against tuned base in points, ± 95 % confidence, "
-        f"n seeds. Weights of the hidden layers. Time of an epoch relative to base, on the same machine.{note}"
+        f"n seeds. Weights of the hidden layers. Time of an epoch relative to base, on the same machine. "
+        f"{registration(evidence)}"
     )
     return Table(without_empty_columns(pd.DataFrame(rows)), caption)
 
@@ -56,7 +54,7 @@ def line_of(evidence: Evidence, line: Comparison, protocol: Protocol) -> dict[st
     cell, found = line.cell, evidence.found(line.cell, protocol)
     is_other = line.reference is not None and line.reference.name != cell.against
     return {
-        "Layer": marked(cell.name, cell.registered),
+        "Layer": cell.name,
         "AUC": format_estimate(line.ours),
         "Δ": format_difference(line.difference) if line.difference.n else "",
         "Against": line.reference.name if line.reference and is_other else "",
@@ -66,6 +64,15 @@ def line_of(evidence: Evidence, line: Comparison, protocol: Protocol) -> dict[st
         "As served": each_number(row.n_served for row in found),
         "Time ÷ base": relative_time(found, evidence.found(evidence.cell("base"), protocol)),
     }
+
+
+def registration(evidence: Evidence) -> str:
+    """When which line was added, in a sentence."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for cell in evidence.cells:
+        names[cell.registered].append(cell.name)
+    parts = [f"{reason}: {', '.join(of_it)}" for reason, of_it in names.items()]
+    return f"Added {'; '.join(parts)}."
 
 
 def each_number(values: Iterable[int]) -> str:
