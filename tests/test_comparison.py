@@ -8,7 +8,7 @@ import pytest
 from apg_repro.experiments import get_suite
 from apg_repro.paper.numbers import difference
 from apg_repro.report.comparison import compare
-from apg_repro.report.tables import auc_table, comparison_frame, format_difference, outcome
+from apg_repro.report.tables import across_table, auc_table, comparison_frame, format_difference, outcome
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Plan, candidate, configure
 from tests.conftest import scores
@@ -148,3 +148,15 @@ def test_where_the_papers_differences_have_both_signs_it_claims_none():
     assert {len(sign) for sign in signs.values()} == {1, 2}
     for key, sign in signs.items():
         assert math.isnan(found[key].direction) if len(sign) == 2 else {found[key].direction} == sign
+
+
+def test_several_data_sets_are_one_table_with_their_mean(rows):
+    found = [on("frappe", rows), on("tmall", rows)]
+    table = across_table(found, "one_epoch")
+    assert list(table.data.columns) == ["Version", "Frappe", "Tmall", "All together"]
+    line = table.data.set_index("Version").loc["v4"]
+    assert "reproduced" in line["Frappe"].html
+    assert line["Frappe"].html == line["Tmall"].html
+    assert line["All together"].startswith("+0.3")
+    assert "one data set only" in str(across_table(found[:1], "one_epoch"))
+    assert "one data set only" in str(across_table([on("synthetic", rows), *found[:1]], "one_epoch"))

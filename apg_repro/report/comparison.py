@@ -7,7 +7,7 @@ from typing import Literal
 from apg_repro.catalogue import CATALOGUE
 from apg_repro.config import Protocol
 from apg_repro.paper import numbers as paper
-from apg_repro.report.statistics import Estimate, Judgement, Verdict, estimate, judge_family
+from apg_repro.report.statistics import RULE, Estimate, Judgement, Rule, Verdict, estimate, judge_family
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Cell, Options
 
@@ -60,20 +60,23 @@ class Comparison:
         return self.cell.is_printed and not math.isnan(self.paper_difference)
 
 
-def compare(evidence: Evidence, protocol: Protocol) -> dict[tuple[str, str], Comparison]:
-    """Every cell of a suite, by its key, each judged within its family."""
-    return evidence.remembered(("compare", protocol), lambda: judged_cells(evidence, protocol))
+def compare(evidence: Evidence, protocol: Protocol, rule: Rule = RULE) -> dict[tuple[str, str], Comparison]:
+    """Every cell of a suite, by its key, each judged within its family by the rule or a variant of it."""
+    return evidence.remembered(("compare", protocol, rule), lambda: judged_cells(evidence, protocol, rule))
 
 
-def judged_cells(evidence: Evidence, protocol: Protocol) -> dict[tuple[str, str], Comparison]:
+def judged_cells(evidence: Evidence, protocol: Protocol, rule: Rule) -> dict[tuple[str, str], Comparison]:
     """The same, computed anew."""
-    found = {cell.key: compare_cell(evidence, cell, protocol) for cell in evidence.cells}
+    found: dict[tuple[str, str], Comparison] = evidence.remembered(
+        ("differences", protocol), lambda: {cell.key: compare_cell(evidence, cell, protocol) for cell in evidence.cells}
+    )
     if not evidence.is_result:
         return found
     judged: dict[tuple[str, str], Judgement] = {}
     for family in dict.fromkeys(line.family for line in found.values() if line.reference):
         judged |= judge_family(
-            {key: (line.difference, line.expected) for key, line in found.items() if line.family == family}
+            {key: (line.difference, line.expected) for key, line in found.items() if line.family == family},
+            rule,
         )
     return {
         key: dataclasses.replace(line, judgement=judged[key]) if line.reference else line for key, line in found.items()

@@ -23,9 +23,11 @@ from apg_repro.report.statistics import (
     NOT_AFTER_HOLM,
     Estimate,
     Judgement,
+    Pooled,
     Verdict,
     count,
     estimate,
+    pool,
     with_marks,
 )
 from apg_repro.rows.evidence import Evidence
@@ -218,6 +220,12 @@ def with_n(difference: Estimate) -> str:
     return f"{format_difference(difference)} (n{NBSP}={NBSP}{difference.n})" if difference.n else ""
 
 
+def format_pooled(found: Pooled) -> str:
+    """A random-effects mean, its interval, and how much its cases differ."""
+    mean = Estimate(mean=found.mean, half=found.half, n=found.n_sets)
+    return f"{format_difference(mean)} (SD {found.tau:.2f}, I² = {100 * found.i2:.0f} %)"
+
+
 def without_empty_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Drops columns whose cells are all empty."""
     return table.drop(columns=[name for name in table if not table[name].astype(str).any()])
@@ -306,6 +314,35 @@ def differences_table(evidence: Evidence, pairs: Mapping[str, tuple[str, str]]) 
         for name, (ours, theirs) in pairs.items()
     ]
     return Table(pd.DataFrame(lines), f"{evidence.data.title}. Differences of test AUC in points, ± 95 % confidence.")
+
+
+def across_table(found: Sequence[Evidence], protocol: Protocol) -> Table | Markup:
+    """The differences that the paper prints, on every data set that has been run, and their random-effects mean.
+
+    With one data set only, a sentence says so.
+    """
+    shown = [evidence for evidence in found if evidence.is_result and evidence.data.kind == "real" and evidence.rows]
+    if len(shown) < 2:
+        return Markup("<p>This has been run on one data set only.</p>")
+    lines = {evidence.data.title: compare(evidence, protocol) for evidence in shown}
+    keys = [key for key, line in compare(shown[0], protocol).items() if line.cell.is_printed and line.cell.against]
+    table = []
+    for backbone, name in keys:
+        of_sets = {title: judged.get((backbone, name)) for title, judged in lines.items()}
+        pooled = pool([line.difference for line in of_sets.values() if line])
+        row: dict[str, Any] = {"Backbone": backbone, "Version": name}
+        for title, line in of_sets.items():
+            row[title] = badge_over(judgement_text(line), with_n(line.difference)) if line and line.difference.n else ""
+        row["All together"] = format_pooled(pooled) if pooled else ""
+        table.append(row)
+    texts = [judgement_text(line) for judged in lines.values() for key, line in judged.items() if key in keys]
+    frame = pd.DataFrame(table)
+    return Table(
+        without_empty_columns(frame.drop(columns="Backbone") if set(frame["Backbone"]) == {"WDL"} else frame),
+        f"{PROTOCOL_HEADS[protocol]}. Differences of test AUC on every data set, in points, ± 95 % confidence; all "
+        "together: the random-effects mean over data sets, the standard deviation (SD) of the true differences between "
+        f"them, and I², the share of the variance that is due to it.{note_on_verdicts(texts)}",
+    )
 
 
 def printed_verdicts(found: Sequence[Evidence], protocol: Protocol) -> Markup:

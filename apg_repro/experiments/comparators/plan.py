@@ -57,6 +57,5 @@ def cells(plan: Plan) -> tuple[Cell, ...]:
 
 
 SUITE = Suite(
-    name="comparators", title="Gates, FiLM and adapters", datasets=REAL_OR_SYNTHETIC,
-    quick=("movielens", "synthetic"), cells=cells,
+    name="comparators", title="Gates, FiLM and adapters", datasets=REAL_OR_SYNTHETIC, cells=cells,
 )  # fmt: skip
