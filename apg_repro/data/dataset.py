@@ -17,7 +17,7 @@ from apg_repro.errors import UserError
 from apg_repro.paths import DATA
 from apg_repro.seeds import generator
 
-__all__ = ["Dataset", "load", "load_manifest", "split"]
+__all__ = ["Dataset", "load", "load_manifest", "random_parts", "split"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +89,7 @@ def split(data: Dataset, seed: int) -> tuple[Dataset, Dataset, Dataset]:
     """
     if len(data) < MIN_ROWS:
         raise UserError(f"{data.name}: {len(data)} rows cannot be split, take at least {MIN_ROWS}")
-    order = torch.randperm(len(data), generator=generator(seed, "split")).to(data.labels.device)
-    tenth = len(data) // 10
-    parts = [data.take(rows) for rows in order.split([len(data) - 2 * tenth, tenth, tenth])]
+    parts = [data.take(rows.to(data.labels.device)) for rows in random_parts(len(data), seed)]
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
         positive = int(part.labels.sum())
         if not 0 < positive < len(part):
@@ -100,4 +98,11 @@ def split(data: Dataset, seed: int) -> tuple[Dataset, Dataset, Dataset]:
                 f"needs both classes: take more than {len(data):,} rows"
             )
     train, valid, test = parts
+    return train, valid, test
+
+
+def random_parts(n: int, seed: int) -> tuple[Int[torch.Tensor, " _"], Int[torch.Tensor, " _"], Int[torch.Tensor, " _"]]:
+    """The numbers of the training, validation and test rows among n rows; fixed by the seed."""
+    tenth = n // 10
+    train, valid, test = torch.randperm(n, generator=generator(seed, "split")).split([n - 2 * tenth, tenth, tenth])
     return train, valid, test
