@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from sklearn.metrics import roc_auc_score
 
 from apg_repro.errors import UserError
-from apg_repro.yours.read import one_line
+from apg_repro.yours.read import one_line, pc
 
 LEAK_AUC = 0.95  # of a column by itself: no honest column of a click log tells so much
 ROW_ID = 0.98  # different values per row, from which on an id says nothing but which row it is
@@ -94,15 +93,16 @@ class Columns:
         """
         try:
             text = path.read_text(encoding="utf-8")
-            values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+            values: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
             if not isinstance(values, dict):
                 raise ValueError("it is no object")
             known = {one.name: one.default for one in fields(cls)}
             for name, value in values.items():
                 if name not in known:
                     raise ValueError(f"it has no entry {name!r}; there are {', '.join(known)}")
-                wanted = list if name in ("fields", "numbers", "drop") else int if name == "min_count" else str
-                if not isinstance(value, wanted) or (wanted is list and not all(isinstance(v, str) for v in value)):
+                items: Any = value if name in ("fields", "numbers", "drop") else [value]
+                wanted = int if name == "min_count" else str
+                if not isinstance(items, list) or not all(isinstance(item, wanted) for item in items):
                     raise ValueError(f"{name} is {json.dumps(value)[:40]}")
             if "label" not in values:
                 raise ValueError("it has no entry 'label'")
@@ -112,7 +112,8 @@ class Columns:
             raise UserError(
                 f"schema {path} cannot be used ({one_line(error)}): compare it with one that was saved"
             ) from error
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        options: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +149,7 @@ def labels_of(table: pa.Table, label: str, positive: str) -> np.ndarray:
         truth = [int(value == positive) for value in values]
     else:
         lower = [value.lower() for value in values]
-        if len(values) > 2 or not set(lower) <= POSITIVE | NEGATIVE:
+        if len(set(lower)) > 2 or not set(lower) <= POSITIVE | NEGATIVE:
             raise UserError(
                 f"label {label!r} is not binary, it has {some(values)}: say which value counts as 1, "
                 f"--positive {values[0] if len(values) else 'VALUE'}"

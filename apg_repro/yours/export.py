@@ -27,20 +27,21 @@ from apg_repro.yours.read import MISSING as NO_VALUE
 from apg_repro.yours.read import Form
 
 READ = {
-    "text": 'pd.read_csv(sys.argv[1], sep={delimiter!r}, dtype="string", keep_default_na=False, na_values=known["none"])',
+    "text": 'pd.read_csv(sys.argv[1], sep={delimiter!r}, dtype="string", keep_default_na=False, na_values=known["none"])',  # noqa: E501
     "json": 'pd.read_json(sys.argv[1], lines=True, dtype=False, convert_dates=False).convert_dtypes().astype("string")',
     "parquet": 'pd.read_parquet(sys.argv[1]).convert_dtypes().astype("string")',
 }
 SCORE = '''"""Scores new rows: python score.py FILE > scored.csv. It needs numpy, pandas and onnxruntime."""
-import json, sys
+import json, pathlib, sys
 import numpy as np, onnxruntime, pandas as pd
-known = json.load(open("vocabulary.json", encoding="utf-8"))
+here = pathlib.Path(__file__).parent
+known = json.load(open(here / "vocabulary.json", encoding="utf-8"))
 rows = {read}
 text = {{name: rows[name].str.strip() for name in [*known["ids"], *known["numbers"]]}}
 ids = [text[name].map(one).fillna({rare}).where(text[name].notna(), {missing}) for name, one in known["ids"].items()]
 numbers = [pd.to_numeric(text[n], errors="coerce").to_numpy("float32", na_value=np.nan) for n in known["numbers"]]
 inputs = {{"fields": np.stack(ids, 1).astype("int32"), **({{"numbers": np.stack(numbers, 1)}} if numbers else {{}})}}
-rows["probability"] = onnxruntime.InferenceSession("model.onnx").run(None, inputs)[0]
+rows["probability"] = onnxruntime.InferenceSession(here / "model.onnx").run(None, inputs)[0]
 rows.to_csv(sys.stdout, index=False)
 '''
 

@@ -279,9 +279,7 @@ def html(answer: Answer, score: str) -> str:
         f"<h2>The model to take: {name}</h2><p><code>model/model.onnx</code> and <code>model/model.pt2</code>, trained "
         f"with seed 1, and <code>model/score.py</code>, which scores a file of new rows:</p><pre>{escape(score)}</pre>"
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>APG on {escape(answer["source"]["file"])}</title><style>{STYLE}</style></head><body>\n'
-        + "\n".join([*parts, str(foot(answer))])
-        + "\n</body></html>\n"
-    )
+    title = f"APG on {escape(answer['source']['file'])}"
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
+    body = "\n".join([*parts, str(foot(answer))])
+    return f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head><body>\n{body}\n</body></html>\n'

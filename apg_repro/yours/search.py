@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 import torch
@@ -29,15 +29,16 @@ from apg_repro.training.timing import clock, threads
 from apg_repro.training.train import make_step, train_on
 from apg_repro.yours.prepare import Prepared
 
-Side = Literal["base", "apg"]
+Side = str  # one of ``SIDES``
 SIDES: tuple[Side, ...] = ("base", "apg")
 
 FEWEST_TRIALS, MOST_TRIALS = 6, 40
 FEWEST_SEEDS, MOST_SEEDS = 5, 10
 FEWEST_ROWS = 20_000  # of a sample
-SEARCH_SHARE = 0.45  # of the time; seeds get as much, and the rest is for baselines, times and the report
+SEARCH_SHARE = 0.4  # of the time; seeds get as much, and the rest is for baselines, times and the report
 EPOCHS = 4.0  # passes over the training rows that a run is expected to take
 MOST_CONDITIONS = 6  # fields that are tried as a group-wise condition
+PATIENCE = 2  # epochs without a better validation AUC; a user's validation rows may be few, and their AUC noisy
 STARTUP = 8  # random trials, before earlier ones guide the choice
 PROBE_STEPS, PROBE_BATCH = 5, 1024
 # What each side begins with: the defaults of this project, and the same with smaller steps.
@@ -142,7 +143,7 @@ def time_steps(data: Dataset, backbone: str, n_threads: int) -> float:
 def config_of(side: Side, options: dict[str, Any], *, seed: int, rows: int | None, backbone: str) -> RunConfig:
     """The run of these options."""
     version = {"version": "base"} if side == "base" else {}
-    return RunConfig(dataset=YOURS, seed=seed, rows=rows, backbone=backbone, **version, **options)
+    return RunConfig(dataset=YOURS, seed=seed, rows=rows, backbone=backbone, patience=PATIENCE, **version, **options)
 
 
 def conditions(prepared: Prepared) -> list[str]:
@@ -197,9 +198,6 @@ class Search:
         if not study.trials:
             for start in STARTS[side]:
                 study.enqueue_trial(start)
-        for trial in study.get_trials(states=(TrialState.RUNNING,)):  # of a process that was killed
-            study.tell(trial.number, state=TrialState.FAIL)
-            study.enqueue_trial(trial.params)
         return study
 
     def done(self, side: Side) -> int:
@@ -237,13 +235,16 @@ class Search:
         # Seeded by how many there have been: a resumed search chooses what one without a break would choose.
         seed = derive_seed(0, "search", side, number) % 2**32
         study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
-        trial = study.ask()
+        broken = study.get_trials(states=(TrialState.RUNNING,))  # its process was stopped: the same trial begins anew
+        trial = optuna.Trial(study, broken[0]._trial_id) if broken else study.ask()
+        reported = broken[0].intermediate_values if broken else {}
         options = suggest(trial, side, self.conditions)
         config = config_of(side, options, seed=0, rows=self.todo.search_rows, backbone=self.todo.backbone)
 
         def report(entry: dict[str, Any]) -> None:
             if "valid_auc" in entry and math.isfinite(entry["valid_auc"]):
-                trial.report(entry["valid_auc"], entry["epoch"])
+                if entry["epoch"] not in reported:
+                    trial.report(entry["valid_auc"], entry["epoch"])
                 if trial.should_prune():
                     raise optuna.TrialPruned
 

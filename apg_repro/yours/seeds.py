@@ -174,7 +174,7 @@ def baselines(prepared: Prepared, todo: Plan, path: Path, on_seed: Callable[[], 
 
 def logistic(parts: tuple[Dataset, Dataset, Dataset]) -> np.ndarray:
     """Test probabilities of a logistic regression on every id and number; its strength is chosen on validation rows."""
-    one_hot = OneHotEncoder(handle_unknown="ignore").fit(parts[0].fields.numpy())
+    one_hot: Any = OneHotEncoder(handle_unknown="ignore").fit(parts[0].fields.numpy())
     inputs = [
         sparse.hstack([one_hot.transform(part.fields.numpy()), sparse.csr_matrix(part.numbers.numpy())]).tocsr()
         for part in parts
@@ -190,13 +190,15 @@ def logistic(parts: tuple[Dataset, Dataset, Dataset]) -> np.ndarray:
 
 def boosted(parts: tuple[Dataset, Dataset, Dataset]) -> np.ndarray:
     """Test probabilities of gradient boosting on numbers and on the mean label of every id, cross-fitted."""
-    encoder = TargetEncoder(target_type="binary", cv=StratifiedKFold(5, shuffle=True, random_state=0))
+    folds: Any = StratifiedKFold(5, shuffle=True, random_state=0)
+    encoder: Any = TargetEncoder(target_type="binary", cv=folds)
     truth = parts[0].labels.numpy()
     encoded = [
         encoder.fit_transform(parts[0].fields.numpy(), truth),
         *(encoder.transform(p.fields.numpy()) for p in parts[1:]),
     ]
     first, valid, test = (np.hstack([e, p.numbers.numpy()]) for e, p in zip(encoded, parts, strict=True))
-    model = HistGradientBoostingClassifier(max_iter=500, learning_rate=0.05, early_stopping=True, random_state=0)
+    options: dict[str, Any] = {"max_iter": 500, "learning_rate": 0.05, "early_stopping": True, "random_state": 0}
+    model = HistGradientBoostingClassifier(**options)
     model.fit(first, truth, X_val=valid, y_val=parts[1].labels.numpy())
     return model.predict_proba(test)[:, 1]

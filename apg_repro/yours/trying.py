@@ -74,6 +74,7 @@ def try_apg(request: Request, command: Sequence[str] = ()) -> dict[str, Any] | N
     Raises:
         UserError: the file, its columns or the request cannot be used; the text says why, and what to do.
     """
+    start = time.monotonic()
     check_request(request)
     source = read(request.file)
     inspected, columns = columns_of(source, request)
@@ -83,7 +84,6 @@ def try_apg(request: Request, command: Sequence[str] = ()) -> dict[str, Any] | N
     folder = request.folder
     with at_work(folder), kept_memory():
         begin(folder, source, columns, request)
-        start = time.monotonic()
         prepared = load(columns, folder)
         todo = plan_of(folder, prepared, request)
         print(f"{todo.words}; everything is kept in {folder}")
