@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from apg_repro.training.timing import threads
 from apg_repro.yours import export, report, search
 from apg_repro.yours.columns import Columns, Wishes, check, choose, in_words, inspect, labels_of
 from apg_repro.yours.costs import costs, latency
-from apg_repro.yours.prepare import Prepared, datasets, load, prepare
+from apg_repro.yours.prepare import Encoding, Prepared, datasets, load, prepare
 from apg_repro.yours.read import Source, read
 from apg_repro.yours.search import SIDES, Plan, Search, Side
 from apg_repro.yours.seeds import BASELINE_SEEDS, GROUPS, Seeds, baselines
@@ -221,9 +221,29 @@ def work(folder: Path, prepared: Prepared, todo: Plan, request: Request, start: 
         "seeds": seeds.paired, "group_names": list(GROUPS),
         "runs": {side: [run_of(rows[side, seed]) for seed in seeds.paired] for side in SIDES},
         "baselines": plain, "costs": costs(rows), "origin": asdict(rows["base", 1].origin),
-        "latency": latency({side: export.fold(model) for side, model in models.items()}, parts[2]),
+        "latency": kept(
+            folder / "latency.json", " ".join(seeds.configs[side, 1].id for side in SIDES),
+            lambda: latency({side: export.fold(model) for side, model in models.items()}, parts[2]),
+        ),
     }  # fmt: skip
     return found
+
+
+def kept(path: Path, key: str, make: Callable[[], Any]) -> Any:
+    """What was made for this key, now or by an earlier run in this folder; JSON-ready."""
+    if path.exists():
+        found = json.loads(path.read_text())
+        if found["key"] == key:
+            return found["value"]
+    value = json.loads(json.dumps(make()))
+    path.write_text(json.dumps({"key": key, "value": value}))
+    return value
+
+
+def exported(model: torch.nn.Module, encoding: Encoding, folder: Path, source: Source) -> list[str]:
+    """Exports the model for files like this one; the names of what was written."""
+    export.export(model, encoding, folder, source.form, source.delimiter)
+    return sorted(path.name for path in folder.iterdir())
 
 
 def run_of(row: TrainedRow) -> dict[str, Any]:
@@ -252,7 +272,7 @@ def finish(folder: Path, found: dict[str, Any], prepared: Prepared, source: Sour
     encoding, _, _ = datasets(prepared, 1, todo.rows, CPU)
     config = search.config_of(side, found["search"][side]["options"], seed=1, rows=todo.rows, backbone=todo.backbone)
     model = export.trained(config, encoding, folder / "models" / f"{config.id}.pt")
-    export.export(model, encoding, folder / "model", source.form, source.delimiter)
+    kept(folder / "exported.json", config.id, lambda: exported(model, encoding, folder / "model", source))
     answer = json.loads(json.dumps(finite(found)))
     found.clear()
     found.update(answer)
