@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import re
+import shutil
 import subprocess
 import sys
 
@@ -162,6 +163,15 @@ def test_a_folder_with_other_work_is_left_alone(done, tmp_path):
         try_apg(dataclasses.replace(request, file=tmp_path / "other.csv"))
     with pytest.raises(UserError, match="holds the work on 1,200 rows"):
         try_apg(dataclasses.replace(request, rows=500))
+
+
+@pytest.mark.parametrize("name", ["plan.json", "baselines.json", "latency.json", "yours/values.json"])
+def test_a_damaged_folder_says_which_file(name, done, tmp_path):
+    request, _ = done
+    shutil.copytree(request.folder, tmp_path / "copy")
+    (tmp_path / "copy" / name).write_text("{")
+    with pytest.raises(UserError, match=f"{name} is damaged .*: delete its folder"):
+        try_apg(dataclasses.replace(request, out=tmp_path / "copy"))
 
 
 def test_a_saved_schema_gives_the_same_work(done, monkeypatch):

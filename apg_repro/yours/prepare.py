@@ -26,7 +26,7 @@ from apg_repro.data.prepare import write_dataset
 from apg_repro.data.schema import Schema
 from apg_repro.errors import UserError
 from apg_repro.yours.columns import Columns, coded, labels_of, quantities
-from apg_repro.yours.read import Source
+from apg_repro.yours.read import Source, stored
 
 MISSING, RARE = 0, 1  # ids that every field has: no value; a rare value, or one that no training row has
 LARGEST = 10.0  # standard deviations, beyond which a number is cut off
@@ -120,7 +120,7 @@ def load(columns: Columns, folder: Path) -> Prepared:
         UserError: it is not there, or damaged.
     """
     rows = enter(YOURS, extra=[PLACE] if columns.split != "random" else [], root=folder)
-    found = json.loads((folder / YOURS / VALUES).read_text(encoding="utf-8"))
+    found = stored(folder / YOURS / VALUES)
     return Prepared(
         columns=columns, rows=rows, values=found["values"], names=found["names"], place=rows.extra.get(PLACE)
     )

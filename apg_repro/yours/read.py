@@ -7,6 +7,7 @@ bytes say, not its name. Every fault ends in one sentence with the line and the 
 import codecs
 import gzip
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -225,6 +226,18 @@ def as_text(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
         column = column.cast(pa.string())
     column = pc.utf8_trim_whitespace(column)
     return pc.if_else(pc.is_in(column, pa.array(MISSING)), pa.scalar(None, pa.string()), column)
+
+
+def stored(path: Path) -> Any:
+    """What an earlier run has written to the work folder as JSON.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({one_line(error)}): delete its folder, and begin again") from error
 
 
 def one_line(error: BaseException) -> str:

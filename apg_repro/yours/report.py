@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from apg_repro.report.costs import format_spread
+from apg_repro.report.costs import rounded
 from apg_repro.report.figures import GREY, INK, Picture, drawn, not_run
 from apg_repro.report.statistics import estimate
 from apg_repro.report.tables import MISSING, Markup, Table, badge, format_difference, format_estimate, format_signed
@@ -143,14 +143,15 @@ def costs_table(answer: Answer) -> Table:
             "epochs until it stops": f"{cost['epochs']:g}",
         }
         for n, found in answer["latency"].items():
-            column[f"milliseconds for {int(n):,} candidate{'s' * (n != '1')}"] = format_spread(
-                {"p10": found[side]["ms"]["p50"], "p50": found[side]["ms"]["p50"], "p90": found[side]["ms"]["p90"]}
-            ).replace("(", "(p50–p90 ")
+            ms = found[side]["ms"]
+            what = f"milliseconds for {int(n):,} candidate{'s' * (n != '1')}"
+            column[what] = f"{rounded(ms['p50'])} (90 %: {rounded(ms['p90'])})"
         for what, value in column.items():
             lines.setdefault(what, {"": what})[name] = value
-    return Table(
-        pd.DataFrame(list(lines.values())), "Costs: medians. Latency is of the folded model on one thread of the CPU."
+    latency = (
+        "Latency is of the folded model on one thread of the CPU: the median, and what 90 % of requests stay below."
     )
+    return Table(pd.DataFrame(list(lines.values())), f"Costs. {latency}")
 
 
 def columns_table(answer: Answer) -> Table:

@@ -32,6 +32,7 @@ from apg_repro.run.task import origin, scores_of
 from apg_repro.training.scoring import auc, predict
 from apg_repro.training.train import train_on
 from apg_repro.yours.prepare import Encoding, Parts, Prepared, datasets
+from apg_repro.yours.read import stored
 from apg_repro.yours.search import SIDES, Plan, Side, config_of
 
 EDGES = (0, 1, 3, 10, 30, 100)  # training rows of a user or an item, from which on a group begins
@@ -153,7 +154,7 @@ def baselines(prepared: Prepared, todo: Plan, path: Path, on_seed: Callable[[], 
     Returns:
         Baseline → one {"seed", "auc", "logloss"} per seed; AUC from 0 to 1, logloss in nats.
     """
-    found: dict[str, list[Any]] = json.loads(path.read_text()) if path.exists() else {}
+    found: dict[str, list[Any]] = stored(path) if path.exists() else {}
     for seed in range(1, min(BASELINE_SEEDS, todo.seeds) + 1):
         if not any(score["seed"] == seed for scores in found.values() for score in scores):
             _, _, parts = datasets(prepared, seed, todo.rows, torch.device("cpu"))

@@ -25,7 +25,7 @@ from apg_repro.yours import export, report, search
 from apg_repro.yours.columns import Columns, Wishes, check, choose, in_words, inspect, labels_of
 from apg_repro.yours.costs import costs, latency
 from apg_repro.yours.prepare import Encoding, Prepared, datasets, load, prepare
-from apg_repro.yours.read import Source, read
+from apg_repro.yours.read import Source, read, stored
 from apg_repro.yours.search import SIDES, Plan, Search, Side
 from apg_repro.yours.seeds import BASELINE_SEEDS, GROUPS, Seeds, baselines
 from apg_repro.yours.verdict import finding
@@ -79,6 +79,8 @@ def try_apg(request: Request, command: Sequence[str] = ()) -> dict[str, Any] | N
     source = read(request.file)
     inspected, columns = columns_of(source, request)
     print(in_words(inspected, columns))
+    if lacking := source.table.column(columns.label).null_count:
+        print(f"{lacking:,} rows lack the label, and are left out")
     if request.show:
         return None
     folder = request.folder
@@ -136,8 +138,14 @@ def at_work(folder: Path) -> Iterator[None]:
         raise UserError(f"another process works in {folder}: wait for it, or give another folder, --out") from error
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}): give another folder, --out") from error
-    with lock:
-        yield
+    try:
+        with lock:
+            yield
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or folder} cannot be used ({error.strerror or error}): make room, or make it yours; the "
+            "same command then goes on from there"
+        ) from error
 
 
 def begin(folder: Path, source: Source, columns: Columns, request: Request) -> None:
@@ -161,7 +169,7 @@ def plan_of(folder: Path, prepared: Prepared, request: Request) -> Plan:
     """What is done: what the folder's earlier run had planned, or what fits into the minutes; as the user wishes."""
     path, total = folder / "plan.json", len(prepared.rows.labels)
     if path.exists():
-        todo = Plan(**json.loads(path.read_text()))
+        todo = Plan(**stored(path))
     else:
         device = torch.device(request.device)
         n = min(total, search.FEWEST_ROWS)
@@ -232,7 +240,7 @@ def work(folder: Path, prepared: Prepared, todo: Plan, request: Request, start: 
 def kept(path: Path, key: str, make: Callable[[], Any]) -> Any:
     """What was made for this key, now or by an earlier run in this folder; JSON-ready."""
     if path.exists():
-        found = json.loads(path.read_text())
+        found = stored(path)
         if found["key"] == key:
             return found["value"]
     value = json.loads(json.dumps(make()))
