@@ -256,7 +256,7 @@ def test_a_hopeless_case_is_not_sent_for_seeds():
 def test_the_report_is_one_file_that_loads_nothing(done):
     request, answer = done
     html = (request.folder / "report.html").read_text()
-    assert not re.findall(r'(?:src|href)="(?!data:)[^"]*"|<script|<link|@import|url\((?!#)', html)
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*"|<script|<link|@import|url\((?!#)', html)
     assert answer["command"] == "apg try clicks.csv --label click"
     for words in ("Does APG pay", "logistic regression", "gradient boosting", "training rows of the user", "score.py"):
         assert words in html
@@ -268,6 +268,14 @@ def test_baselines_learn_what_is_there_to_learn(done):
     _, answer = done
     for scores in answer["baselines"].values():
         assert all(score["auc"] > 0.65 for score in scores)
+
+
+@pytest.mark.parametrize(("above", "says"), [(0.02, True), (-0.02, False)])
+def test_a_baseline_that_is_ahead_of_both_is_named(above, says):
+    answer = answer_with([0.5, 0.6, 0.55])
+    plain = [{"seed": seed, "auc": 0.706 + above + seed / 1e4, "logloss": 0.5} for seed in (1, 2, 3)]
+    table = report.scores_table(answer | {"baselines": {"gradient boosting": plain}})
+    assert ("Gradient boosting is ahead of both" in table.caption) == says
 
 
 def test_gains_are_of_test_rows_by_their_training_rows(done):

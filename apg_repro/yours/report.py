@@ -14,7 +14,7 @@ import pandas as pd
 
 from apg_repro.report.costs import rounded
 from apg_repro.report.figures import GREY, INK, Picture, drawn, not_run
-from apg_repro.report.statistics import estimate
+from apg_repro.report.statistics import Estimate, estimate
 from apg_repro.report.tables import MISSING, Markup, Table, badge, format_difference, format_estimate, format_signed
 from apg_repro.yours.verdict import Answer, finding, gains, paired, scores
 
@@ -86,14 +86,20 @@ def scores_table(answer: Answer) -> Table:
             "n": found.difference.n,
         },
     )
-    beaten = answer["baselines"] and max(
-        answer["baselines"], key=lambda name: scores(answer["baselines"][name], "auc", 100).mean
+    ahead = [name for name in answer["baselines"] if all(lead(answer, name, side).is_above for side in NAMES)]
+    honest = (
+        f" {' and '.join(ahead).capitalize()} {'is' if len(ahead) == 1 else 'are'} ahead of both: try that first."
+        if ahead
+        else ""
     )
-    best = max(scores(answer["runs"][side], "auc", 100).mean for side in NAMES)
-    honest = ""
-    if beaten and scores(answer["baselines"][beaten], "auc", 100).mean > best:
-        honest = f" {beaten.capitalize()} is ahead of both: try that first."
     return Table(pd.DataFrame(lines), f"Test scores over n seeds, ± 95 % confidence.{honest}")
+
+
+def lead(answer: Answer, baseline: str, side: str) -> Estimate:
+    """How far a baseline is ahead of a side on the seeds that both have, in points of AUC."""
+    auc = {run["seed"]: math.nan if run["auc"] is None else run["auc"] for run in answer["runs"][side]}
+    scored = answer["baselines"][baseline]
+    return estimate([100 * (one["auc"] - auc[one["seed"]]) for one in scored if one["seed"] in auc])
 
 
 def chosen_table(answer: Answer) -> Table:
