@@ -19,7 +19,7 @@ from apg_repro.errors import UserError  # noqa: E402
 from apg_repro.paths import ROOT  # noqa: E402
 from apg_repro.report.statistics import quantile  # noqa: E402
 from apg_repro.training.timing import Effort  # noqa: E402
-from apg_repro.yours import costs, report, search, seeds, trying, verdict  # noqa: E402
+from apg_repro.yours import costs, page, report, search, seeds, trying, verdict  # noqa: E402
 from apg_repro.yours.columns import Columns  # noqa: E402
 from apg_repro.yours.export import served, trained  # noqa: E402
 from apg_repro.yours.prepare import MISSING, RARE, datasets, load  # noqa: E402
@@ -402,3 +402,15 @@ def test_a_notebook_shows_what_the_report_shows(done):
     shown = [one for _, part in report.sections(answer) for one in part]
     assert all("<" in one._repr_html_() for one in shown)
     assert trying.Request(file=done[0].file).folder.name == "clicks_apg"
+
+
+def test_the_books_example_is_what_the_command_wrote_and_needs_no_file():
+    answer = page.open("", "", 5)
+    assert answer["command"].startswith("apg try renttherunway.parquet --label rating")
+    assert answer["origin"]["dirty"] is False
+    assert [column["name"] for column in answer["inspected"] if column["kind"] == "leak suspect"] == ["recommend"]
+    runs = answer["runs"]
+    assert [run["seed"] for run in runs["base"]] == [run["seed"] for run in runs["apg"]] == answer["seeds"]
+    assert len(answer["search"]["base"]["trials"]) == len(answer["search"]["apg"]["trials"])
+    assert verdict.finding(answer).sentence in report.verdict_line(answer).html
+    assert f"{answer['plan']['rows']:,} of" in report.verdict_line(answer).html
