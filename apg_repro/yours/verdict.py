@@ -75,6 +75,13 @@ def finding(answer: Answer) -> Finding:
     )  # fmt: skip
 
 
+def first(answer: Answer, n: int) -> dict[str, Any]:
+    """The answer as its first n seeds alone would have been."""
+    kept = sorted(answer["seeds"])[:n]
+    runs = {side: [run for run in found if run["seed"] in kept] for side, found in answer["runs"].items()}
+    return dict(answer) | {"runs": runs, "seeds": kept}
+
+
 def paired(answer: Answer, score: str) -> list[float]:
     """APG less base, seed by seed; NaN where a run has no such score."""
     base, apg = (
