@@ -9,19 +9,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from apg_repro import __version__
-from apg_repro.config import DEVICE_KINDS, Profile
+from apg_repro.config import Profile
 from apg_repro.errors import UserError
 from apg_repro.paths import require_checkout
 from apg_repro.suite import SEEDS, Plan
-
-if TYPE_CHECKING:
-    from apg_repro.rows.evidence import Evidence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -276,7 +273,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 def status(args: argparse.Namespace) -> None:
     """Prints how many runs each suite has and lacks, per data set."""
     from apg_repro.experiments import SUITES
-    from apg_repro.rows.evidence import gather
+    from apg_repro.rows.evidence import gather, progress
     from apg_repro.rows.store import Store
 
     store, seeds = Store(), SEEDS[args.profile]
@@ -284,29 +281,16 @@ def status(args: argparse.Namespace) -> None:
         found = [gather(suite, Plan(profile=args.profile, dataset=name, seeds=seeds), store) for name in suite.datasets]
         for evidence in found:
             if evidence.rows:
-                print(f"{suite.name:12} {args.profile:6} {evidence.plan.dataset:20} {progress(evidence)}")
+                print(f"{suite.name:12} {args.profile:6} {evidence.plan.dataset:20} {in_words(progress(evidence))}")
         if nothing := [evidence.plan.dataset for evidence in found if not evidence.rows]:
             print(f"{suite.name:12} {args.profile:6} nothing yet: {', '.join(nothing)}")
 
 
-def progress(evidence: "Evidence") -> str:
-    """How many runs and measurements a suite has on a data set, of how many."""
-    search, wanted = evidence.search(), evidence.wanted()
-    kinds = DEVICE_KINDS if evidence.suite.is_timed else DEVICE_KINDS[:1]
-    later = any(config.id not in evidence.runs for config in search)
-    return (
-        f"search {sum(config.id in evidence.runs for config in search)} of {len(search)},"
-        f" runs {sum(config.id in evidence.runs for config in wanted)} of {len(wanted)},"
-        f" measurements {' and '.join(measurements(evidence.on(kind)) for kind in kinds)}"
-        + (" (more runs once the search is done)" if later else "")
-    )
-
-
-def measurements(evidence: "Evidence") -> str:
-    """How many measurements a suite has, of how many, and on what, where that matters."""
-    wanted = evidence.suite.measurements(evidence.plan)
-    where = f" on {evidence.plan.device_kind}" if evidence.suite.is_timed else ""
-    return f"{len(evidence.measured)} of {len(wanted)}{where}"
+def in_words(found: Mapping[str, tuple[int, int]]) -> str:
+    """How many runs and measurements there are, of how many."""
+    have, wanted = found["search"]
+    later = " (more runs once the search is done)" if have < wanted else ""
+    return ", ".join(f"{name} {there} of {in_all}" for name, (there, in_all) in found.items()) + later
 
 
 if __name__ == "__main__":

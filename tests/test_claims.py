@@ -455,7 +455,7 @@ def test_a_cell_that_two_suites_answer_counts_where_the_paper_prints_it(row):
 
 
 def test_the_home_page_without_rows_has_no_verdict(tmp_path):
-    html = overview.home(Store(tmp_path))
+    html = overview.opening(Store(tmp_path)) + overview.home(Store(tmp_path))
     assert "Not all of this has been run." in html
     assert "apg-reproduced" not in html
 

@@ -123,7 +123,7 @@ def test_a_diverged_run_has_a_row(store):
     ("options", "message"),
     [
         ({"device": "cuda:7"}, "device 'cuda:7' cannot be used here"),
-        ({"device": "gpu"}, "device 'gpu' cannot be used here"),
+        ({"device": "gpu"}, "device 'gpu' is none of cpu, cuda"),
         ({"device": "meta"}, "device 'meta' is none of cpu, cuda"),
         ({"jobs": -3}, "jobs must be at least 1, not -3"),
     ],

@@ -187,6 +187,20 @@ class Evidence:
         return self._known[key]
 
 
+def progress(evidence: Evidence) -> dict[str, tuple[int, int]]:
+    """How much of a suite there is, and of how much: "search", "runs", and "measurements", by device if they are times.
+
+    How many runs there will be is known once the search is done.
+    """
+    parts = {"search": evidence.search(), "runs": evidence.wanted()}
+    found = {name: (sum(one.id in evidence.runs for one in configs), len(configs)) for name, configs in parts.items()}
+    for kind in DEVICE_KINDS if evidence.suite.is_timed else DEVICE_KINDS[:1]:
+        on = evidence.on(kind)
+        name = f"measurements on {kind}" if evidence.suite.is_timed else "measurements"
+        found[name] = len(on.measured), len(evidence.suite.measurements(on.plan))
+    return found
+
+
 def once(configs: Sequence[RunConfig]) -> list[RunConfig]:
     """These runs, each once."""
     return list({config.id: config for config in configs}.values())

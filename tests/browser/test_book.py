@@ -188,8 +188,30 @@ def test_verdicts_of_the_first_table_can_be_reached_on_a_phone(browser):
     visit.context.close()
 
 
-def test_the_search_finds_what_stands_in_tables(visit):
+WANTED = [  # models, data sets, parameters and a number, each with a page that must be among those found
+    ("DeepFM", "table2"), ("FiBiNET", "table2"), ("Star", "table6"), ("MovieLens", "table4"), ("IAAC", "table7"),
+    ("learning_rate", "api"), ("generator_layers", "api"), ("0.005", "api"), ("overparameterization", "glossary"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("word", "page"), WANTED)
+def test_the_search_finds_models_data_sets_parameters_and_numbers(visit, word, page):
     """The index alone: searching from file:// cannot fetch the pages that it quotes."""
     tab = visit.open(BUILT / "search.html")
-    tab.goto((BUILT / "search.html").as_uri() + "?q=DeepFM")
-    tab.wait_for_selector("#search-results li a[href*='table2']", timeout=10_000)
+    tab.goto((BUILT / "search.html").as_uri() + f"?q={word}")
+    tab.wait_for_selector(f"#search-results li a[href*='{page}']", timeout=10_000)
+
+
+def test_home_answers_above_the_fold(visit):
+    """Three computed sentences and a figure."""
+    tab = visit.open(BUILT / "index.html")
+    assert re.search(r"APG gains [+−]\d\.\d\d ± ", tab.locator("article p").first.inner_text())
+    figure = tab.locator(".apg-drawing").first.bounding_box()
+    assert figure["y"] + figure["height"] < WIDTHS[1280]
+
+
+def test_a_term_says_what_it_means(visit):
+    tab = visit.open(BUILT / "method.html")
+    titles = [link.get_attribute("title") or "" for link in tab.locator("a[href*='glossary.html#']").all()]
+    assert titles
+    assert min(map(len, titles)) > 20
