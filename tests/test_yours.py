@@ -356,7 +356,7 @@ def test_ten_lines_score_new_rows(done):
         (["{}", "--label", "click", "--minutes", "0"], "--minutes must be at least 0.1, not 0"),
         (["{}", "--label", "click", "--seeds", "1"], "--seeds must be at least 2, not 1"),
         (["{}", "--label", "click", "--backbone", "WDLL"], "backbone 'WDLL' is unknown; choose one of WDL"),
-        (["{}", "--label", "click", "--device", "gpu"], "device 'gpu' cannot be used here"),
+        (["{}", "--label", "click", "--device", "gpu"], "device 'gpu' is none of cpu, cuda"),
         (["{}", "--schema", "none.json"], "there is no schema none.json"),
         (["{}", "--schema", "none.json", "--user", "user_id"], "--schema says what each column is"),
     ],
