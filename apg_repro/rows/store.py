@@ -170,7 +170,7 @@ def parse(path: Path, content: bytes) -> list[Row]:
             continue
         values = values_of(line)
         if values is None:
-            if number == len(lines):  # no newline after it: a write was cut short
+            if number == len(lines) and is_torn(line):
                 continue
             raise UserError(f"{path}, line {number} is damaged: delete that line and run the same command again")
         row = understood(path, number, lambda values=values: KINDS[values["kind"]].of_json(values))
@@ -195,6 +195,18 @@ def values_of(line: bytes) -> dict[str, Any] | None:
     """The values of a whole line; None if it is none."""
     try:
         values = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) and {"kind", "id"} <= values.keys() else None
+
+
+def is_torn(line: bytes) -> bool:
+    """Whether the last line is what is left of a row whose writing was cut short: no whole row is in it.
+
+    Rows whose newlines were turned into others are one line, and to be kept.
+    """
+    try:
+        json.JSONDecoder().raw_decode(line.decode(errors="replace"))
+    except (ValueError, RecursionError):
+        return True
+    return False
