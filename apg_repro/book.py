@@ -117,11 +117,14 @@ def execute(notebooks: Sequence[Path], target: Path, parameters: dict[str, Any])
     """Executes notebooks into a folder; an executed notebook appears there whole or not at all.
 
     Raises:
-        UserError: one failed; the others are finished first.
+        UserError: one failed; the others are finished first. The folder cannot be written.
     """
-    target.mkdir(parents=True, exist_ok=True)
-    for unfinished in target.glob(".*.ipynb"):
-        unfinished.unlink()  # of an execution that was killed
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for unfinished in target.glob(".*.ipynb"):
+            unfinished.unlink()  # of an execution that was killed
+    except OSError as error:
+        raise UserError(f"{target} cannot be written ({error.strerror}): make it a folder of yours") from error
     errors = []
     pool = ThreadPoolExecutor(2)
     futures: list[Future[None]] = []

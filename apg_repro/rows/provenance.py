@@ -19,6 +19,8 @@ def commit() -> tuple[str | None, bool | None]:
     Asked once per process: what counts is the code that was imported.
     """
     try:
+        if git("rev-parse", "--show-prefix").strip():  # the checkout has no git of its own, but lies in another's
+            return None, None
         head = git("rev-parse", "--short=12", "HEAD").strip()
         return head, bool(git("status", "--porcelain", "--", "apg_repro").strip())
     except (OSError, subprocess.CalledProcessError):
