@@ -4,6 +4,8 @@ Commands import what they need: with the layer alone installed, or where there i
 """
 
 import argparse
+import errno
+import io
 import json
 import os
 import signal
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a subcommand; a user's mistake prints one line and returns 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no Δ
     try:
         args = parser().parse_args(arguments)
         require_checkout()
@@ -37,8 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; what was trained is in the store, and the same command goes on from there", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # who read the output, such as head, has seen enough
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's exit would write there once more
+        if error.errno == errno.ENOSPC:  # else who read the output, such as head, has seen enough
+            print(f"error: the output cannot be written ({error.strerror}); rows are in the store", file=sys.stderr)
         return 1
     return 0
 

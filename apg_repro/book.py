@@ -71,13 +71,13 @@ def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
     lines = stored_lines(RESULTS)
     for notebook in notebooks:
         complete(EXECUTED / notebook.name, lines)
-    (EXECUTED / PROFILE_FILE).write_text(json.dumps({"profile": parameters["profile"]}))
-    (EXECUTED / "_verdict.md").write_text(str(home(Store())))
+    (EXECUTED / PROFILE_FILE).write_text(json.dumps({"profile": parameters["profile"]}), encoding="utf-8")
+    (EXECUTED / "_verdict.md").write_text(str(home(Store())), encoding="utf-8")
 
 
 def stored_lines(results: Path) -> dict[str, str]:
     """Every stored row as it is written, by its id."""
-    lines = [line for file in sorted(results.glob("*/*/*.jsonl")) for line in file.read_text().splitlines()]
+    lines = [line for file in sorted(results.glob("*/*/*.jsonl")) for line in file.read_text("utf-8").splitlines()]
     return {found[1]: line for line in lines if (found := re.search(r'"id": "(\w+)"', line))}
 
 
@@ -94,7 +94,7 @@ def complete(page: Path, lines: dict[str, str]) -> None:
         found = re.search(r'<code class="apg-ids">([\w ]*)</code>', html)
         if found:
             rows = [lines[one] for one in found[1].split() if one in lines]
-            (EXTRA / "rows" / f"{page.stem}.jsonl").write_text("\n".join(rows) + "\n")
+            (EXTRA / "rows" / f"{page.stem}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
             link = f'<p><a download href="../rows/{page.stem}.jsonl">These {len(rows)} rows as JSON lines</a></p>'
             output["data"]["text/html"] = html.replace("<!-- rows -->", link)
     nbformat.write(notebook, page)

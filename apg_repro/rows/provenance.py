@@ -35,7 +35,7 @@ def git(*arguments: str) -> str:
 def cpu_name() -> str:
     """What the CPU is called."""
     try:
-        with Path("/proc/cpuinfo").open() as lines:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
             return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()

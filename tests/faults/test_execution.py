@@ -1,6 +1,5 @@
 """Notebooks that fail while they are executed, and what stays of pages that are gone."""
 
-
 import nbformat
 import papermill
 import pytest
@@ -95,5 +94,3 @@ def test_a_notebook_with_a_wrong_parameter_says_so_without_a_traceback(tmp_path)
     outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
     (error,) = [output for output in outputs if output["output_type"] == "error"]
     assert error["traceback"] == [f"error: {error['evalue']}"]
-
-

@@ -1,6 +1,7 @@
 """What the committed results took to compute: rows, hours, machines and commands, page by page. Imports no torch."""
 
 from collections.abc import Sequence
+from html import escape
 
 import pandas as pd
 
@@ -58,10 +59,10 @@ def costs_table(found: Sequence[Sequence[Evidence]]) -> Table:
 
 
 def total(found: Sequence[Sequence[Evidence]]) -> str:
-    """All runs, each once, in words."""
+    """All runs, each once, in words, as HTML."""
     rows = trained([evidence for of_suite in found for evidence in of_suite])
     machines = sorted({machine(row) for row in rows})
     return (
         f"{len(rows):,} runs of training took {hours(rows):.0f} hours together, each on its own thread or threads. "
-        f"Machines: {'; '.join(machines)}."
+        f"Machines: {escape('; '.join(machines))}."
     )
