@@ -145,6 +145,7 @@ def test_measurements_are_made_once_and_kept(tmp_path, monkeypatch):
 
 
 @needs_synthetic
+@pytest.mark.fault("one run is left for two workers", "it has the threads that it would have had among others")
 def test_runs_side_by_side_give_the_rows_of_runs_one_by_one(tmp_path):
     """In worker processes, on the prepared synthetic set; the threads of a run do not depend on what is left to do."""
     size = {"rows": 2000, "d_embedding": 4, "hidden": (8,), "max_epochs": 1}
@@ -162,6 +163,7 @@ def test_runs_side_by_side_give_the_rows_of_runs_one_by_one(tmp_path):
     assert len({row.origin.threads for row in found[2].values()}) == 1
 
 
+@pytest.mark.fault("somebody else stores a run while it is trained", "one sentence; nothing is lost")
 def test_a_run_that_somebody_else_has_stored_meanwhile_is_no_silent_success(store, monkeypatch):
     whole = task.train
 
@@ -197,6 +199,9 @@ def almost_full(store):
     return path
 
 
+@pytest.mark.fault(
+    "the disk is full when a row is written", "the row is kept elsewhere, and the message says how to add it"
+)
 def test_a_row_for_which_there_is_no_room_is_kept_elsewhere(store, tmp_path, monkeypatch):
     path = almost_full(store)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -212,6 +217,7 @@ def test_a_row_for_which_there_is_no_room_is_kept_elsewhere(store, tmp_path, mon
     assert len(rows(store)) == 2
 
 
+@pytest.mark.fault("the disk is full, and so is every other place", "the row is in the message")
 def test_a_row_for_which_there_is_no_room_anywhere_is_in_the_message(store, monkeypatch):
     path = almost_full(store)
     monkeypatch.setattr(tempfile, "tempdir", str(path / "nowhere"))
@@ -223,6 +229,7 @@ def test_a_row_for_which_there_is_no_room_anywhere_is_in_the_message(store, monk
     assert len(rows(store)) == 1
 
 
+@pytest.mark.fault("the disk is full before the first run", "one sentence, before anything is trained")
 def test_a_disk_without_any_room_is_found_before_anything_is_trained(store, monkeypatch):
     monkeypatch.setattr(executors, "train_row", lambda *args: pytest.fail("trained"))
     monkeypatch.setattr(sys.modules["apg_repro.rows.store"], "ROOM", LARGEST + 1)
@@ -230,6 +237,7 @@ def test_a_disk_without_any_room_is_found_before_anything_is_trained(store, monk
         run.run_suite(suite_of(BASE), PLAN, jobs=1, store=store)
 
 
+@pytest.mark.fault("the memory is too small for a run", "one sentence; rows of other runs stay")
 def test_a_run_with_too_little_memory_is_one_sentence(store, monkeypatch):
     monkeypatch.setattr(task, "train", lambda *args: torch.empty(2**60))
     with pytest.raises(UserError, match=r"needs more memory than there is: .* fewer --jobs"):
