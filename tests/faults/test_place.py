@@ -143,3 +143,13 @@ def test_every_known_name_is_a_plain_one():
 def test_a_seed_that_other_programs_cannot_read_is_refused(capsys):
     assert main(["run", "table4", "--datasets", "synthetic", "--seeds", str(2**70)]) == 1
     assert "seeds must be below 2^63" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.fault("the disk is full below the output of a command", "one sentence")
+def test_output_for_which_there_is_no_room_is_one_sentence():
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "apg_repro", "status"]
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: the output cannot be written (No space left on device); rows are in the store\n"
