@@ -20,6 +20,7 @@ from nbformat.reader import NotJSONError
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
+from apg_repro import faults
 from apg_repro.claims.overview import home
 from apg_repro.errors import UserError
 from apg_repro.paths import EXECUTED, NOTEBOOKS, RESULTS
@@ -53,7 +54,7 @@ class Kernel(AsyncKernelManager):
 
 
 def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
-    """Executes the named notebooks (none: all) and writes what the home page begins with.
+    """Executes the named notebooks (none: all) and writes what the home page and the page of faults include.
 
     Args:
         names: such as "table4".
@@ -73,6 +74,7 @@ def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
         complete(EXECUTED / notebook.name, lines)
     (EXECUTED / PROFILE_FILE).write_text(json.dumps({"profile": parameters["profile"]}), encoding="utf-8")
     (EXECUTED / "_verdict.md").write_text(str(home(Store())), encoding="utf-8")
+    (EXECUTED / "_faults.md").write_text(faults.page(), encoding="utf-8")
 
 
 def stored_lines(results: Path) -> dict[str, str]:

@@ -4,6 +4,8 @@ Imports no torch.
 """
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,27 +17,31 @@ from apg_repro.report.tables import Markup, Table
 
 RECORD = RESULTS / "faults.json"
 WORDS = {"passed": "as it must", "skipped": "not tried there", "failed": "fails"}
+Fault = dict[str, Any]
 
 
-def read(path: Path = RECORD) -> dict[str, Any]:
-    """The record: "date", "commit", "dirty", "python", "platform", and "faults", one entry per test."""
+def read(path: Path = RECORD) -> list[Fault]:
+    """The record, one entry per test: "fault", "expected", "test", "cases", "outcome", and when and where it was tried:
+    "date", "commit", "dirty", "python", "platform"."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def summary(record: dict[str, Any]) -> str:
+def summary(faults: Sequence[Fault]) -> str:
     """When and where the faults were tried, and what came of them, as HTML."""
-    faults = record["faults"]
-    counts = {word: sum(fault["outcome"] == outcome for fault in faults) for outcome, word in WORDS.items()}
+    counts = Counter(fault["outcome"] for fault in faults)
+    came = ", ".join(f"{counts[outcome]} {word}" for outcome, word in WORDS.items() if counts[outcome])
+    dates, commits, pythons, platforms = (
+        ", ".join(sorted({str(fault[name]) for fault in faults})) for name in ("date", "commit", "python", "platform")
+    )
     cases = sum(fault["cases"] for fault in faults)
-    came = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     text = (
-        f"{len(faults)} faults, {cases} cases, tried on {record['date']} at commit {record['commit']} with Python "
-        f"{record['python']} on {record['platform']}. What happened: {came}."
+        f"{len(faults)} faults in {cases} cases, tried on {dates} at commit {commits} "
+        f"with Python {pythons} on {platforms}. What happens: {came}."
     )
     return f"<p>{escape(text)}</p>"
 
 
-def table(record: dict[str, Any]) -> Table:
+def table(faults: Sequence[Fault]) -> Table:
     """One line per fault."""
     lines = [
         {
@@ -43,14 +49,14 @@ def table(record: dict[str, Any]) -> Table:
             "What must happen": fault["expected"],
             "Happens": WORDS[fault["outcome"]],
             "Cases": fault["cases"],
-            "Test": Markup(f"<code>{escape(fault['test'].replace('::', ' '))}</code>"),
+            "Test": Markup(f"<code>{escape(fault['test'].partition('::')[0])}</code>"),
         }
-        for fault in record["faults"]
+        for fault in faults
     ]
     return Table(pd.DataFrame(lines), "Faults that the tests make happen.", wrap=True)
 
 
 def page(path: Path = RECORD) -> str:
     """What ``book/faults.md`` includes, as HTML."""
-    record = read(path)
-    return f"{summary(record)}\n\n{table(record)._repr_html_()}"
+    faults = read(path)
+    return f"{summary(faults)}\n\n{table(faults)._repr_html_()}"
