@@ -84,6 +84,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--jobs", type=int, help="runs side by side; default: one per core, or 16 per GPU")
     train.add_argument("--threads", type=int, help="of each run; default: cores divided by jobs, 1 on a cluster")
     train.add_argument(
+        "--deterministic", action="store_true", help="torch's deterministic kernels alone: slower on a GPU"
+    )
+    train.add_argument(
         "--executor", choices=["processes", "ray", "submitit"], default="processes",
         help="where: processes of this machine (default), a Ray cluster, or SLURM",
     )  # fmt: skip
@@ -137,6 +140,12 @@ def run(args: argparse.Namespace) -> None:
         cluster = Cluster(kind=args.executor, address=args.address, gpus_per_run=args.gpus_per_run, options=options)
     elif args.address or args.gpus_per_run is not None or options:
         raise UserError("--address, --gpus-per-run and --cluster-options need --executor ray or submitit")
+    if args.deterministic:
+        if cluster:
+            raise UserError("--deterministic is for runs on this machine: leave out --executor")
+        from apg_repro.run.task import be_deterministic
+
+        be_deterministic()
     where = {"device": args.device, "jobs": args.jobs, "threads": args.threads, "cluster": cluster, "store": store}
     seeds = parse_seeds(args.seeds) or SEEDS[args.profile]
     datasets = parse_names(args.datasets) or usual_datasets(suite, args.profile)

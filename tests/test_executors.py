@@ -84,6 +84,7 @@ def test_a_ray_cluster_that_is_not_there_is_one_sentence(capsys):
         (["--executor", "ray", "--cluster-options", "mem_gb=8"], "--cluster-options are for --executor submitit"),
         (["--executor", "ray", "--gpus-per-run", "1.5"], "from 0 to 1, or a whole number, not 1.5"),
         (["--executor", "submitit", "--cluster-options", "mem_gb"], "must be NAME=VALUE joined by commas"),
+        (["--executor", "submitit", "--deterministic"], "--deterministic is for runs on this machine"),
         (["--threads", "0"], "threads must be at least 1, not 0"),
     ],
 )

@@ -163,6 +163,29 @@ def test_runs_side_by_side_give_the_rows_of_runs_one_by_one(tmp_path):
     assert len({row.origin.threads for row in found[2].values()}) == 1
 
 
+@needs_synthetic
+def test_deterministic_kernels_are_on_where_runs_train_and_change_no_row(store, tmp_path, monkeypatch):
+    """In this process and in a worker; on a CPU, torch's usual kernels of our layers are deterministic."""
+    run.run_suite(suite_of(BASE), PLAN, jobs=1, store=store)
+    seen, whole = [], task.train
+    monkeypatch.setattr(
+        task, "train", lambda *args: seen.append(torch.are_deterministic_algorithms_enabled()) or whole(*args)
+    )
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    try:
+        task.be_deterministic()
+        beside = Store(tmp_path / "deterministic")
+        run.run_suite(suite_of(BASE), PLAN, jobs=1, store=beside)
+        workers = executors.Processes("cpu", 1, 1)
+        seen.append(workers.pool.submit(torch.are_deterministic_algorithms_enabled).result())
+        workers.close(now=True)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert seen == [True] * 3
+    for one, other in zip(rows(store), rows(beside), strict=True):
+        assert (one.id, one.scores, one.observed) == (other.id, other.scores, other.observed)
+
+
 @pytest.mark.fault("somebody else stores a run while it is trained", "one sentence; nothing is lost")
 def test_a_run_that_somebody_else_has_stored_meanwhile_is_no_silent_success(store, monkeypatch):
     whole = task.train
