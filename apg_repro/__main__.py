@@ -100,7 +100,9 @@ def parser() -> argparse.ArgumentParser:
         "--again", type=int, metavar="N", help="train N random runs of the page again, and print the differences"
     )
 
-    commands.add_parser("status", help="what each suite has and lacks").set_defaults(command=status)
+    count = commands.add_parser("status", help="what each suite has and lacks")
+    count.set_defaults(command=status)
+    count.add_argument("--profile", choices=get_args(Profile), default="full")
 
     check = commands.add_parser("numerics", help="golden runs: does the code still give the numbers of its rows?")
     check.set_defaults(command=numerics)
@@ -246,21 +248,27 @@ def status(args: argparse.Namespace) -> None:
     from apg_repro.rows.evidence import gather
     from apg_repro.rows.store import Store
 
-    store = Store()
+    store, seeds = Store(), SEEDS[args.profile]
     for suite in SUITES.values():
-        for profile, seeds in SEEDS.items():
-            for dataset in suite.datasets:
-                evidence = gather(suite, Plan(profile=profile, dataset=dataset, seeds=seeds), store)
-                search, wanted = evidence.search(), evidence.wanted()
-                kinds = DEVICE_KINDS if suite.is_timed else DEVICE_KINDS[:1]
-                later = any(config.id not in evidence.runs for config in search)
-                print(
-                    f"{suite.name:12} {profile:6} {dataset:12}"
-                    f" search {sum(config.id in evidence.runs for config in search)} of {len(search)},"
-                    f" runs {sum(config.id in evidence.runs for config in wanted)} of {len(wanted)},"
-                    f" measurements {' and '.join(measurements(evidence.on(kind)) for kind in kinds)}"
-                    + (" (more runs once the search is done)" if later else "")
-                )
+        found = [gather(suite, Plan(profile=args.profile, dataset=name, seeds=seeds), store) for name in suite.datasets]
+        for evidence in found:
+            if evidence.rows:
+                print(f"{suite.name:12} {args.profile:6} {evidence.plan.dataset:20} {progress(evidence)}")
+        if nothing := [evidence.plan.dataset for evidence in found if not evidence.rows]:
+            print(f"{suite.name:12} {args.profile:6} nothing yet: {', '.join(nothing)}")
+
+
+def progress(evidence: "Evidence") -> str:
+    """How many runs and measurements a suite has on a data set, of how many."""
+    search, wanted = evidence.search(), evidence.wanted()
+    kinds = DEVICE_KINDS if evidence.suite.is_timed else DEVICE_KINDS[:1]
+    later = any(config.id not in evidence.runs for config in search)
+    return (
+        f"search {sum(config.id in evidence.runs for config in search)} of {len(search)},"
+        f" runs {sum(config.id in evidence.runs for config in wanted)} of {len(wanted)},"
+        f" measurements {' and '.join(measurements(evidence.on(kind)) for kind in kinds)}"
+        + (" (more runs once the search is done)" if later else "")
+    )
 
 
 def measurements(evidence: "Evidence") -> str:

@@ -22,6 +22,7 @@ class DataSet:
         kind: "real"; "made", from a generator; "twin", the shape of another one with random values, for costs alone;
             "private", the authors' own.
         script: what prepares it, in ``data_scripts/``; "" for none.
+        variant: of what that script prepares; "" for the script's own choice.
         user, item, context: the fields that Tables 8 and 9 mix, and Table 6 takes as domains (item: fine, context:
             coarse). "" where there is none.
         item_kind: what Figure 6 colours items by: a field, or the prefix of indicator columns.
@@ -29,11 +30,13 @@ class DataSet:
         about: fields that a model of the label may see without knowing the user (Figure 1).
         paper: what ``paper/numbers.csv`` calls it; "" where the paper does not have it.
         source: the official address, or the file to fetch there.
+        terms: what its licence or its makers allow.
     """
 
     title: str
     kind: Kind
     script: str = ""
+    variant: str = ""
     user: str = "user"
     item: str = "item"
     context: str = "category"
@@ -42,6 +45,7 @@ class DataSet:
     about: tuple[str, ...] = ()
     paper: str = ""
     source: str = ""
+    terms: str = ""
 
     @property
     def absent(self) -> str:
@@ -56,14 +60,54 @@ CATALOGUE = {
         item="movie", context="genres", item_kind="genre_", trait="age",
         about=("movie", "genres", "gender", "age", "occupation"),
         source="https://grouplens.org/datasets/movielens/1m/",
+        terms="research, no redistribution, no commercial use",
     ),
     "amazon": DataSet(
         title="Amazon", kind="real", script="amazon", paper="amazon",
-        source="https://github.com/MengtingWan/marketBias",
+        source="https://github.com/MengtingWan/marketBias", terms="open to all, no licence is stated",
     ),
     "iaac": DataSet(
         title="IAAC", kind="real", script="iaac", paper="iaac", context="brand",
-        source="https://tianchi.aliyun.com/competition/entrance/231647",
+        source="https://tianchi.aliyun.com/competition/entrance/231647", terms="Tianchi's, behind a login",
+    ),
+    # Not in the paper, for what it says of CTR models in general.
+    "renttherunway": DataSet(
+        title="Rent the Runway", kind="real", script="renttherunway", context="rented_for",
+        source="https://cseweb.ucsd.edu/~jmcauley/datasets.html#clothing_fit",
+        terms="research, no licence is stated",
+    ),
+    "frappe": DataSet(
+        title="Frappe", kind="real", script="frappe", context="daytime",
+        source="https://www.baltrunas.info/context-aware", terms="research, no redistribution",
+    ),
+    "frappe_bench": DataSet(
+        title="Frappe, published parts", kind="real", script="frappe", variant="bench", context="daytime",
+        source="https://github.com/hexiangnan/neural_factorization_machine", terms="research, no redistribution",
+    ),
+    "tmall": DataSet(
+        title="Tmall", kind="real", script="tmall", item="merchant", context="reach", item_kind="reach",
+        source="https://tianchi.aliyun.com/dataset/42", terms="Tianchi's, behind a login",
+    ),
+    "iaac_sample": DataSet(
+        title="IAAC, 11 %", kind="real", script="iaac_sample", context="brand",
+        source="https://tianchi.aliyun.com/competition/entrance/231647", terms="Tianchi's, behind a login",
+    ),
+    "globo": DataSet(
+        title="Globo.com", kind="real", script="globo", context="hour", item_kind="hour",
+        source="https://www.kaggle.com/datasets/gspmoreira/news-portal-user-interactions-by-globocom",
+        terms="academic use, no redistribution",
+    ),
+    "globo_time": DataSet(
+        title="Globo.com, split in time", kind="real", script="globo", variant="time", context="hour",
+        item_kind="hour", source="https://www.kaggle.com/datasets/gspmoreira/news-portal-user-interactions-by-globocom",
+        terms="academic use, no redistribution",
+    ),
+    # No feature set of MovieLens: it has fewer rows.
+    "movielens_no3": DataSet(
+        title="MovieLens-1M without 3 stars", kind="real", script="movielens", variant="no3",
+        item="movie", context="genres", item_kind="genre_",
+        source="https://grouplens.org/datasets/movielens/1m/",
+        terms="research, no redistribution, no commercial use",
     ),
     "indusdata": DataSet(title="IndusData", kind="private", paper="indusdata"),
     "synthetic": DataSet(
@@ -113,4 +157,5 @@ def check_prepared(name: str, root: Path | None = None) -> None:
 def how_to_prepare(name: str) -> str:
     """The command that prepares a data set."""
     entry = CATALOGUE.get(family(name))
-    return f"python data_scripts/{entry.script if entry else name}.py"
+    variant = f" --variant {entry.variant}" if entry and entry.variant else ""
+    return f"python data_scripts/{entry.script if entry else name}.py{variant}"

@@ -62,6 +62,8 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
         from apg_repro.run.suite import run_suite  # torch, which only reading does not need
 
         for plan in plans:
+            if not given["datasets"] and not is_prepared(plan.dataset):
+                continue  # its page says that the file is not at hand
             run_suite(suite, plan, device=given["device"], store=store)
     return Study(found=[gather(suite, plan, store) for plan in plans], command=command(name, profile, datasets, seeds))
 
@@ -111,16 +113,15 @@ def as_list(name: str, value: Any) -> Any:
 def at_hand(suite: Suite, profile: Profile, run: str, store: Store) -> list[str]:
     """The data sets to show: those with rows, if nothing is to be trained; else the prepared ones.
 
-    The synthetic set is left out where a real one is at hand.
+    The synthetic set is left out where a real one is at hand. Of the real ones, the first is trained, and those that
+    have rows already; the others when they are asked for by name.
     """
-    if run == "none":
-        plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in suite.wanted(profile)]
-        found = [plan.dataset for plan in plans if gather(suite, plan, store).rows]
-    else:
-        found = [dataset for dataset in suite.wanted(profile) if is_prepared(dataset)]
-    if any(data_set(dataset).kind == "real" for dataset in found):
-        found = [dataset for dataset in found if dataset != "synthetic"]
-    return found or list(suite.datasets[:1])
+    plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in suite.wanted(profile)]
+    with_rows = [plan.dataset for plan in plans if gather(suite, plan, store).rows]
+    found = with_rows if run == "none" else [name for name in suite.wanted(profile) if is_prepared(name)]
+    real = [name for name in found if data_set(name).kind == "real"]
+    left_out = set(real[1:]) - set(with_rows) | ({"synthetic"} if real else set())
+    return [name for name in found if name not in left_out] or list(suite.datasets[:1])
 
 
 def usual_datasets(suite: Suite, profile: Profile) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The versions of the layer: what each needs, costs and is served as. Imports no torch.
 
 Adding a version: its entry here, its class in ``nn/apg.py`` (and in ``LAYERS`` there), its equation in
-``tests/reference/apg.py`` (and its weights in ``tests/weights.py``), and the cell that trains it.
+``tests/reference/apg.py``, and the cell that trains it.
 
 A formula is a sum of products, written as text with the letters of the paper's Table 1: N outputs, M inputs, D the
 size of the condition, K the rank.

@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    data, _, _ = split(load(PEER_DATASET), seed=0)
+    data = split(load(PEER_DATASET), seed=0)[0].copy()
     if options.warmup + options.rows > len(data):
         parser.error(f"there are {len(data):,} training rows")
     rows = torch.arange(options.warmup + options.rows)

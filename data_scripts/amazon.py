@@ -72,7 +72,7 @@ def is_official(path: Path) -> bool:
 
 def prepare(archive: Path | None, root: Path = DATA) -> None:
     """Reads, compares with Table 7, writes."""
-    path = find_archive(archive, FILE, URL, is_official)
+    path = find_archive(archive, FILE, URL, is_official, "amazon")
     table = read(path)
     check_counts(CATALOGUE["amazon"].title, table, rows=SHAPE.rows, users=SHAPE.users, items=SHAPE.items)
     write_dataset(

@@ -30,6 +30,7 @@ from apg_repro.data.prepare import (
     main,
     own_archive,
     read_table,
+    standardise,
     write_dataset,
 )
 from apg_repro.data.shapes import IAAC
@@ -47,7 +48,6 @@ COLUMNS = (
 MISSING = -1.0
 LARGEST = 3e38  # of a float32, about
 BEIJING = 8  # hours ahead of UTC
-LIMIT = 3.0  # standard deviations: a shop's scores have a long tail, and APG multiplies inputs with each other
 
 
 def parse(row: dict[str, str]) -> Parsed:
@@ -82,12 +82,6 @@ def number(text: str) -> float:
     return math.nan if value == MISSING else value
 
 
-def standardise(values: pd.Series) -> pd.Series:
-    """Mean 0 and standard deviation 1 over the values that are known, within ±3; 0 where none is."""
-    spread = values.std(ddof=0)
-    return ((values - values.mean()) / (spread if spread > 0 else 1.0)).clip(-LIMIT, LIMIT).fillna(0.0)
-
-
 def read(path: Path) -> pd.DataFrame:
     """The prepared rows.
 
@@ -97,7 +91,7 @@ def read(path: Path) -> pd.DataFrame:
     table = read_table(
         path, COLUMNS, parse, fields=tuple(IAAC.fields), numbers=IAAC.numbers, delimiter=" ", quoting=csv.QUOTE_NONE
     )
-    numbers = {name: standardise(table[name].astype("float64")).astype("float32") for name in IAAC.numbers}
+    numbers = {name: standardise(table[name].astype("float64")) for name in IAAC.numbers}
     return table.assign(**numbers)
 
 
@@ -108,7 +102,7 @@ def prepare(archive: Path | None, root: Path = DATA) -> None:
         NotFoundError: there is no file; the text says how to get it.
         UserError: it is not the right one.
     """
-    path = own_archive(archive, FILE)
+    path = own_archive(archive, FILE, "iaac")
     if path is None:
         raise NotFoundError(
             f"{FILE} lies behind a login. Sign in at {CATALOGUE['iaac'].source}, get the first round's training data, "

@@ -3,8 +3,9 @@
     python data_scripts/movielens.py                         # downloads the official archive (5.7 MB)
     python data_scripts/movielens.py --archive ml-1m.zip     # takes a copy that you have
 
-The label is 1 for a rating of 4 or 5. MovieLens may be used for research and may not be redistributed: what
-this script writes stays on your machine.
+The label is 1 for a rating of 4 or 5. ``--variant no3`` leaves out the ratings of 3 stars, as some papers do, and
+prepares ``data/movielens_no3/``: a data set of its own and no feature set, as it has fewer rows. MovieLens may be used
+for research and may not be redistributed: what this script writes stays on your machine.
 """
 
 import codecs
@@ -25,6 +26,7 @@ FILE = "ml-1m.zip"
 URL = "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
 MD5 = "c4d9eecfca2ab87c1945afe126590906"  # published with the archive
 ROWS, USERS, ITEMS = 1_000_209, 6_040, 3_706  # as Table 7 counts them
+NO3_ROWS, NO3_USERS, NO3_ITEMS = 739_012, 6_040, 3_668
 AGES = (1, 18, 25, 35, 45, 50, 56)
 GENRES = (
     "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
@@ -44,6 +46,7 @@ COLUMNS = {
     "movies": {"movie": NUMBER, "title": ".*", "genres": rf"({GENRE})([|]({GENRE}))*"},
 }  # fmt: skip
 POSITIVE = 4  # stars, at least
+UNDECIDED = 3  # stars, which a variant leaves out
 LARGEST = 60_000_000  # bytes of an unpacked file; the largest official one has 25 million
 
 # What a model sees. "default" is the encoding whose input width, 5 × 32 + 7 + 18 = 185, explains the memory
@@ -72,8 +75,8 @@ FEATURES = {
 }
 
 
-def read_archive(path: Path) -> pd.DataFrame:
-    """The prepared rows.
+def read_archive(path: Path, without: int | None = None) -> pd.DataFrame:
+    """The prepared rows, but for ratings of so many stars.
 
     Raises:
         UserError: it is no zip file, or a file in it is missing, too large, torn or malformed; the text names the
@@ -85,7 +88,8 @@ def read_archive(path: Path) -> pd.DataFrame:
             ratings, users, movies = (read_table(archive, name) for name in ("ratings", "users", "movies"))
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: encrypted
         raise UserError(f"{path} is not a readable zip archive ({error}): fetch it again from {URL}") from error
-    return join(ratings, users, movies)
+    # The number of a line stays with its rating.
+    return join(ratings[ratings["rating"] != str(without)], users, movies)
 
 
 def check_names(path: Path, archive: zipfile.ZipFile) -> None:
@@ -182,17 +186,20 @@ def is_official(path: Path) -> bool:
     return digest_of(path, "md5") == MD5
 
 
-def prepare(archive: Path | None, root: Path = DATA) -> None:
-    """Reads, compares with Table 7, writes."""
-    path = find_archive(archive, FILE, URL, is_official)
-    table = read_archive(path)
-    check_counts(CATALOGUE["movielens"].title, table, rows=ROWS, users=USERS, items=ITEMS, item="movie")
+def prepare(archive: Path | None, variant: str = "", root: Path = DATA) -> None:
+    """Reads, compares with Table 7 or with what is known of the variant, writes."""
+    path = find_archive(archive, FILE, URL, is_official, "movielens")
+    name, without = ("movielens_no3", UNDECIDED) if variant else ("movielens", None)
+    rows, users, items = (NO3_ROWS, NO3_USERS, NO3_ITEMS) if variant else (ROWS, USERS, ITEMS)
+    table = read_archive(path, without)
+    where = "the official archive" if variant else "Table 7"
+    check_counts(CATALOGUE[name].title, table, rows=rows, users=users, items=items, item="movie", where=where)
     write_dataset(
-        "movielens", table, fields=["user", "movie", "gender", "age", "occupation", "zip", "genres"],
-        features=FEATURES, counts={"users": USERS, "items": ITEMS},
+        name, table, fields=["user", "movie", "gender", "age", "occupation", "zip", "genres"],
+        features=FEATURES, counts={"users": users, "items": items},
         source={"file": path.name, "sha256": digest_of(path), "official": is_official(path)}, root=root,
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main("movielens", __doc__, prepare, file=FILE))
+    sys.exit(main("movielens", __doc__, prepare, file=FILE, variants=("no3",)))

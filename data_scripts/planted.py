@@ -1,11 +1,13 @@
-"""Prepares the data sets of the study of planted truth, one per setting, as ``data/planted-hH-gG-nN/``.
+"""Prepares the data sets of the study of planted truth, one per setting, as ``data/planted-hH-gG-nN/`` and
+``data/planted-hH-gG-nN-tT/``.
 
     python data_scripts/planted.py
 
-H is the share of the preferences' variance that is a group's own, N the share of labels that a fair coin decides,
-both in percent, and G the number of groups: see ``Planted`` in ``apg_repro/data/planted.py``, which also says how the
-rows come about. The squares of ``common`` and ``heterogeneity`` add up to 1, so preferences are as strong in every
-setting. Items, impressions, common weights and the random numbers behind the clicks are the same in all of them.
+H is the share of the preferences' variance that is a group's own, N the share of labels that a fair coin decides, both
+in percent, G the number of groups, and T, where users have a long tail, 100 times its exponent: see ``Planted`` in
+``apg_repro/data/planted.py``, which also says how the rows come about. The squares of ``common`` and ``heterogeneity``
+add up to 1, so preferences are as strong in every setting. Items, impressions (but for the users of a long tail),
+common weights and the random numbers behind the clicks are the same in all of them.
 
 Models see group, item and category. Two further fields serve as conditions of the controls: ``shuffled``, the groups
 permuted at random between users, and ``everyone``, one group for all. The probabilities stay in ``rows.parquet``,
@@ -19,11 +21,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from apg_repro.data.planted import N_ITEMS, N_USERS, PLANTED, Planted, best_auc, blind_auc, checksum, generate
+from apg_repro.data.planted import N_ITEMS, N_ROWS, N_USERS, PLANTED, Planted, best_auc, blind_auc, checksum, generate
 from apg_repro.data.prepare import main, write_dataset
 from apg_repro.paths import DATA
 
-N_ROWS = 200_000
 FEATURES = {"default": {"inputs": ["group", "item", "category"], "numbers": [], "bags": {}}}
 
 
@@ -32,6 +33,7 @@ def make(setting: Planted, n_rows: int) -> pd.DataFrame:
     table = generate(
         n_rows=n_rows, n_groups=setting.groups, heterogeneity=sqrt(setting.heterogeneity / 100),
         common=sqrt(1 - setting.heterogeneity / 100), noise=setting.noise / 100,
+        tail=setting.tail / 100,
     )  # fmt: skip
     shuffled_of = np.random.default_rng(0).permutation(np.arange(N_USERS) % setting.groups)
     return table.assign(shuffled=shuffled_of[table["user"]].astype("int32"), everyone=np.int32(0))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.catalogue import data_set
 from apg_repro.claims import claims, measured, overview, page, rules
 from apg_repro.claims.claims import MEMORY, TIME, WIDEST, all_claims, cost_claim, sections
@@ -12,14 +13,13 @@ from apg_repro.claims.measured import GroupDistance
 from apg_repro.claims.rules import Alike, AllOf, Better, Finding, judge_alike
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import SUITES, get_suite
-from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.experiments.table5.plan import CASES
 from apg_repro.report.comparison import compare
 from apg_repro.report.statistics import Estimate
 from apg_repro.report.tables import PROTOCOL_HEADS, Markup, judgement_text
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.store import Store
-from apg_repro.suite import Plan
+from apg_repro.suite import Plan, configure
 from tests.conftest import evidence_of, measured_of, scores
 from tests.measured import on_both
 
@@ -458,3 +458,92 @@ def test_the_home_page_without_rows_has_no_verdict(tmp_path):
     html = overview.home(Store(tmp_path))
     assert "Not all of this has been run." in html
     assert "apg-reproduced" not in html
+
+
+def table4_at(row, v4, seeds=(1, 2, 3), searched=0.0):
+    """Table 4 where v2's search chooses K = 4 and v4's K = 8.
+
+    Args:
+        v4: its AUC with K = 4 on the reported seeds, in excess of v2's; None: not run.
+        searched: v4's validation AUC in excess of v2's with every K.
+    """
+    best = {"v3": 4, "v4": 8}
+    plan = replace(PLAN, seeds=seeds)
+    found = evidence_of(
+        "table4",
+        row,
+        lambda c: 0.8 + 0.01 * (c.rank == best.get(c.version)) + searched * (c.version == "v4"),
+        plan=plan,
+    )
+    if v4 is None:
+        return found
+    runs = {}
+    for seed in seeds:
+        config = configure(plan, found.cell("v4"), seed, {"rank": 4})
+        auc = 0.81 + v4 + seed / 10_000
+        runs[config.id] = replace(row, config=config, scores=scores(auc, auc))
+    return replace(found, runs={**found.runs, **runs}, _known={})
+
+
+def test_sharing_is_judged_at_equal_rank(row):
+    """v4 with its own K has the AUC of v2; with v2's K it gains 0.4 points."""
+    rule = measured.AtEqualRank(("v4",), ("v2",))
+    found = table4_at(row, v4=0.004)
+    finding = rule.judge(found, "one_epoch")
+    assert finding.verdict == "reproduced"
+    assert finding.ours.startswith("K = 4: +0.42 ±")
+    assert rule.difference(found, "one_epoch").mean == pytest.approx(0.42)
+
+
+def test_before_there_are_such_runs_the_searches_are_shown_and_decide_nothing(row):
+    rule = measured.AtEqualRank(("v4",), ("v2",))
+    finding = rule.judge(table4_at(row, v4=None, searched=0.002), "one_epoch")
+    assert finding.verdict == "undecided"
+    assert finding.ours.startswith("+0.20 for K = 2, −0.80 for K = 4, +0.20 for K = 6, +1.20 for K = 8")
+    assert "validation AUC of the searches" in finding.ours
+    assert rule.judge(table4_at(row, v4=None), "early_stopping").verdict == "not run"  # v2 is searched for one epoch
+
+
+def table6_with(row, mmoe, apg, base=0.80):
+    """Table 6 with these AUCs of fine domains, row by row."""
+
+    def auc(config):
+        by_model = {"MMoE": mmoe, "WDL": apg if config.version == "v5" else base}
+        return by_model.get(config.backbone, 0.7) + config.seed / 1000
+
+    return evidence_of("table6", row, auc, plan=PLAN)
+
+
+@pytest.mark.parametrize(
+    ("mmoe", "apg", "note"),
+    [
+        (0.78, 0.79, "; both are below base by row (−1.00 ± 0.00 and −2.00 ± 0.00)"),
+        (0.78, 0.81, ""),
+        (0.79, 0.78, ""),
+    ],
+)
+def test_a_model_that_beats_another_below_base_is_said_to_be_below_base(row, mmoe, apg, note):
+    claim = claim_with("APG is better than MMoE with fine domains")
+    assert claim.rule is not None
+    ours = str(claim.rule.judge(table6_with(row, mmoe, apg), "early_stopping").ours)
+    assert ours.partition(")")[2] == note
+
+
+def test_claims_are_pooled_over_the_data_sets_that_have_rows(committed, row):
+    assert "one data set only, MovieLens-1M" in str(page.across_datasets(committed))
+
+    def gains(dataset, gain):
+        plan = replace(PLAN, dataset=dataset)
+        return evidence_of(
+            "table4", row, lambda c: 0.79 + (gain + c.seed / 10_000 if c.version == "v5" else 0), plan=plan
+        )
+
+    found = {**committed, ("table4", "movielens"): gains("movielens", 0.004), ("table4", "iaac"): gains("iaac", 0.002)}
+    table = page.across_datasets(found).data.set_index("Claim")
+    assert table.loc["v5 is better than base", "Data sets"] == "MovieLens-1M, IAAC"
+    assert table.loc["v5 is better than base", "One epoch"].startswith("+0.33 ±")
+
+
+def test_claims_are_about_the_papers_data_sets():
+    assert all(data_set(name).paper for name in claims.OTHER_DATASETS)
+    assert set(claims.OTHER_DATASETS) < set(claims.REAL_DATASETS)

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from apg_repro.experiments import get_suite
+from apg_repro.paper.numbers import difference
 from apg_repro.report.comparison import compare
-from apg_repro.report.tables import comparison_frame, format_difference
+from apg_repro.report.tables import across_table, auc_table, comparison_frame, format_difference, outcome
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Plan, candidate, configure
 from tests.conftest import scores
@@ -104,3 +105,58 @@ def test_one_seed_has_no_interval_and_reproduces_nothing(rows):
     assert found.difference.n == 1
     assert math.isnan(found.difference.half)
     assert found.verdict == "undecided"
+
+
+def on(dataset, rows):
+    """The same rows as Table 4 of another data set."""
+    plan = replace(PLAN, dataset=dataset)
+    moved = [replace(row, config=replace(row.config, dataset=dataset)) for row in rows]
+    return Evidence(suite=SUITE, plan=plan, runs={row.id: row for row in moved})
+
+
+def test_a_data_set_that_the_paper_does_not_have_is_judged_against_0_on_the_papers_side(rows):
+    """v4 gains on all three of the paper's, and here by 1 / 3; base has no difference. Losses are not reproduced."""
+    found = compare(on("frappe", rows), "one_epoch")["WDL", "v4"]
+    assert (found.direction, found.verdict, found.is_printed) == (1.0, "reproduced", False)
+    assert math.isnan(found.paper_difference)
+    worse = [replace(one, scores=scores(0.70, 0.70)) if one.config.version == "v4" and one.config.seed else one
+             for one in rows]  # fmt: skip
+    assert compare(on("frappe", worse), "one_epoch")["WDL", "v4"].verdict == "contradicted"
+    shown = auc_table(on("frappe", rows), "one_epoch")
+    assert shown.data.set_index("Version").loc["v4", "Paper Δ"] == "above 0"
+    assert "Not in the paper" in shown.caption
+    assert "Not in the paper" not in auc_table(evidence(rows), "one_epoch").caption
+    assert "1 reproduced" in str(outcome([on("frappe", rows)]))
+    assert "(not in the paper)" in str(outcome([on("frappe", rows)]))
+
+
+def test_what_the_paper_has_or_what_is_made_has_no_direction(rows):
+    for dataset in ("movielens", "synthetic"):
+        assert math.isnan(compare(on(dataset, rows), "one_epoch")["WDL", "v4"].direction)
+    assert compare(on("synthetic", rows), "one_epoch")["WDL", "v4"].verdict == ""
+
+
+def test_where_the_papers_differences_have_both_signs_it_claims_none():
+    """Table 6: Star by item gains on some of the paper's data sets and loses on others."""
+    suite, plan = get_suite("table6"), replace(PLAN, dataset="frappe")
+    found = compare(Evidence(suite=suite, plan=plan), "one_epoch")
+    signs = {
+        key: {math.copysign(1, difference("table6", name, "WDL", line.cell.paper_row, "base"))
+              for name in ("movielens", "amazon", "iaac")}
+        for key, line in found.items() if line.cell.is_printed and line.cell.against
+    }  # fmt: skip
+    assert {len(sign) for sign in signs.values()} == {1, 2}
+    for key, sign in signs.items():
+        assert math.isnan(found[key].direction) if len(sign) == 2 else {found[key].direction} == sign
+
+
+def test_several_data_sets_are_one_table_with_their_mean(rows):
+    found = [on("frappe", rows), on("tmall", rows)]
+    table = across_table(found, "one_epoch")
+    assert list(table.data.columns) == ["Version", "Frappe", "Tmall", "All together"]
+    line = table.data.set_index("Version").loc["v4"]
+    assert "reproduced" in line["Frappe"].html
+    assert line["Frappe"].html == line["Tmall"].html
+    assert line["All together"].startswith("+0.3")
+    assert "one data set only" in str(across_table(found[:1], "one_epoch"))
+    assert "one data set only" in str(across_table([on("synthetic", rows), *found[:1]], "one_epoch"))

@@ -9,7 +9,7 @@ from apg_repro.data.gate import MIN_ROWS
 from apg_repro.errors import UserError
 from apg_repro.seeds import derive_seed
 from tests.conftest import random_rows
-from tests.tiny import N, table
+from tests.tiny import N, table, write
 
 
 def test_what_is_written_is_read_back(tiny):
@@ -44,10 +44,48 @@ def test_a_split_is_80_10_10_disjoint_and_fixed_by_the_seed(small):
     )  # fmt: skip
     parts = split(tagged, seed=1)
     assert [len(part) for part in parts] == [2400, 300, 300]
-    assert sorted(torch.cat([part.fields[:, 0] for part in parts]).tolist()) == list(range(3000))
+    assert sorted(torch.cat([part.copy().fields[:, 0] for part in parts]).tolist()) == list(range(3000))
     again = split(tagged, seed=1)
-    assert all(torch.equal(a.fields, b.fields) for a, b in zip(parts, again, strict=True))
-    assert not torch.equal(parts[0].fields, split(tagged, seed=2)[0].fields)
+    assert all(torch.equal(a.rows, b.rows) for a, b in zip(parts, again, strict=True))
+    assert not torch.equal(parts[0].rows, split(tagged, seed=2)[0].rows)
+
+
+def test_a_part_holds_no_copy_of_its_rows_and_gives_those_that_are_asked_for(small):
+    part = split(small, seed=1)[2]
+    assert part.whole is small
+    whole, places = part.copy(), torch.tensor([5, 0, 5])
+    assert torch.equal(whole.fields, small.fields[part.rows])
+    assert torch.equal(part.take(places).numbers, whole.numbers[places])
+    assert torch.equal(part.labels, whole.labels)
+    for batches in (part.batches(64), whole.batches(64)):
+        found = list(batches)
+        assert {len(batch) for batch in found[:-1]} == {64}
+        assert torch.equal(torch.cat([batch.fields for batch in found]), whole.fields)
+    for field in small.schema.fields:
+        assert torch.equal(part.column(field), whole.column(field))
+
+
+def test_rows_with_parts_of_their_own_are_split_by_them_whatever_the_seed(tmp_path):
+    def written(numbers, **extra):
+        rows = table().assign(part=np.array(numbers, np.int8))
+        write(tmp_path, rows, **extra)
+        return load("tiny", root=tmp_path)
+
+    part = [0] * 20 + [2] * 8 + [1] * 12
+    data = written(part, part="as published")
+    for seed in (1, 2):
+        assert [found.rows.tolist() for found in split(data, seed)] == [
+            list(range(20)), list(range(28, 40)), list(range(20, 28)),
+        ]  # fmt: skip
+    some = torch.arange(40)[torch.arange(40) % 4 < 2]
+    assert len(split(data.take(some), 1)[0]) == 10, "a sample keeps the part of each row"
+    other = written(part[::-1], part="as published")
+    assert other.checksum != data.checksum, "which row is in which part is part of the data"
+    assert written(part).parts is None
+    with pytest.raises(UserError, match="no row is for test"):
+        written([0] * 20 + [1] * 20, part="as published")
+    with pytest.raises(UserError, match="column 'part' has the id 3"):
+        written([0, 1, 2, 3] * 10, part="as published")
 
 
 def test_too_few_rows_cannot_be_split(schema):
@@ -89,7 +127,7 @@ def test_the_fewest_rows_that_can_be_split_leave_both_classes_in_every_part(sche
 def test_a_split_on_a_gpu_has_the_rows_of_one_on_the_cpu(small):
     for here, there in zip(split(small, seed=1), split(small.to(torch.device("cuda")), seed=1), strict=True):
         assert there.labels.is_cuda
-        assert torch.equal(here.fields, there.fields.cpu())
+        assert torch.equal(here.copy().fields, there.copy().fields.cpu())
 
 
 def test_every_purpose_has_a_seed_of_its_own():

@@ -425,7 +425,52 @@ def test_the_plain_path_is_the_layer_itself(d):
     v5 = ApgV5(17, 5, rank=4, over=8, d_condition=d)
     for layer, v, u in ((v4, v4.v, v4.u), (v5, v5.v_left @ v5.v_right, v5.u_left @ v5.u_right)):
         last = layer.generator.last
-        assert torch.equal(fused.plain(x, x if z is None else z, v, last.weight, last.bias, u, layer.bias), layer(x, z))
+        operands = (x, x if z is None else z, v, last.weight, last.bias, u, layer.bias)
+        with fused.plain_layers():
+            assert torch.equal(fused.plain(*operands), layer(x, z))
+
+
+@pytest.mark.parametrize("d", [6, None], ids=["group", "self"])
+def test_layers_are_fused_where_the_kernels_have_been_found_sound(d, monkeypatch):
+    monkeypatch.setattr(fused, "SOUND", {})
+    x, z = torch.randn(7, 17, device=DEVICE), None if d is None else torch.randn(7, d, device=DEVICE)
+    for layer in (ApgV4(17, 5, rank=4, d_condition=d), ApgV5(17, 5, rank=4, over=8, d_condition=d)):
+        layer.to(DEVICE)
+        with fused.plain_layers():
+            expected = layer(x, z)
+        assert fused.is_usable(x.device)
+        log = Log(monkeypatch)
+        found = layer(x, z)
+        assert log.names == FORWARD
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        found.sum().backward()
+        assert log.names == FORWARD + BACKWARD
+    assert {x.device: True} == fused.SOUND
+
+
+def test_layers_take_the_plain_path_where_the_kernels_are_wrong_and_say_so(monkeypatch):
+    monkeypatch.setattr(fused, "SOUND", {})
+    right = fused.fused_forward
+
+    def wrong(*args, **options):
+        y, *rest = right(*args, **options)
+        return y * 1.01, *rest
+
+    monkeypatch.setattr(fused, "fused_forward", wrong)
+    layer, x = ApgV4(17, 5, rank=4).to(DEVICE), torch.randn(7, 17, device=DEVICE)
+    with fused.plain_layers():
+        expected = layer(x)
+    with pytest.warns(UserWarning, match="the fused kernels are not used on .*: they differ from the plain layer by"):
+        assert torch.equal(layer(x), expected)
+    assert torch.equal(layer(x), expected)  # said once
+
+    def broken(*args, **options):
+        raise RuntimeError("no kernel image is available")
+
+    monkeypatch.setattr(fused, "SOUND", {})
+    monkeypatch.setattr(fused, "fused_forward", broken)
+    with pytest.warns(UserWarning, match="RuntimeError: no kernel image is available"):
+        assert torch.equal(layer(x), expected)
 
 
 def test_a_large_rank_takes_the_plain_path():

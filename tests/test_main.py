@@ -32,8 +32,11 @@ def test_a_mistake_is_one_line_that_names_the_remedy(arguments, message, capsys)
 def test_status_counts_what_each_suite_has_and_lacks(capsys):
     assert main(["status"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    (table7,) = [line for line in lines if line.startswith("table7       full   movielens")]
+    (table7,) = [line for line in lines if line.startswith("table7       full   movielens ")]
     assert table7.endswith("measurements 1 of 1")
+    assert "table4       full   nothing yet: amazon" in "\n".join(lines)
+    assert main(["status", "--profile", "quick"]) == 0
+    assert "table7       quick " in capsys.readouterr().out
 
 
 @pytest.mark.fault("the reader of the output goes, such as head", "the command ends without a word")

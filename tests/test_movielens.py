@@ -61,6 +61,19 @@ def test_rows_fields_and_labels(tmp_path):
         assert set(view["inputs"]) | set(view["numbers"]) <= set(table.columns)
 
 
+def test_a_variant_leaves_out_three_stars_and_is_a_data_set_of_its_own(tmp_path, monkeypatch):
+    path = archive(tmp_path, ratings=RATINGS * 8)
+    for name, value in (("NO3_ROWS", 40), ("NO3_USERS", 3), ("NO3_ITEMS", 3)):
+        monkeypatch.setattr(movielens, name, value)
+    movielens.prepare(path, "no3", root=tmp_path)
+    rows = enter("movielens_no3", root=tmp_path)
+    table = movielens.read_archive(path)
+    kept = [rating != "3" for rating in (line.split("::")[2] for line in (RATINGS * 8).splitlines())]
+    assert rows.labels.tolist() == table["label"][kept].tolist()
+    assert rows.fields[:, 0].tolist() == table["user"][kept].tolist()
+    assert not (tmp_path / "movielens").exists()
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\n\n"])
 @pytest.mark.fault("MovieLens saved as UTF-8, with a byte-order mark, CRLF or blank lines", "the same rows")

@@ -1,5 +1,7 @@
 """What is recorded of a trained model besides its scores, against the same by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -69,7 +71,7 @@ def test_a_point_is_a_row_for_each_value_of_the_condition_or_for_each_item():
 
 
 def test_the_kind_of_an_item_is_its_first_genre_or_else_its_category(schema):
-    rows = random_rows(RATED, 3)
+    rows = replace(random_rows(RATED, 3), name="movielens")
     rows.numbers[:, :2] = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     names, group = observe.groups_of_items(rows)
     assert (names, group.tolist()) == (["A", "B"], [0, 1, 0])
@@ -110,6 +112,16 @@ def test_the_plane_keeps_the_distances_of_points_that_lie_in_one():
     assert share[0] >= share[1]
     torch.testing.assert_close(torch.cdist(turned, turned), torch.cdist(flat, flat))
     assert points.std(0)[0] > points.std(0)[1]
+
+
+def test_observers_take_the_fields_that_the_catalogue_names():
+    """Tmall's item is its merchant, and its kind how many users the merchant reaches."""
+    schema = Schema(fields={"user": 5, "merchant": 4, "reach": 2}, inputs=("user", "merchant"))
+    rows = replace(random_rows(schema, 60), name="tmall")
+    names, group = observe.groups_of_items(rows)
+    assert (names, group.tolist()) == (["0", "1"], rows.column("reach").tolist())
+    chosen = observe.one_each(model_of(condition="self", schema=schema), rows)
+    assert sorted(rows.column("merchant")[chosen].tolist()) == [0, 1, 2, 3]
 
 
 def test_a_group_explains_all_that_it_determines_and_nothing_where_means_are_equal():

@@ -62,6 +62,18 @@ def test_a_sweep_changes_one_thing_only():
     assert rows(heterogeneity=0.0)[columns].equals(rows(heterogeneity=0.0, n_groups=50)[columns])
 
 
+def test_a_long_tail_changes_who_sees_an_item_and_nothing_else():
+    """The k-th user's share falls as 1/k; items are the same, and so are the probabilities of every group and item."""
+    even, long = rows(n_groups=5), rows(n_groups=5, tail=1.0)
+    assert long[["item", "category"]].equals(even[["item", "category"]])
+    assert np.allclose(logits(long), logits(even))
+    counts = long["user"].value_counts().sort_index()
+    expected = 1 / np.arange(1, N_USERS + 1)
+    expected *= len(long) / expected.sum()
+    assert np.allclose(counts[:20], expected[:20], atol=4 * np.sqrt(expected[0]))
+    assert counts.iloc[:20].sum() == pytest.approx(expected[:20].sum(), rel=0.03)
+
+
 def test_where_groups_are_alike_no_model_of_groups_is_better_than_a_common_one():
     alike, different = rows(heterogeneity=0.0), rows()
     assert blind_auc(alike) == pytest.approx(best_auc(alike), abs=1e-12)

@@ -11,6 +11,7 @@ from apg_repro.experiments.planted.page import (
     contenders_table,
     cut_off,
     lesson,
+    plateaus,
     point,
     points,
     reach_table,
@@ -32,7 +33,7 @@ BEST = {1: 0.76, 2: 0.77, 3: 0.75}  # by seed: on its test rows
 BASE = {1: 0.74, 2: 0.75, 3: 0.73}
 GAINS = {  # of each contender in every seed but the last, which has a thousandth more
     "wide base": 0.001, "APG, shuffled groups": -0.001, "APG, one group": 0.002, "APG by group": 0.008,
-    "APG by group, static_bias": 0.009, "APG, self-wise": 0.004, "Star by group": -0.002,
+    "APG by group, static_start": 0.009, "APG, self-wise": 0.004, "Star by group": -0.002,
 }  # fmt: skip
 
 
@@ -78,7 +79,7 @@ def test_the_rule_for_specific_parameters(gain, over_controls, answer):
     """Of every difference: the lower end of its interval, and its mean."""
     found = [Estimate(mean=mean, half=mean - low, n=5) for low, mean in (gain, *over_controls)]
     assert specific_verdict(found[0], found[1:]) == answer
-    assert specific_verdict(found[0], [*found[1:], estimate([])]) == "not run"
+    assert specific_verdict(found[0], [*found[1:], estimate([0.3])]) == "not run"
 
 
 def test_the_gap_and_the_gains_are_taken_seed_by_seed(row):
@@ -138,8 +139,9 @@ def test_the_sentences_name_the_settings_in_which_apg_pays_and_in_which_it_costs
     text = str(lesson([setting_of(row), setting_of(row, ALIKE, gains=GAINS | {"APG by group": 0.0}), worse]))
     assert "At the centre base lacks 2.00 points" in text
     assert "Where all groups are alike: no gain." in text
-    assert "better than base by at least 0.1 points, the interval beyond 0, in the centre." in text
-    assert "worse than base, the interval below 0, in 500 groups." in text
+    assert "By number of groups: it pays at 100 (+0.83 ± 0.14); it costs at 500 (−0.77 ± 0.14)." in text
+    assert "share of preferences, %: it pays at 50 (+0.83 ± 0.14); neither at 0 (+0.03 ± 0.14)." in text
+    assert "By labels" not in text
     assert str(lesson([setting_of(row, ALIKE)])) == "<p>The centre was not run.</p>"
 
 
@@ -150,9 +152,9 @@ def test_a_quick_number_gets_no_verdict_and_no_sentence(row):
 
 
 def test_runs_that_the_limit_of_epochs_stopped_are_counted(row):
-    late = setting_of(row, epoch={("APG, one group", 3): 18} | {(cell, 1): 17 for cell in GAINS})
-    assert "limit of 20 epochs while they may have been rising: 1 of 3 runs of APG, one group." in str(cut_off([late]))
-    assert "No run" in str(cut_off([setting_of(row, epoch=17)]))
+    late = setting_of(row, epoch={("APG, one group", 3): 93} | {(cell, 1): 92 for cell in GAINS})
+    assert "limit of 100 epochs while they may have been rising: 1 of 3 runs of APG, one group." in str(cut_off([late]))
+    assert "No run" in str(cut_off([setting_of(row, epoch=92)]))
 
 
 def test_tables_show_gains_and_shares_of_every_contender(row):
@@ -164,11 +166,27 @@ def test_tables_show_gains_and_shares_of_every_contender(row):
     assert list(reach_table(found).data.loc[0])[1:] == ["76.00", "70.00", "2.00 ± 0.00", "2.00 ± 0.00"]
 
 
-def test_the_contender_that_was_added_later_is_marked(row):
+def test_contenders_that_were_added_or_changed_later_are_marked(row):
     table = contenders_table([setting_of(row)], "one_epoch")
-    late = "APG by group, static_bias"
-    assert list(table.data.columns[1:]) == [f"{name}\u00a0*" if name == late else name for name in GAINS]
-    assert "* Added when three seeds of the rest were known" in table.caption
+    assert list(table.data.columns[1:]) == [f"{name}\u00a0*" for name in GAINS]
+    assert "* Added or changed when five seeds" in table.caption
+
+
+def test_after_one_epoch_gains_are_taken_from_damped_base_where_it_is_better(row):
+    better = setting_of(row, gains=GAINS | {"damped base": 0.003})
+    assert point(better, "one_epoch").gains[BY_GROUP].mean == pytest.approx((0.5 + 0.5 + 0.6) / 3)
+    assert point(better, "one_epoch").gap.mean == pytest.approx(1.7)
+    assert point(better, "early_stopping").gains[BY_GROUP].mean == pytest.approx((0.8 + 0.8 + 0.9) / 3)
+
+
+def test_a_run_that_stopped_on_a_plateau_is_named(row):
+    found = setting_of(row)
+    assert "0 of 27 runs lack 0.5 points more" in str(plateaus([found]))
+    (late,) = [run for run in found.reported(found.cell(BY_GROUP), "early_stopping") if run.seed == 2]
+    runs = found.runs | {late.id: replace(found.runs[late.id], scores=scores(0.758, 0.75))}
+    text = str(plateaus([replace(found, runs=runs, _known={})]))
+    assert "1 of 27 runs" in text
+    assert "APG by group, the centre, seed 2." in text
 
 
 def test_the_figure_has_one_line_per_contender_through_its_shares(row):
@@ -177,6 +195,6 @@ def test_the_figure_has_one_line_per_contender_through_its_shares(row):
     assert [text.get_text().removesuffix("\u00a0*") for text in legend.get_texts()] == list(GAINS)
     axis = figure.axes[0]
     lines = {bars.get_label(): bars.lines[0] for bars in axis.containers}
-    assert lines[BY_GROUP].get_ydata() == pytest.approx([125 / 3, 125 / 3])
+    assert lines[f"{BY_GROUP}\u00a0*"].get_ydata() == pytest.approx([125 / 3, 125 / 3])
     assert not any(math.isnan(limit) for limit in axis.get_ylim())
     assert not sweeps_figure([]).figure.legends[0].get_texts()

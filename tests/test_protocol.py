@@ -4,9 +4,9 @@ import math
 
 import pytest
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import get_suite
-from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.experiments.protocol import page
 from apg_repro.experiments.table2 import plan as table2
 from apg_repro.experiments.table2.page import average

@@ -1,5 +1,6 @@
 """Estimates and the rule of verdicts."""
 
+import gc
 import math
 
 import pytest
@@ -10,6 +11,7 @@ from apg_repro.report.statistics import (
     alike,
     count,
     estimate,
+    holm,
     judge,
     judge_family,
     p_apart,
@@ -144,6 +146,12 @@ def test_holm_within_a_family_marks_what_does_not_survive():
     assert count(list(judged.values())) == {"reproduced": 1, "reproduced †": 2, "undecided": 1}
 
 
+def test_the_correction_leaves_the_garbage_collector_as_it_was():
+    """While statsmodels corrects, all objects are frozen: it collects garbage each time."""
+    assert holm({"a": 0.01, "b": 0.04, "none": math.nan})["b"] == pytest.approx(0.04)
+    assert gc.get_freeze_count() == 0
+
+
 def with_p(p, mean=0.2):
     """A difference of five seeds whose t-test has this p."""
     error = mean / float(stats.t.isf(p / 2, 4))
@@ -176,3 +184,11 @@ def test_data_sets_are_pooled_with_their_heterogeneity():
     assert found.i2 == pytest.approx(1 - sets[0].error ** 2 / 0.01, rel=1e-3)
     assert pool(sets[:1]) is None
     assert pool([sets[0], estimate([]), estimate([0.3])]) is None
+
+
+def test_data_sets_that_agree_by_chance_do_not_make_the_interval_narrower_than_their_errors():
+    same = pool([Estimate(mean=0.2, half=0.05, n=5)] * 3)
+    assert (same.tau, same.i2) == (0, 0)
+    assert same.half == pytest.approx(
+        float(stats.t.ppf(0.975, 2)) * Estimate(mean=0.2, half=0.05, n=5).error / math.sqrt(3)
+    )

@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from apg_repro import study
 from apg_repro.errors import UserError
+from apg_repro.experiments import get_suite
+from apg_repro.rows.store import Store
+from apg_repro.suite import Plan, configure
 
 GIVEN = {"profile": "quick", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
 
@@ -76,3 +80,18 @@ def test_only_reading_opens_the_committed_rows_without_torch():
 def test_the_command_trains_what_the_page_shows():
     opened = study.open("table4", GIVEN | {"profile": "full", "seeds": [1, 2]})
     assert opened.command == "python -m apg_repro run table4 --profile full --datasets movielens --seeds 1,2"
+
+
+def test_quick_trains_the_first_real_data_set_and_those_that_have_rows(monkeypatch, tmp_path):
+    suite, store = get_suite("table8"), Store(tmp_path)
+    monkeypatch.setattr(study, "is_prepared", {"movielens", "frappe", "tmall", "synthetic"}.__contains__)
+    assert study.at_hand(suite, "full", "missing", store) == ["movielens"]
+    assert study.at_hand(suite, "full", "none", store) == ["movielens"]
+    row = next(iter(Store().runs("full", "movielens").values()))
+    wanted = suite.cells(Plan(profile="full", dataset="tmall", seeds=(1,)))[0]
+    config = configure(Plan(profile="full", dataset="tmall", seeds=(1,)), wanted, 1)
+    store.append("full", replace(row, config=config))
+    assert study.at_hand(suite, "full", "missing", store) == ["movielens", "tmall"]
+    assert study.at_hand(suite, "full", "none", store) == ["tmall"]
+    monkeypatch.setattr(study, "is_prepared", {"synthetic"}.__contains__)
+    assert study.at_hand(suite, "full", "missing", store) == ["synthetic"]

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.experiments import get_suite
-from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.experiments.table2 import page, plan
 from apg_repro.report.tables import MISSING, badge
 from apg_repro.rows.evidence import Evidence

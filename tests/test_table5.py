@@ -7,8 +7,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from apg_repro.config import DEVICE_KINDS, Measurement
 from apg_repro.data.dataset import Dataset
 from apg_repro.data.schema import Schema
-from apg_repro.experiments.table5 import fused, page
 from apg_repro.experiments.table5 import measure as table5
+from apg_repro.experiments.table5 import page
 from apg_repro.experiments.table5.plan import (
     CASES,
     FUSED,
@@ -333,38 +333,5 @@ def test_tables_of_one_kind_of_device_say_which():
         assert all(make(costs.on(kind)).caption.startswith(title) for make in tables)
 
 
-@pytest.mark.parametrize("condition", ["user", "self"])
-@pytest.mark.parametrize("name", FUSED)
-def test_fused_layers_are_given_what_the_plain_layer_multiplies(name, condition):
-    """In the order of ``nn.fused.apg_product``: the product by hand is what the layer gives."""
-    case = Case(width="64-32-16", condition=condition, part="hidden")
-    (layer, *_) = table5.hidden_layers(table5.configure(case, name, "iaac_twin")).layers
-    x, z = torch.randn(5, 393), torch.randn(5, 32) if condition == "user" else None
-    operands = FusedOperands(layer)(x, z)
-    x, condition_of, v, weight, bias, u, b = operands
-    s = (condition_of @ weight.T + bias).unflatten(1, (RANK, RANK))
-    by_hand = torch.einsum("ok,bkj,bj->bo", u, s, x @ v.T) + b
-    assert torch.allclose(by_hand, layer(x, z), atol=1e-5)
-
-
-class FusedOperands(fused.FusedLayer):
-    """A fused layer that needs no kernels, to see what it would give them."""
-
-    def __init__(self, layer):
-        torch.nn.Module.__init__(self)
-        self.layer = layer
-
-    def forward(self, x, z):
-        return self.operands(x, z)
-
-
-def test_without_kernels_nothing_is_fused(monkeypatch):
-    monkeypatch.setattr(fused, "KERNELS", "apg_repro.nn.no_such_kernels")
-    deep = table5.hidden_layers(table5.configure(LEAST, "v4", "iaac_twin"))
-    assert not fused.can_fuse(deep, torch.device("cpu"))
-    assert not fused.can_fuse(deep, torch.device("cuda"))
-
-
 def test_base_is_never_fused():
-    assert not fused.can_fuse(table5.hidden_layers(table5.configure(LEAST, "base", "iaac_twin")), torch.device("cpu"))
     assert {plain(name) for name in FUSED} == {"v4", "v5"}

@@ -127,7 +127,7 @@ def test_a_cell_that_was_added_says_when(row):
     assert table.loc["base, six_fields", "Added"] == "when base on the others was known"
     assert table.loc["base, default", "Added"] == ""
     table4 = auc_table(evidence_of("table4", row, rising), "one_epoch").data.set_index("Version")
-    assert [name for name, reason in table4["Added"].items() if reason] == ["damped base"]
+    assert [name for name, reason in table4["Added"].items() if reason] == ["damped base", "v4, K = 2"]
 
 
 def test_differences_between_two_cells_are_taken_seed_by_seed(row):

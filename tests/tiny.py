@@ -21,7 +21,7 @@ def table():
     )  # fmt: skip
 
 
-def write(root, rows):
+def write(root, rows, **more):
     features = {
         "default": {
             "inputs": ["user", "item"], "numbers": ["price", "war", "love"], "bags": {"genre": ["war", "love"]},
@@ -30,5 +30,5 @@ def write(root, rows):
     }  # fmt: skip
     write_dataset(
         "tiny", rows, fields=["user", "item"], features=features, counts={"users": 8, "items": 5}, root=root,
-        source={"file": "f", "sha256": "ab" * 32, "official": False},
+        source={"file": "f", "sha256": "ab" * 32, "official": False}, **more,
     )  # fmt: skip

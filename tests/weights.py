@@ -1,13 +1,14 @@
 """The weights of modules in the terms of the references, so that both compute with the very same tensors."""
 
 from functools import partial
+from inspect import signature
 
 import torch
 from torch import Tensor, nn
 
 from apg_repro.config import parse_mix
 from apg_repro.data.schema import Schema
-from apg_repro.nn.apg import ApgV1, ApgV2, ApgV3, ApgV4, ApgV5
+from apg_repro.nn.apg import LAYERS
 from apg_repro.nn.attention import FieldAttention
 from apg_repro.nn.dense import StaticDense
 from apg_repro.nn.embedding import Features, FieldEmbedding
@@ -56,23 +57,12 @@ def generate(generator) -> apg.Generate:
 
 def dense(layer: nn.Module, z: Tensor | None = None) -> Dense:
     """A dense layer as a function of x, for an instance of condition z (None: self-wise, it is x)."""
-    match layer:
-        case StaticDense():
-            return partial(affine, unit=unit(layer))
-        case ApgV1():
-            version = apg.v1
-        case ApgV3():
-            version = partial(apg.v3, k=layer.rank)
-        case ApgV2():
-            version = partial(apg.v2, k=layer.rank)
-        case ApgV4():
-            version = partial(apg.v4, u=layer.u, v=layer.v)
-        case ApgV5():
-            version = partial(apg.v5, ul=layer.u_left, ur=layer.u_right, vl=layer.v_left, vr=layer.v_right)
-        case _:
-            raise TypeError(type(layer))
+    if isinstance(layer, StaticDense):
+        return partial(affine, unit=unit(layer))
+    equation = getattr(apg, next(name for name, kind in LAYERS.items() if type(layer) is kind))
+    own = {name: getattr(layer, name) for name in signature(equation).parameters if name not in ("x", "z", "g")}
     g = generate(layer.generator)
-    return lambda x: version(x=x, z=x if z is None else z, g=g, bias=layer.bias)
+    return lambda x: equation(x=x, z=x if z is None else z, g=g, **own)
 
 
 def projections(attention: FieldAttention, z: Tensor | None) -> tuple[Dense, Dense, Dense, Dense]:

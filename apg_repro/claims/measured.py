@@ -4,9 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.claims.rules import (
     NOT_RUN,
     UNTESTABLE,
+    Better,
     Finding,
     Rule,
     all_findings,
@@ -19,7 +21,6 @@ from apg_repro.experiments.figure1 import page as figure1
 from apg_repro.experiments.figure6 import page as figure6
 from apg_repro.experiments.figure7 import page as figure7
 from apg_repro.experiments.figure8 import page as figure8
-from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.experiments.table1 import page as table1
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
@@ -28,8 +29,11 @@ from apg_repro.experiments.table10 import page as table10
 from apg_repro.paper import numbers as paper
 from apg_repro.paper.memory import megabytes
 from apg_repro.report.costs import exactly, judge_cost, rounded
+from apg_repro.report.statistics import Estimate, estimate
 from apg_repro.report.tables import AGAINST_PLAIN, format_signed
 from apg_repro.rows.evidence import Evidence
+from apg_repro.rows.row import TrainedRow
+from apg_repro.suite import candidate, configure
 
 
 def span(ratios: Sequence[float], unit: str = "base") -> str:
@@ -42,14 +46,65 @@ def span(ratios: Sequence[float], unit: str = "base") -> str:
 class AverageGain(Rule):
     """Table 2: APG is better on average over the paper's models."""
 
+    def difference(self, evidence: Evidence, protocol: Protocol) -> Estimate:
+        return table2.average(evidence, protocol, "apg")
+
     def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
-        found = judge_better(table2.average(evidence, protocol, "apg"))
+        found = judge_better(self.difference(evidence, protocol))
         bases = [evidence.cell("base", backbone) for backbone in PAPER_BACKBONES]
         is_against_plain = found.verdict != "not run" and any(evidence.lacks_rival(base, protocol) for base in bases)
         return replace(found, marks=found.marks + AGAINST_PLAIN * is_against_plain)
 
     def printed(self, evidence: Evidence) -> list[float]:
         return [table2.printed_average(evidence)]
+
+
+@dataclass(frozen=True)
+class AtEqualRank(Better):
+    """Table 4: one version is better than another with the K that the other's search has chosen.
+
+    Judged on test rows of the reported seeds, if the store has runs of ours with that K. Before, there are the rows of
+    the searches: validation AUC of one seed, a run per K, which has no interval and so decides nothing.
+    """
+
+    def difference(self, evidence: Evidence, protocol: Protocol) -> Estimate:
+        ours, base = self.runs(evidence, protocol), evidence.by_seed(self.sides(evidence)[1][0], protocol)
+        return estimate([row.test_auc(protocol) - base[seed] for seed, row in ours.items() if seed in base])
+
+    def runs(self, evidence: Evidence, protocol: Protocol) -> dict[int, TrainedRow]:
+        """Our runs with their K, by seed; none before theirs is chosen."""
+        (ours,), (theirs,) = self.sides(evidence)
+        point = evidence.chosen(theirs, protocol)
+        ids = {seed: configure(evidence.plan, ours, seed, point).id for seed in evidence.plan.seeds} if point else {}
+        return {seed: evidence.runs[key] for seed, key in ids.items() if key in evidence.runs}
+
+    def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
+        difference, runs = self.difference(evidence, protocol), self.runs(evidence, protocol)
+        if difference.n:
+            (rank,) = {row.config.rank for row in runs.values()}
+            found, rows = (
+                judge_better(difference),
+                [*runs.values(), *evidence.found(self.sides(evidence)[1][0], protocol)],
+            )
+            lost = sum(row.diverged(protocol) for row in rows)
+            return replace(found, ours=f"K = {rank}: {found.ours}", n_diverged=lost)
+        gaps = self.searched(evidence, protocol)
+        if not gaps:
+            return NOT_RUN
+        texts = ", ".join(f"{format_signed(gap)} for K = {rank}" for rank, gap in gaps.items())
+        return Finding(verdict="undecided", ours=f"{texts} (validation AUC of the searches, one seed)")
+
+    def searched(self, evidence: Evidence, protocol: Protocol) -> dict[int, float]:
+        """Ours less theirs in points on validation rows, by K, where the runs of both searches train equally long."""
+        gaps = {}
+        (ours,), (theirs,) = self.sides(evidence)
+        for point in theirs.grid:
+            rows = [evidence.runs.get(candidate(evidence.plan, cell, point).id) for cell in (ours, theirs)]
+            lengths = {row.config.max_epochs for row in rows if row}
+            if all(rows) and (protocol == "one_epoch" or len(lengths) == 1):
+                first, second = (row.valid_auc(protocol) for row in rows if row)
+                gaps[point["rank"]] = first - second
+        return gaps
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from html import escape
 
 import pandas as pd
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.catalogue import CATALOGUE
 from apg_repro.claims.claims import (
     DATASET,
     MEMORY,
-    OTHER_DATASETS,
+    REAL_DATASETS,
     TESTED,
     TIME,
     WIDEST,
@@ -24,20 +25,20 @@ from apg_repro.claims.measured import span
 from apg_repro.claims.rules import Finding
 from apg_repro.config import DEVICE_KINDS, PROTOCOLS, Protocol, RunConfig
 from apg_repro.experiments import SUITES
-from apg_repro.experiments.encodings import ENCODINGS
-from apg_repro.experiments.grids import PAPER_BACKBONES
+from apg_repro.experiments.encodings.plan import ENCODINGS
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
 from apg_repro.paper import numbers as paper
 from apg_repro.report.costs import Spread, rounded
 from apg_repro.report.devices import measured_devices, on_a
-from apg_repro.report.statistics import NOT_AFTER_HOLM, estimate, with_marks
+from apg_repro.report.statistics import NOT_AFTER_HOLM, Estimate, estimate, pool, with_marks
 from apg_repro.report.tables import (
     PROTOCOL_HEADS,
     Markup,
     Table,
     badge_over,
     format_difference,
+    format_pooled,
     format_signed,
     marked,
     note_on_marks,
@@ -57,11 +58,11 @@ NO_PROTOCOL = "Independent of protocol"
 
 
 def committed(store: Store) -> Committed:
-    """The committed rows of every suite, on the data sets that claims speak of."""
+    """The committed rows of every suite, on all real data sets and where it is measured."""
     return {
         (name, dataset): gather(suite, Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), store)
         for name, suite in SUITES.items()
-        for dataset in (default_dataset(suite), *OTHER_DATASETS)
+        for dataset in (default_dataset(suite), *REAL_DATASETS)
         if dataset in suite.datasets
     }
 
@@ -170,6 +171,38 @@ def tally(found: Committed) -> Table:
         + note_on_verdicts(str(line["Verdict"]) for line in lines)
     )
     return Table(pd.DataFrame(lines), caption)
+
+
+def by_dataset(claim: Claim, found: Committed, protocol: Protocol) -> dict[str, Estimate]:
+    """The difference of AUC that decides a claim, on every real data set that has it, by the data set's title."""
+    if claim.rule is None or claim.dataset:
+        return {}
+    sets = {name: found[claim.suite, name] for name in REAL_DATASETS if (claim.suite, name) in found}
+    gains = {each.data.title: claim.rule.difference(each, protocol) for each in sets.values()}
+    return {title: gain for title, gain in gains.items() if gain.n}
+
+
+def across_datasets(found: Committed) -> Table | Markup:
+    """The claims on one difference of AUC, pooled over the data sets that have it."""
+    lines, titles, n_claims = [], set[str](), 0
+    for claim in all_claims():
+        gains = {protocol: by_dataset(claim, found, protocol) for protocol in PROTOCOLS}
+        titles |= {title for each in gains.values() for title in each}
+        n_claims += any(gains.values())
+        pooled = {protocol: pool(list(each.values())) for protocol, each in gains.items()}
+        if any(pooled.values()):
+            line = {PROTOCOL_HEADS[how]: format_pooled(each) if each else "" for how, each in pooled.items()}
+            lines.append(
+                {"Claim": claim.words, "Data sets": ", ".join(gains[PROTOCOLS[0]] or gains[PROTOCOLS[1]])} | line
+            )
+    if not lines:
+        where = f"on one data set only, {', '.join(titles)}" if titles else "on no rows yet"
+        return Markup(f"<p>The {n_claims} claims on a difference of AUC that can be pooled rest {escape(where)}.</p>")
+    caption = (
+        "Random-effects means over data sets in points, ± 95 % confidence; SD of the true differences between data "
+        "sets, and the share I² of the variance that is due to it."
+    )
+    return Table(pd.DataFrame(lines), caption, wrap=True)
 
 
 def counted_as(finding: Finding) -> str:

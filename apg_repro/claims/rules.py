@@ -23,7 +23,7 @@ from apg_repro.report.statistics import (
     judge,
     with_marks,
 )
-from apg_repro.report.tables import AGAINST_PLAIN, NOTES, Markup, badges, with_n
+from apg_repro.report.tables import AGAINST_PLAIN, NOTES, Markup, badges, format_difference, with_n
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Cell
 
@@ -112,6 +112,10 @@ class Rule(ABC):
         """The paper's differences of AUC that the claim speaks of, in points; none where it prints none."""
         return []
 
+    def difference(self, evidence: Evidence, protocol: Protocol) -> Estimate:
+        """The one difference of AUC that decides the claim, in points; of n = 0 if it has none, or none was run."""
+        return estimate([])
+
     def cells(self, evidence: Evidence) -> list[Cell]:
         """The cells that are compared."""
         return []
@@ -153,6 +157,16 @@ class Compared(Rule):
         ours, theirs = self.sides(evidence)
         return estimate(evidence.between(ours, [evidence.stronger(cell, protocol) for cell in theirs], protocol))
 
+    def below(self, evidence: Evidence, protocol: Protocol) -> str:
+        """If ours is better than theirs and both are below what their table compares both with: that they are."""
+        sides = self.sides(evidence)
+        found = [evidence.reference(cell, protocol) for cells in sides for cell in cells]
+        if not (self.difference(evidence, protocol).is_above and found[0]) or any(cell != found[0] for cell in found):
+            return ""
+        gains = [estimate(evidence.between(cells, [found[0]], protocol)) for cells in sides]
+        texts = " and ".join(map(format_difference, gains))
+        return f"both are below {found[0].name} ({texts})" if all(gain.is_below for gain in gains) else ""
+
     def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
         difference = self.difference(evidence, protocol)
         found = self.judge_difference(difference)
@@ -160,6 +174,8 @@ class Compared(Rule):
         if len(ours) == 1 and evidence.declared_reference(ours[0]) in theirs:  # then its table judges it, too
             judgement = compare(evidence, protocol)[ours[0].key].judgement
             found = replace(found, marks=judgement.marks) if judgement.word == found.verdict else found
+        if below := self.below(evidence, protocol):
+            found = replace(found, ours=f"{found.ours}; {below}")
         is_against_plain = bool(difference.n) and any(evidence.lacks_rival(cell, protocol) for cell in theirs)
         rows = [row for cell in self.cells(evidence) for row in evidence.found(cell, protocol)]
         return replace(

@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int8, Int32
 
 from apg_repro.data.schema import Schema
 from apg_repro.errors import UserError
@@ -25,12 +25,13 @@ RECORD = RESULTS / "data.json"
 
 def checksum(
     schema: Schema, fields: Int32[np.ndarray, "R F"], numbers: Float32[np.ndarray, "R C"],
-    labels: Float32[np.ndarray, " R"],
+    labels: Float32[np.ndarray, " R"], parts: Int8[np.ndarray, " R"] | None = None,
 ) -> str:  # fmt: skip
     """The sha256 of prepared columns as 64 hex digits, the same on every platform.
 
     What is hashed: one line of JSON with the columns' names, the sizes of the fields and what the model sees of them;
-    then ``fields``, ``numbers`` and ``labels``, each row by row, as little-endian numbers of four bytes.
+    then ``fields``, ``numbers`` and ``labels``, each row by row, as little-endian numbers of four bytes; then the
+    ``parts`` of rows that have some, as bytes.
     """
     columns = {
         "fields": list(schema.fields.items()), "inputs": schema.inputs, "numbers": schema.numbers,
@@ -39,6 +40,8 @@ def checksum(
     digest = hashlib.sha256(json.dumps(columns).encode() + b"\n")
     for values, kind in ((fields, "<i4"), (numbers, "<f4"), (labels, "<f4")):
         digest.update(np.ascontiguousarray(values, kind).data)
+    if parts is not None:
+        digest.update(np.ascontiguousarray(parts, "i1").data)
     return digest.hexdigest()
 
 

@@ -1,23 +1,26 @@
-"""Prepared data sets as whole tensors, and their seeded random split. What may enter: ``gate.py``.
+"""Prepared data sets as whole tensors, and their split. What may enter: ``gate.py``.
 
-Shapes: R rows, F fields, C number columns.
+The parts of a split hold numbers of rows, not copies: twelve million rows lie in memory once.
+
+Shapes: R rows, n of them in a part, F fields, C number columns.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from apg_repro.data.gate import MIN_ROWS, enter, load_manifest
+from apg_repro.data.gate import MIN_ROWS, PARTS, enter, load_manifest
 from apg_repro.data.schema import Schema
 from apg_repro.errors import UserError
 from apg_repro.paths import DATA
 from apg_repro.seeds import generator
 
-__all__ = ["Dataset", "load", "load_manifest", "split"]
+__all__ = ["Dataset", "Part", "Rows", "load", "load_manifest", "split"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,7 @@ class Dataset:
         numbers: numeric columns, multi-hot indicators among them.
         labels: 0 or 1.
         checksum: sha256 of the prepared columns of which these are rows, see ``checksums.checksum``.
+        parts: the part of every row where its makers have split them (``gate.PARTS``); None elsewhere.
     """
 
     name: str
@@ -37,12 +41,27 @@ class Dataset:
     numbers: Float[torch.Tensor, "R C"]
     labels: Float[torch.Tensor, " R"]
     checksum: str
+    parts: Int[torch.Tensor, " R"] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the rows are."""
+        return self.labels.device
+
+    def column(self, field: str) -> Int[torch.Tensor, " R"]:
+        """The ids of a field."""
+        return self.fields[:, self.schema.column(field)]
+
+    def batches(self, size: int) -> Iterator["Dataset"]:
+        """All rows in their order, so many at a time."""
+        for start in range(0, len(self), size):
+            yield self._map(lambda tensor, start=start: tensor[start : start + size])
+
     def take(self, rows: Int[torch.Tensor, " n"]) -> "Dataset":
-        """These rows, in this order."""
+        """A copy of these rows, in this order."""
         return self._map(lambda tensor: tensor.index_select(0, rows))
 
     def to(self, device: torch.device) -> "Dataset":
@@ -53,7 +72,63 @@ class Dataset:
         return Dataset(
             name=self.name, schema=self.schema, checksum=self.checksum,
             fields=change(self.fields), numbers=change(self.numbers), labels=change(self.labels),
+            parts=None if self.parts is None else change(self.parts),
         )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Some rows of a data set, which are not copied before they are asked for.
+
+    Attributes:
+        whole: all rows.
+        rows: the numbers of these, in order.
+    """
+
+    whole: Dataset
+    rows: Int[torch.Tensor, " n"]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def name(self) -> str:
+        """The data set's."""
+        return self.whole.name
+
+    @property
+    def schema(self) -> Schema:
+        """The data set's."""
+        return self.whole.schema
+
+    @property
+    def device(self) -> torch.device:
+        """Where the rows are."""
+        return self.rows.device
+
+    @cached_property
+    def labels(self) -> Float[torch.Tensor, " n"]:
+        """0 or 1."""
+        return self.whole.labels.index_select(0, self.rows)
+
+    def column(self, field: str) -> Int[torch.Tensor, " n"]:
+        """The ids of a field."""
+        return self.whole.column(field).index_select(0, self.rows)
+
+    def take(self, places: Int[torch.Tensor, " m"]) -> Dataset:
+        """A copy of the rows at these places, in this order."""
+        return self.whole.take(self.rows.index_select(0, places))
+
+    def batches(self, size: int) -> Iterator[Dataset]:
+        """Copies of all rows in their order, so many at a time."""
+        return map(self.whole.take, self.rows.split(size))
+
+    def copy(self) -> Dataset:
+        """A copy of all rows."""
+        return self.whole.take(self.rows)
+
+
+Rows = Dataset | Part
 
 
 def load(name: str, *, features: str = "default", rows: int | None = None, root: Path = DATA) -> Dataset:
@@ -74,6 +149,7 @@ def load(name: str, *, features: str = "default", rows: int | None = None, root:
     data = Dataset(
         name=name, schema=found.schema, checksum=found.checksum, fields=torch.from_numpy(found.fields),
         numbers=torch.from_numpy(found.numbers), labels=torch.from_numpy(found.labels),
+        parts=None if found.parts is None else torch.from_numpy(found.parts),
     )  # fmt: skip
     if rows is None or rows >= len(data):
         return data
@@ -81,18 +157,24 @@ def load(name: str, *, features: str = "default", rows: int | None = None, root:
     return data.take(torch.from_numpy(np.random.RandomState(0).choice(len(data), rows, replace=False)))
 
 
-def split(data: Dataset, seed: int) -> tuple[Dataset, Dataset, Dataset]:
+def split(data: Dataset, seed: int) -> tuple[Part, Part, Part]:
     """A random split into 80 % training, 10 % validation and 10 % test rows (Appendix B.3), fixed by the seed.
+
+    A data set with parts of its own is split by these, whatever the seed.
 
     Raises:
         UserError: there are fewer than ``MIN_ROWS`` rows, or all labels of a part are equal.
     """
     if len(data) < MIN_ROWS:
         raise UserError(f"{data.name}: {len(data)} rows cannot be split, take at least {MIN_ROWS}")
-    order = torch.randperm(len(data), generator=generator(seed, "split")).to(data.labels.device)
-    tenth = len(data) // 10
-    parts = [data.take(rows) for rows in order.split([len(data) - 2 * tenth, tenth, tenth])]
-    for name, part in zip(("training", "validation", "test"), parts, strict=True):
+    if data.parts is None:
+        order = torch.randperm(len(data), generator=generator(seed, "split")).to(data.labels.device)
+        tenth = len(data) // 10
+        numbers = order.split([len(data) - 2 * tenth, tenth, tenth])
+    else:
+        numbers = [(data.parts == part).nonzero().squeeze(1) for part in range(len(PARTS))]
+    parts = [Part(whole=data, rows=rows) for rows in numbers]
+    for name, part in zip(PARTS, parts, strict=True):
         positive = int(part.labels.sum())
         if not 0 < positive < len(part):
             raise UserError(

@@ -1,9 +1,10 @@
 """The gate: the one way by which prepared rows enter. Imports no torch.
 
-A prepared data set is a folder ``data/NAME/`` with ``rows.parquet`` (one column of whole numbers per field, ids from 0;
-one column per number; ``label``, 0 or 1) and ``manifest.json``. The scripts in ``data_scripts/`` write both. Whatever
-is wrong with them ends here, in one sentence with the file, the column and the command that prepares them again: an id
-that is too large would otherwise read the embeddings of another field, and a label of 2 would train.
+A prepared data set is a folder ``data/NAME/`` with ``rows.parquet`` (one column of whole numbers per field, ids from
+0; one column per number; ``label``, 0 or 1; ``part``, where its makers have split it) and ``manifest.json``. The
+scripts in ``data_scripts/`` write both. Whatever is wrong with them ends here, in one sentence with the file, the
+column and the command that prepares them again: an id that is too large would otherwise read the embeddings of another
+field, and a label of 2 would train.
 
 Shapes: R rows, F fields, C number columns.
 """
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int8, Int32
 
 from apg_repro.catalogue import check_prepared, how_to_prepare
 from apg_repro.data.checksums import checksum
@@ -27,6 +28,8 @@ from apg_repro.paths import DATA, within
 
 # A tenth of the rows are validation rows and a tenth are test rows: two each, so that both classes fit in.
 MIN_ROWS = 20
+PART = "part"  # a column: which rows are for training, validation and test
+PARTS = ("training", "validation", "test")  # what its 0, 1 and 2 stand for
 LARGEST_FIELD = 2**31 - 1  # ids are int32
 LARGEST_NUMBER = float(np.finfo(np.float32).max)
 KINDS = {
@@ -45,6 +48,7 @@ class Rows:
         fields: ids, from 0 within each field.
         numbers: the feature set's numbers, finite.
         labels: 0 or 1, both present.
+        parts: the part of every row, a position in ``PARTS``; None where the seed of a run splits the rows.
         checksum: of all this, see ``checksums.checksum``.
         extra: the further columns that were asked for, as they are stored.
     """
@@ -53,6 +57,7 @@ class Rows:
     fields: Int32[np.ndarray, "R F"]
     numbers: Float32[np.ndarray, "R C"]
     labels: Float32[np.ndarray, " R"]
+    parts: Int8[np.ndarray, " R"] | None
     checksum: str
     extra: dict[str, np.ndarray]
 
@@ -116,6 +121,8 @@ def check_manifest(manifest: Any) -> None:
             raise ValueError(f"fields.{field} is {size}, not between 1 and {LARGEST_FIELD:,}")
     if "label" in fields:
         raise ValueError("fields has an entry 'label'")
+    if PART in manifest:
+        entry(manifest, PART, str)
     entry(views, "default", dict, "features.")
     checksums = entry(manifest, "checksums", dict)
     for view in views:
@@ -186,6 +193,7 @@ def read_rows(path: Path, manifest: dict[str, Any], features: str, extra: Sequen
             table = file.read(list(schema.fields))
             fields = matrix([ids_of(table, name, size) for name, size in schema.fields.items()], len(table), np.int32)
             table = file.read(list(dict.fromkeys([*schema.numbers, "label", *extra])))
+            parts = parts_of(file.read([PART])) if PART in manifest else None
         columns = [numbers_of(table, name) for name in schema.numbers]
         for name in (member for bag in (schema.bags or {}).values() for member in bag):
             check_binary(columns[schema.numbers.index(name)], name)
@@ -196,8 +204,8 @@ def read_rows(path: Path, manifest: dict[str, Any], features: str, extra: Sequen
             raise ValueError(f"all labels are {int(label[0])}, and an AUC needs both classes")
         labels = label.astype(np.float32)
         return Rows(
-            schema=schema, fields=fields, numbers=numbers, labels=labels,
-            checksum=checksum(schema, fields, numbers, labels),
+            schema=schema, fields=fields, numbers=numbers, labels=labels, parts=parts,
+            checksum=checksum(schema, fields, numbers, labels, parts),
             extra={name: table.column(name).to_numpy() for name in extra},
         )  # fmt: skip
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -208,7 +216,7 @@ def read_rows(path: Path, manifest: dict[str, Any], features: str, extra: Sequen
 def check_columns(file: pq.ParquetFile, manifest: dict[str, Any], extra: Sequence[str]) -> None:
     """Checks the names of the columns and the number of rows; raises a ValueError."""
     present = file.schema_arrow.names
-    wanted = [*manifest["fields"], "label", *extra]
+    wanted = [*manifest["fields"], "label", *([PART] if PART in manifest else []), *extra]
     for view in manifest["features"].values():
         wanted += view["numbers"]
     for name in wanted:
@@ -230,6 +238,14 @@ def ids_of(table: pa.Table, name: str, size: int) -> np.ndarray:
     if values.min() < 0 or values.max() >= size:
         row = int(np.argmax((values < 0) | (values >= size)))
         raise ValueError(f"column {name!r} has the id {values[row]} in row {row:,}, but its ids are 0 to {size - 1:,}")
+    return values
+
+
+def parts_of(table: pa.Table) -> Int8[np.ndarray, " R"]:
+    """The part of every row; raises a ValueError if one of ``PARTS`` has no row, or a row has another."""
+    values = ids_of(table, PART, len(PARTS)).astype(np.int8)
+    if missing := sorted(set(range(len(PARTS))) - set(np.unique(values).tolist())):
+        raise ValueError(f"no row is for {PARTS[missing[0]]}")
     return values
 
 

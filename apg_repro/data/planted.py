@@ -12,7 +12,11 @@ vary over the items by common² + heterogeneity² + the variance of b, and the f
 shared and how much is a group's own. The probabilities are known, so the best possible AUC is: that of the
 probabilities themselves, on the same clicks.
 
-Items, groups, impressions and clicks are drawn from streams of their own, so changing one leaves the others alone.
+Users are equally frequent, or have a long tail: the k-th user's share of the impressions is then proportional to
+k^-tail, and as user u belongs to group u mod n_groups, groups have a long tail, too.
+
+Items, groups, impressions, clicks and a tail are drawn from streams of their own, so changing one leaves the others
+alone.
 """
 
 import hashlib
@@ -21,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-N_USERS, N_ITEMS, N_CATEGORIES, N_QUALITIES = 2_000, 500, 10, 4
+N_ROWS, N_USERS, N_ITEMS, N_CATEGORIES, N_QUALITIES = 200_000, 2_000, 500, 10, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +36,18 @@ class Planted:
         heterogeneity: share of the variance of preferences that is a group's own, in percent.
         groups: how many; more groups are smaller ones, as there are as many rows in all.
         noise: share of labels that a fair coin decides, in percent.
+        tail: 100 times the exponent with which the shares of users in the rows fall; 0: all are equally frequent.
     """
 
     heterogeneity: int = 50
     groups: int = 100
     noise: int = 0
+    tail: int = 0
 
     @property
     def name(self) -> str:
         """The setting's data set."""
-        return f"planted-h{self.heterogeneity}-g{self.groups}-n{self.noise}"
+        return f"planted-h{self.heterogeneity}-g{self.groups}-n{self.noise}" + (f"-t{self.tail}" if self.tail else "")
 
 
 # The settings: one number at a time is swept around a centre.
@@ -50,13 +56,15 @@ SWEEPS: dict[str, tuple[Planted, ...]] = {
     "heterogeneity": tuple(Planted(heterogeneity=share) for share in (0, 25, 50, 75, 100)),
     "groups": tuple(Planted(groups=groups) for groups in (5, 20, 100, 500)),
     "noise": tuple(Planted(noise=noise) for noise in (0, 25, 50)),
+    "tail": tuple(Planted(tail=tail) for tail in (0, 100)),
 }
 PLANTED = {setting.name: setting for setting in (CENTRE, *(found for sweep in SWEEPS.values() for found in sweep))}
 
 
 def generate(
-    *, n_rows: int, n_groups: int, heterogeneity: float, common: float = 1.0, noise: float = 0.0, seed: int = 0
-) -> pd.DataFrame:
+    *, n_rows: int, n_groups: int, heterogeneity: float, common: float = 1.0, noise: float = 0.0, tail: float = 0.0,
+    seed: int = 0,
+) -> pd.DataFrame:  # fmt: skip
     """Rows of user, group, item, category, label, and the probability that the label was drawn with.
 
     Args:
@@ -65,9 +73,10 @@ def generate(
         heterogeneity: size of the weights that are a group's own; with 0 every group is alike.
         common: size of the weights that all groups share.
         noise: share of labels that a fair coin decides.
+        tail: exponent of the users' shares; 0: all are equally frequent.
         seed: of all streams.
     """
-    of_items, of_groups, of_impressions, of_clicks = np.random.default_rng(seed).spawn(4)
+    of_items, of_groups, of_impressions, of_clicks, of_tail = np.random.default_rng(seed).spawn(5)
     category_of = of_items.integers(N_CATEGORIES, size=N_ITEMS)
     centres = of_items.normal(size=(N_CATEGORIES, N_QUALITIES))
     qualities = whitened(centres[category_of] + of_items.normal(size=(N_ITEMS, N_QUALITIES)))
@@ -77,6 +86,9 @@ def generate(
     weights = common * scaled(shared) + heterogeneity * scaled(own)  # (groups, qualities)
     user = of_impressions.integers(N_USERS, size=n_rows)
     item = of_impressions.integers(N_ITEMS, size=n_rows)
+    if tail:
+        shares = np.arange(1, N_USERS + 1) ** -tail
+        user = of_tail.choice(N_USERS, size=n_rows, p=shares / shares.sum())
     group = user % n_groups
     logits = (weights[group] * qualities[item]).sum(1) / np.sqrt(N_QUALITIES) + bias[item]
     probability = (1 - noise) / (1 + np.exp(-logits)) + noise / 2

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from apg_repro.catalogue import how_to_prepare
+from apg_repro.catalogue import data_set, how_to_prepare
 from apg_repro.data import checksums, gate
 from apg_repro.data.shapes import Shape
 from apg_repro.errors import UserError
@@ -34,6 +34,7 @@ from apg_repro.paths import DATA
 # P(the k-th most frequent id) ∝ k^-ZIPF in a shape twin. An assumption: between even use and Zipf's law.
 ZIPF = 0.7
 BLOCK = 1 << 16  # bytes
+LIMIT = 3.0  # standard deviations: counts and scores have long tails, and APG multiplies inputs with each other
 COMPRESSED = {b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "compressed with gzip"}  # by their first bytes
 
 # The ids of a row as text, in the order of the fields; its numbers, NaN where missing; its label.
@@ -46,24 +47,28 @@ class NotFoundError(UserError):
 
 def main(
     name: str, description: str | None, prepare: Callable[..., None], *, file: str = "",
-    arguments: Sequence[str] | None = None,
+    variants: Sequence[str] = (), arguments: Sequence[str] | None = None,
 ) -> int:  # fmt: skip
     """The command line of a script; the exit status.
 
     Args:
         name: of the data set.
         description: the script's docstring.
-        prepare: does the work; takes the path that the user gave (None if none) where there is a source.
+        prepare: does the work; takes the path that the user gave (None if none) where there is a source, and the
+            variant ("" if none) where there are some.
         file: what the source is called; "" where rows are made and not read.
+        variants: of the data set, which are prepared one at a time.
         arguments: the command line's, where they are not the process's.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if file:
         parser.add_argument("--archive", type=Path, metavar="FILE", help=f"a copy of {file}")
         parser.add_argument("--if-possible", action="store_true", help="if there is no such file, say so and exit 0")
+    if variants:
+        parser.add_argument("--variant", choices=variants, default="", help="instead of the usual data set")
     args = parser.parse_args(arguments)
     try:
-        prepare(*([args.archive] if file else []))
+        prepare(*([args.archive] if file else []), *([args.variant] if variants else []))
     except (UserError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 0 if isinstance(error, NotFoundError) and args.if_possible else 1
@@ -73,17 +78,18 @@ def main(
     return 0
 
 
-def find_archive(named: Path | None, file: str, url: str, is_official: Callable[[Path], bool]) -> Path:
+def find_archive(named: Path | None, file: str, url: str, is_official: Callable[[Path], bool], name: str = "") -> Path:
     """The source to read.
 
-    Looked for in this order: ``--archive``; the folder APG_ARCHIVES; ``data/``, where an earlier download lies; the
-    official address. A copy of the user's own may differ from the official file, a download may not.
+    Looked for in this order: ``--archive``; the folder APG_ARCHIVES and its subfolder ``name``; ``data/``, where an
+    earlier download lies; the official address. A copy of the user's own may differ from the official file, a download
+    may not.
 
     Raises:
         UserError: the path given to ``--archive`` is not a file, or an earlier download is not the official one.
         NotFoundError: the download failed.
     """
-    own = own_archive(named, file)
+    own = own_archive(named, file, name)
     if own:
         return own
     target = DATA / file
@@ -94,8 +100,10 @@ def find_archive(named: Path | None, file: str, url: str, is_official: Callable[
     return target
 
 
-def own_archive(named: Path | None, file: str) -> Path | None:
-    """The user's own copy of a source: ``--archive``, else in the folder APG_ARCHIVES; None if there is none.
+def own_archive(named: Path | None, file: str, name: str = "") -> Path | None:
+    """The user's own copy of a source: ``--archive``, else in the folder APG_ARCHIVES or in its subfolder ``name``.
+
+    None if there is none.
 
     Raises:
         UserError: the path given to ``--archive`` is not a file.
@@ -105,9 +113,23 @@ def own_archive(named: Path | None, file: str) -> Path | None:
             raise UserError(f"there is no file {named}: give the path of {file} to --archive")
         return named
     folder = os.environ.get("APG_ARCHIVES")
-    if folder and (Path(folder) / file).is_file():
-        return Path(folder) / file
-    return None
+    places = [Path(folder) / file, Path(folder) / name / file] if folder else []
+    return next((place for place in places if place.is_file()), None)
+
+
+def own_archive_or_advice(named: Path | None, files: Sequence[str], name: str) -> Path:
+    """The user's own copy of a source that no script can fetch, under one of the names of its forms.
+
+    Raises:
+        UserError: the path given to ``--archive`` is not a file.
+        NotFoundError: there is none; the text says where to get it.
+    """
+    for file in files:
+        if own := own_archive(named, file, name):
+            return own
+    raise NotFoundError(
+        f"get {files[0]} from {data_set(name).source}, then run `{how_to_prepare(name)} --archive {files[0]}`"
+    )
 
 
 def download(url: str, target: Path, is_official: Callable[[Path], bool]) -> None:
@@ -270,8 +292,22 @@ def without_nul(path: Path, lines: Iterable[str]) -> Iterator[str]:
         yield line
 
 
-def check_counts(what: str, table: pd.DataFrame, *, rows: int, users: int, items: int, item: str = "item") -> None:
-    """Compares rows, users and items with what Table 7 prints.
+def coded(values: pd.Series) -> pd.Series:
+    """Ids from 0 in order of first appearance."""
+    return pd.Series(pd.factorize(values)[0].astype("int32"), index=values.index)
+
+
+def standardise(values: pd.Series) -> pd.Series:
+    """Mean 0 and variance 1 over what is known, clipped to ``LIMIT`` deviations; 0 where missing. Float32."""
+    spread = values.std(ddof=0)
+    found = ((values - values.mean()) / (spread if spread > 0 else 1.0)).clip(-LIMIT, LIMIT)
+    return found.fillna(0.0).astype("float32")
+
+
+def check_counts(
+    what: str, table: pd.DataFrame, *, rows: int, users: int, items: int, item: str = "item", where: str = "Table 7"
+) -> None:
+    """Compares rows, users and items with what Table 7 prints, or where else they stand.
 
     Raises:
         UserError: one differs.
@@ -280,13 +316,14 @@ def check_counts(what: str, table: pd.DataFrame, *, rows: int, users: int, items
     for name, expected in {"rows": rows, "users": users, "items": items}.items():
         if found[name] != expected:
             raise UserError(
-                f"{what} {name}: {found[name]:,} found, {expected:,} expected (Table 7): is the file complete?"
+                f"{what} {name}: {found[name]:,} found, {expected:,} expected ({where}): is the file complete?"
             )
 
 
 def write_dataset(
     name: str, table: pd.DataFrame, *, fields: Sequence[str], features: dict[str, dict[str, Any]],
-    source: dict[str, Any], counts: dict[str, int], extra: dict[str, Any] | None = None, root: Path = DATA,
+    source: dict[str, Any], counts: dict[str, int], extra: dict[str, Any] | None = None, part: str = "",
+    root: Path = DATA,
 ) -> None:  # fmt: skip
     """Writes ``root/name/rows.parquet`` and its ``manifest.json``.
 
@@ -301,6 +338,7 @@ def write_dataset(
         source: {"file", "sha256", "official"} of what the rows were made from.
         counts: {"users", "items"} as Table 7 counts them.
         extra: further entries of the manifest.
+        part: what the table's column ``part`` is, for people; "" if it has none and the seed of a run splits the rows.
         root: where prepared data sets lie.
 
     Raises:
@@ -312,7 +350,7 @@ def write_dataset(
     manifest = {
         "name": name, "rows": len(table), "positive_rate": round(float(table["label"].mean()), 6), **counts,
         "fields": {field: int(table[field].max()) + 1 for field in fields}, "features": features, "source": source,
-        "checksums": dict.fromkeys(features, ""), **(extra or {}),
+        "checksums": dict.fromkeys(features, ""), **({gate.PART: part} if part else {}), **(extra or {}),
     }  # fmt: skip
     gate.check_manifest(manifest)
     try:

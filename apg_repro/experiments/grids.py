@@ -8,8 +8,6 @@ from apg_repro.config import Profile
 from apg_repro.paper import settings
 from apg_repro.suite import Cell, Options, Plan, printed
 
-PAPER_BACKBONES = ("WDL", "PNN", "FiBiNET", "DIFM", "DeepFM", "DCN", "AutoInt")  # the paper's seven, in its order
-
 # K, P (Appendix B.3), and for base a grid of the same size over what base has.
 RANKS: dict[Profile, tuple[int, ...]] = {"quick": (2, 4), "full": settings.RANKS}
 WIDTHS: dict[Profile, tuple[int, ...]] = {"quick": (16,), "full": settings.WIDTHS}

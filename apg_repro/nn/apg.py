@@ -40,6 +40,7 @@ from jaxtyping import Float
 from torch import nn
 
 from apg_repro.config import Init
+from apg_repro.nn import fused
 from apg_repro.nn.checks import is_traced, require_choice, require_sizes, require_width
 
 Input = Float[torch.Tensor, "B I"]
@@ -453,9 +454,13 @@ def feed_shared_factors(
 
     Where K is larger than O, U S_i has fewer entries than S_i. If G is one linear layer with weights W, U S_i is as
     linear in z_i as S_i is, and U W generates it; with U W formed once, that takes fewer products where
-    O (B + K) < B K.
+    O (B + K) < B K. On a GPU with Triton the whole is a few kernels: see ``nn.fused``.
     """
     (o, k), linear = u.shape, single_layer(generator)
+    if linear is not None and not (torch.compiler.is_compiling() or is_traced()):
+        operands = (x, z, v, linear.weight, linear.bias, u, bias)
+        if fused.is_used(*operands):
+            return fused.apg_product(*operands)
     # An exported or traced program serves batches of any size, so it must not depend on the size of this one.
     if linear is not None and not (torch.compiler.is_exporting() or is_traced()):
         batch = x.shape[0]

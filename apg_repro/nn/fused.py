@@ -6,12 +6,18 @@ On a GPU a training step is bound by the number of its kernels rather than by ar
 about thirty of them. ``apg_product`` can be differentiated once, gives the same bits every time, and can be captured in
 a CUDA graph once it has run. Outside of a graph, launching the kernels from Python takes longer than they run.
 
-Triton is optional. Without it, on a CPU, in double precision or for a large K, ``apg_product`` takes the plain path.
+Triton is optional. Without it, on a CPU, in double precision or for a large K, ``apg_product`` takes the plain path. So
+do layers on a GPU on which the kernels have not given the plain layer's numbers: ``is_sound`` tries that once.
 
 Shapes: B batch, I inputs, O outputs, D size of the condition, K rank.
 """
 
+import functools
 import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from math import prod
 from typing import Any, Literal, NamedTuple, get_args
@@ -84,6 +90,85 @@ def apg_product(
     return ApgProduct.apply(x, None if z is x else z, v, generator_weight, generator_bias, u, bias, precision)
 
 
+class Switch(threading.local):
+    """Whether layers of this thread may be fused."""
+
+    is_on = True
+
+
+SWITCH = Switch()
+TRYING = threading.Lock()  # one thread at a time tries the kernels
+AGREES = 2e-3  # relative; the kernels add in another order than cuBLAS
+
+
+@contextmanager
+def plain_layers() -> Iterator[None]:
+    """Layers of this thread take the plain path meanwhile: for a comparison."""
+    was, SWITCH.is_on = SWITCH.is_on, False
+    try:
+        yield
+    finally:
+        SWITCH.is_on = was
+
+
+def is_usable(device: torch.device) -> bool:
+    """Whether layers on this device are fused, if their dtype and K allow it."""
+    return could_run(device) and is_sound(device)
+
+
+def could_run(device: torch.device) -> bool:
+    """Whether there is Triton, and it has a GPU to compile for there, or its interpreter."""
+    return HAS_TRITON and (is_recent(device) if device.type == "cuda" else is_interpreted(device))
+
+
+def is_used(*tensors: Tensor) -> bool:
+    """Whether a layer with these operands of ``apg_product`` is fused: it can be, and its device is sound."""
+    return SWITCH.is_on and is_available(*tensors) and is_sound(tensors[0].device)
+
+
+def is_sound(device: torch.device) -> bool:
+    """Whether the kernels have given the plain layer's outputs and gradients on this device; tried once for each.
+
+    Warns where they have not. In a step that is being recorded nothing can be tried: False, unless it has been before.
+    """
+    with TRYING:
+        if device not in SOUND:
+            if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+                return False
+            try:
+                apart = distance_from_plain(device)
+                why = "" if apart <= AGREES else f"they differ from the plain layer by {apart:.1e}"
+            except Exception as error:  # whatever a compiler or a driver may say
+                why = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+            if why:
+                warnings.warn(f"the fused kernels are not used on {device}: {why}", stacklevel=2)
+            SOUND[device] = not why
+        return SOUND[device]
+
+
+SOUND: dict[torch.device, bool] = {}
+
+
+def distance_from_plain(device: torch.device, k: int = 4, d: int | None = None) -> float:
+    """How far the fused product and all its gradients are from the plain ones, on random numbers; relative.
+
+    Args:
+        d: D; None for a self-wise layer.
+    """
+    n, n_in, n_out = 70, 37, 19
+    draw = functools.partial(torch.randn, generator=torch.Generator().manual_seed(0))
+    shapes = [(n, n_in), (n, d or n_in), (k, n_in), (k * k, d or n_in), (k * k,), (n_out, k), (n_out,)]
+    start = [draw(shape) for shape in shapes]
+    above, found = draw((n, n_out)).to(device), []
+    for product in (apg_product, plain):
+        x, z, v, w, g, u, bias = tensors = [tensor.to(device).clone().requires_grad_() for tensor in start]
+        y = product(x, x if d is None else z, v, w, g, u, bias)
+        y.backward(above)
+        found.append([y.detach(), *(tensor.grad for tensor in tensors if tensor.grad is not None)])
+    ours, theirs = found
+    return max(float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)) for a, b in zip(ours, theirs, strict=True))
+
+
 def is_available(x: Tensor, z: Tensor, v: Tensor, *others: Tensor) -> bool:
     """Whether ``apg_product`` of these tensors, its arguments in their order, is fused.
 
@@ -91,8 +176,7 @@ def is_available(x: Tensor, z: Tensor, v: Tensor, *others: Tensor) -> bool:
     CPU with TRITON_INTERPRET=1, which is for tests); no autocast; and K up to 32.
     """
     return (
-        HAS_TRITON
-        and (is_recent(x.device) if x.is_cuda else is_interpreted(x.device))
+        could_run(x.device)
         and x.dtype in (torch.float32, torch.bfloat16)
         and all(tensor.dtype == x.dtype and tensor.device == x.device for tensor in (z, v, *others))
         and len(v) <= MAX_K
@@ -170,8 +254,8 @@ class ApgProduct(torch.autograd.Function):
     def backward(ctx: Any, dy):
         if torch.is_grad_enabled():
             raise RuntimeError(
-                "the fused layer can be differentiated only once: call backward without create_graph, or use "
-                "apg_repro.nn.fused.plain"
+                "the fused layer can be differentiated only once: call backward without create_graph, or the layer "
+                "within apg_repro.nn.fused.plain_layers()"
             )
         needs = ctx.needs_input_grad[:7]
         return *fused_backward(dy, *ctx.saved_tensors, needs=needs, precision=ctx.precision), None

@@ -4,9 +4,10 @@ import dataclasses
 import math
 from typing import Literal
 
+from apg_repro.catalogue import CATALOGUE
 from apg_repro.config import Protocol
 from apg_repro.paper import numbers as paper
-from apg_repro.report.statistics import Estimate, Judgement, Verdict, estimate, judge_family
+from apg_repro.report.statistics import RULE, Estimate, Judgement, Rule, Verdict, estimate, judge_family
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Cell, Options
 
@@ -17,6 +18,8 @@ class Comparison:
 
     Attributes:
         paper_difference: from the paper's row of the same reference as ours.
+        direction: 1 or -1, where the paper does not have the data set but this difference on others, all of one sign
+            (see ``direction``): a verdict is then against 0 on that side. NaN elsewhere.
         n_diverged: how many of our runs diverged.
         chosen: by the search, on validation rows.
         reference: the cell that the difference is taken from.
@@ -27,6 +30,7 @@ class Comparison:
     cell: Cell
     paper: float
     paper_difference: float
+    direction: float
     ours: Estimate
     difference: Estimate
     n_diverged: int
@@ -46,25 +50,33 @@ class Comparison:
         return self.cell.against or ""
 
     @property
+    def expected(self) -> float:
+        """Whose sign a verdict goes by: the paper's difference here, or its direction on its own data sets."""
+        return self.paper_difference if math.isnan(self.direction) else self.direction
+
+    @property
     def is_printed(self) -> bool:
         """Whether the paper prints this very difference."""
         return self.cell.is_printed and not math.isnan(self.paper_difference)
 
 
-def compare(evidence: Evidence, protocol: Protocol) -> dict[tuple[str, str], Comparison]:
-    """Every cell of a suite, by its key, each judged within its family."""
-    return evidence.remembered(("compare", protocol), lambda: judged_cells(evidence, protocol))
+def compare(evidence: Evidence, protocol: Protocol, rule: Rule = RULE) -> dict[tuple[str, str], Comparison]:
+    """Every cell of a suite, by its key, each judged within its family by the rule or a variant of it."""
+    return evidence.remembered(("compare", protocol, rule), lambda: judged_cells(evidence, protocol, rule))
 
 
-def judged_cells(evidence: Evidence, protocol: Protocol) -> dict[tuple[str, str], Comparison]:
+def judged_cells(evidence: Evidence, protocol: Protocol, rule: Rule) -> dict[tuple[str, str], Comparison]:
     """The same, computed anew."""
-    found = {cell.key: compare_cell(evidence, cell, protocol) for cell in evidence.cells}
+    found: dict[tuple[str, str], Comparison] = evidence.remembered(
+        ("differences", protocol), lambda: {cell.key: compare_cell(evidence, cell, protocol) for cell in evidence.cells}
+    )
     if not evidence.is_result:
         return found
     judged: dict[tuple[str, str], Judgement] = {}
     for family in dict.fromkeys(line.family for line in found.values() if line.reference):
         judged |= judge_family(
-            {key: (line.difference, line.paper_difference) for key, line in found.items() if line.family == family}
+            {key: (line.difference, line.expected) for key, line in found.items() if line.family == family},
+            rule,
         )
     return {
         key: dataclasses.replace(line, judgement=judged[key]) if line.reference else line for key, line in found.items()
@@ -81,6 +93,7 @@ def compare_cell(evidence: Evidence, cell: Cell, protocol: Protocol) -> Comparis
         cell=cell,
         paper=ours,
         paper_difference=expected,
+        direction=direction(evidence, cell),
         ours=estimate(list(evidence.by_seed(cell, protocol).values())),
         difference=difference,
         n_diverged=sum(row.diverged(protocol) for row in evidence.found(cell, protocol)),
@@ -90,14 +103,31 @@ def compare_cell(evidence: Evidence, cell: Cell, protocol: Protocol) -> Comparis
     )
 
 
-def paper_auc(evidence: Evidence, cell: Cell) -> float:
-    """The paper's AUC of a cell in percent; NaN where it prints none."""
+def direction(evidence: Evidence, cell: Cell) -> float:
+    """On which side of 0 the paper claims a difference to be, where it does not have a real data set.
+
+    1 or -1, if its differences of this cell on its own data sets are all of that sign; else NaN, as on the data sets
+    that it has.
+    """
+    reference = evidence.declared_reference(cell)
+    if evidence.data.paper or evidence.data.kind != "real" or reference is None:
+        return math.nan
+    theirs = [name for name, entry in CATALOGUE.items() if entry.kind == "real" and entry.paper]
+    found = [paper_auc(evidence, cell, name) - paper_auc(evidence, reference, name) for name in theirs]
+    signs = {math.copysign(1, difference) for difference in found if difference and not math.isnan(difference)}
+    return signs.pop() if len(signs) == 1 else math.nan
+
+
+def paper_auc(evidence: Evidence, cell: Cell, dataset: str | None = None) -> float:
+    """The paper's AUC of a cell in percent, on the evidence's data set or another; NaN where it prints none."""
     if cell.paper_row is None:
         return math.nan
-    return paper.value(evidence.suite.paper_table, evidence.data.paper, paper_backbone(evidence, cell), cell.paper_row)
+    name = evidence.data.paper if dataset is None else dataset
+    return paper.value(evidence.suite.paper_table, name, paper_backbone(evidence, cell, name), cell.paper_row)
 
 
-def paper_backbone(evidence: Evidence, cell: Cell) -> str:
+def paper_backbone(evidence: Evidence, cell: Cell, dataset: str | None = None) -> str:
     """The backbone that the paper prints a cell under: its own, or WDL."""
-    own = paper.value(evidence.suite.paper_table, evidence.data.paper, cell.backbone, cell.paper_row or "")
+    name = evidence.data.paper if dataset is None else dataset
+    own = paper.value(evidence.suite.paper_table, name, cell.backbone, cell.paper_row or "")
     return "WDL" if math.isnan(own) else cell.backbone

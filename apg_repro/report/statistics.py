@@ -13,6 +13,7 @@ Nadeau & Bengio (2003), an upper bound of the noise, would change it.
 """
 
 import dataclasses
+import gc
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 from scipy import stats
+from scipy.special import comb
 from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.stats.multitest import multipletests
 
@@ -35,6 +37,24 @@ MARKS = {
     NOT_AFTER_HOLM: "does not survive Holm's correction within its table",
     NOT_CORRECTED: "would be another word with the corrected interval",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """The rule of verdicts, or a variant of it.
+
+    Attributes:
+        margin: m, in AUC points.
+        is_corrected: whether the corrected resampled t decides, and not Student's.
+        holm_decides: whether a word that does not survive Holm's correction reads *undecided*, and is not marked only.
+    """
+
+    margin: float = MARGIN
+    is_corrected: bool = False
+    holm_decides: bool = False
+
+
+RULE = Rule()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +184,7 @@ def with_marks(word: str, marks: str) -> str:
     return f"{word} {marks}" if word and marks else word
 
 
-def judge_family(differences: Mapping[Key, tuple[Estimate, float]], margin: float = MARGIN) -> dict[Key, Judgement]:
+def judge_family(differences: Mapping[Key, tuple[Estimate, float]], rule: Rule = RULE) -> dict[Key, Judgement]:
     """The judgements on a family: a table under one protocol against one reference.
 
     Holm's correction is of two kinds of test, each over all of the family: that a difference is 0 (two-sided), for the
@@ -173,8 +193,11 @@ def judge_family(differences: Mapping[Key, tuple[Estimate, float]], margin: floa
 
     Args:
         differences: ours and the paper's, in points. Where the paper's is NaN or 0 it claims none: no word and no test.
-        margin: m.
+        rule: or a variant of it.
     """
+    margin = rule.margin
+    if rule.is_corrected:
+        differences = {key: (found.corrected, expected) for key, (found, expected) in differences.items()}
     claimed = {key: pair for key, pair in differences.items() if not (math.isnan(pair[1]) or pair[1] == 0)}
     apart = holm({key: p_apart(found) for key, (found, _) in claimed.items()})
     within = holm({key: p_within(found, margin) for key, (found, _) in claimed.items()})
@@ -185,9 +208,10 @@ def judge_family(differences: Mapping[Key, tuple[Estimate, float]], margin: floa
             continue
         word = verdict(found, expected, margin)
         tests = {"no difference": within, "undecided": {}, "not run": {}}.get(word, apart)
-        judged[key] = Judgement(
-            word=word, p=tests.get(key, math.nan), corrected_word=verdict(found.corrected, expected, margin)
-        )
+        corrected_word = word if rule.is_corrected else verdict(found.corrected, expected, margin)
+        one = Judgement(word=word, p=tests.get(key, math.nan), corrected_word=corrected_word)
+        is_lost = rule.holm_decides and not one.survives
+        judged[key] = Judgement(word="undecided", corrected_word="undecided") if is_lost else one
     return judged
 
 
@@ -218,18 +242,23 @@ def two_sided(distance: float, difference: Estimate) -> float:
 def holm(p_values: Mapping[Key, float]) -> dict[Key, float]:
     """Holm's p of each; those that are NaN were no tests and stay so."""
     tests = {key: p for key, p in p_values.items() if not math.isnan(p)}
-    if len(tests) < 2:  # nothing to correct; a call of statsmodels' takes a sixth of a second
+    if not tests:
         return dict(p_values)
-    adjusted: Any = multipletests(list(tests.values()), method="holm")[1]
+    gc.freeze()  # statsmodels collects garbage in every call, which takes long where many rows are at hand
+    try:
+        adjusted: Any = multipletests(list(tests.values()), method="holm")[1]
+    finally:
+        gc.unfreeze()
     return dict.fromkeys(p_values, math.nan) | dict(zip(tests, map(float, adjusted), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pooled:
-    """A random-effects mean over data sets.
+    """A random-effects mean over data sets, or over other cases of one difference.
 
     Attributes:
-        mean, half: in points; half of its 95 % interval (Hartung–Knapp, Student's t over data sets).
+        mean, half: in points; half of its 95 % interval (Student's t over data sets, Hartung–Knapp, but never narrower
+            than with the errors of the data sets themselves: Röver, Knapp & Friede, 2015).
         tau: the standard deviation of the true differences over data sets, in points (Paule & Mandel, 1982).
         i2: the share of the variance of the means that is due to it, 0 to 1 (Higgins & Thompson, 2002).
         n_sets: of data sets.
@@ -248,11 +277,24 @@ def pool(differences: Sequence[Estimate]) -> Pooled | None:
     if len(sets) < 2:
         return None
     means, variances = np.array([found.mean for found in sets]), np.array([found.error**2 for found in sets])
-    fit: Any = combine_effects(means, variances, method_re="iterated", use_t=True)
+    with np.errstate(divide="ignore"):  # the share I² of means that are all the same
+        fit: Any = combine_effects(means, variances, method_re="iterated", use_t=True)
     return Pooled(
-        mean=float(fit.mean_effect_re), half=quantile(len(sets)) * float(fit.sd_eff_w_re_hksj),
+        mean=float(fit.mean_effect_re), half=quantile(len(sets)) * float(max(fit.sd_eff_w_re_hksj, fit.sd_eff_w_re)),
         tau=math.sqrt(max(float(fit.tau2), 0.0)), i2=max(0.0, float(fit.i2)), n_sets=len(sets),
     )  # fmt: skip
+
+
+def expected_best(values: Sequence[float]) -> list[float]:
+    """The expected maximum of n of these values, drawn without replacement, for n from 1 to all of them.
+
+    What the best of n trials of a search can be expected to be, if its points are tried in random order (Dodge et al.,
+    2019; drawn without replacement as Tang et al., 2020, which is exact for a grid). The i-th smallest of N values is
+    the maximum of C(i - 1, n - 1) of the C(N, n) draws.
+    """
+    ordered = np.sort(np.asarray(values, dtype=float))
+    ranks = np.arange(len(ordered))  # i - 1
+    return [float(comb(ranks, n - 1) @ ordered / comb(len(ordered), n)) for n in range(1, len(ordered) + 1)]
 
 
 def count(judgements: Sequence[Judgement]) -> Counter[str]:

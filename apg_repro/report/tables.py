@@ -23,9 +23,11 @@ from apg_repro.report.statistics import (
     NOT_AFTER_HOLM,
     Estimate,
     Judgement,
+    Pooled,
     Verdict,
     count,
     estimate,
+    pool,
     with_marks,
 )
 from apg_repro.rows.evidence import Evidence
@@ -35,6 +37,10 @@ PROTOCOL_HEADS = {protocol: title.capitalize() for protocol, title in PROTOCOL_T
 OPTION_NAMES = {"rank": "K", "over": "P", "learning_rate": "learning rate", "weight_decay": "weight decay"}
 MISSING = "–"
 NBSP = "\N{NO-BREAK SPACE}"
+NOT_IN_THE_PAPER = (
+    "Not in the paper: verdicts say whether ours is on that side of 0 on which the paper's differences are on all of "
+    "its own data sets."
+)
 MARK = "*"  # of what was added or changed when results were known
 AGAINST_PLAIN = "§"  # of a verdict after one epoch, until damped base has been run
 NOTES = MARKS | {AGAINST_PLAIN: "is against plain base: damped base is not run"}
@@ -207,6 +213,12 @@ def with_n(difference: Estimate) -> str:
     return f"{format_difference(difference)} (n{NBSP}={NBSP}{difference.n})" if difference.n else ""
 
 
+def format_pooled(found: Pooled) -> str:
+    """A random-effects mean, its interval, and how much its cases differ."""
+    mean = Estimate(mean=found.mean, half=found.half, n=found.n_sets)
+    return f"{format_difference(mean)} (SD {found.tau:.2f}, I² = {100 * found.i2:.0f} %)"
+
+
 def without_empty_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Drops columns whose cells are all empty."""
     return table.drop(columns=[name for name in table if not table[name].astype(str).any()])
@@ -228,13 +240,20 @@ def title_of(evidence: Evidence, protocol: Protocol) -> str:
     return f"{evidence.data.title}, {PROTOCOL_TITLES[protocol]}"
 
 
+def paper_difference(line: Comparison) -> str:
+    """The paper's difference; where it does not have the data set, on which side of 0 it is on the paper's own."""
+    if not math.isnan(line.direction):
+        return "above 0" if line.direction > 0 else "below 0"
+    return format_signed(line.paper_difference) if line.is_printed else ""
+
+
 def comparison_frame(found: Mapping[tuple[str, str], Comparison]) -> pd.DataFrame:
     """Comparisons as text; columns that would be empty are left out."""
     table = pd.DataFrame(
         {
             "Backbone": line.cell.backbone,
             "Version": line.cell.name,
-            "Paper Δ": format_signed(line.paper_difference) if line.is_printed else "",
+            "Paper Δ": paper_difference(line),
             "Our Δ": format_difference(line.difference) if line.difference.n else "",
             "Verdict": judgement_text(line),
             "Against": line.reference.name if line.reference and line.reference.name != line.cell.against else "",
@@ -265,6 +284,8 @@ def auc_table(evidence: Evidence, protocol: Protocol, names: Sequence[str] = ())
         f"{title_of(evidence, protocol)}. Test AUC in percent, Δ against {against} in points, "
         f"± 95 % confidence, n seeds.{note_on_verdicts(map(judgement_text, found.values()))}"
     )
+    if any(not math.isnan(line.direction) for line in found.values()):
+        caption += f" {NOT_IN_THE_PAPER}"
     return Table(comparison_frame(found), caption)
 
 
@@ -281,6 +302,35 @@ def differences_table(evidence: Evidence, pairs: Mapping[str, tuple[str, str]]) 
     return Table(pd.DataFrame(lines), f"{evidence.data.title}. Differences of test AUC in points, ± 95 % confidence.")
 
 
+def across_table(found: Sequence[Evidence], protocol: Protocol) -> Table | Markup:
+    """The differences that the paper prints, on every data set that has been run, and their random-effects mean.
+
+    With one data set only, a sentence says so.
+    """
+    shown = [evidence for evidence in found if evidence.is_result and evidence.data.kind == "real" and evidence.rows]
+    if len(shown) < 2:
+        return Markup("<p>This has been run on one data set only.</p>")
+    lines = {evidence.data.title: compare(evidence, protocol) for evidence in shown}
+    keys = [key for key, line in compare(shown[0], protocol).items() if line.cell.is_printed and line.cell.against]
+    table = []
+    for backbone, name in keys:
+        of_sets = {title: judged.get((backbone, name)) for title, judged in lines.items()}
+        pooled = pool([line.difference for line in of_sets.values() if line])
+        row: dict[str, Any] = {"Backbone": backbone, "Version": name}
+        for title, line in of_sets.items():
+            row[title] = badge_over(judgement_text(line), with_n(line.difference)) if line and line.difference.n else ""
+        row["All together"] = format_pooled(pooled) if pooled else ""
+        table.append(row)
+    texts = [judgement_text(line) for judged in lines.values() for key, line in judged.items() if key in keys]
+    frame = pd.DataFrame(table)
+    return Table(
+        without_empty_columns(frame.drop(columns="Backbone") if set(frame["Backbone"]) == {"WDL"} else frame),
+        f"{PROTOCOL_HEADS[protocol]}. Differences of test AUC on every data set, in points, ± 95 % confidence; all "
+        "together: the random-effects mean over data sets, the standard deviation (SD) of the true differences between "
+        f"them, and I², the share of the variance that is due to it.{note_on_verdicts(texts)}",
+    )
+
+
 def printed_verdicts(found: Sequence[Evidence], protocol: Protocol) -> Markup:
     """How often each verdict occurs among the differences that the paper prints."""
     lines = [line for evidence in found for line in compare(evidence, protocol).values()]
@@ -292,5 +342,8 @@ def outcome(found: Sequence[Evidence]) -> Markup:
     lines = []
     for evidence, protocol in product(found, PROTOCOLS):
         counts = printed_verdicts([evidence], protocol)
+        if not counts and evidence.is_result and not evidence.data.paper:
+            judged = [line for line in compare(evidence, protocol).values() if line.cell.is_printed]
+            counts = f"{badges(line.verdict for line in judged) or 'no verdict'} (not in the paper)"
         lines.append(f"<li>{title_of(evidence, protocol)}: {counts or 'no verdict, quick numbers are no results'}</li>")
     return Markup(f"<p>Of the differences that the paper prints:</p><ul>{''.join(lines)}</ul>")

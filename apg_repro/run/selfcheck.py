@@ -15,6 +15,7 @@ import torch
 from apg_repro.config import RunConfig
 from apg_repro.data.dataset import Dataset
 from apg_repro.models import BACKBONES
+from apg_repro.nn import fused
 from apg_repro.rows.numerics import case_of, record
 from apg_repro.run.fleet import own_stream
 from apg_repro.run.golden import default_dtype, distance, golden_config, golden_run, made_rows, placed, values_of
@@ -86,6 +87,8 @@ def checks(device: str) -> dict[str, Callable[[], Measured]]:
         "AUC with ties": lambda: auc_with_ties(device),
         **{f"graphed epoch, {name_of(config)}": lambda c=config: graphed_epoch(c, device) for config in GRAPHED},
         **{f"golden run, {case_of(config)}": lambda c=config: golden(c, device) for config in GOLDEN},
+        "fused layer, self-wise": lambda: fused_layer(device, None),
+        "fused layer, group-wise": lambda: fused_layer(device, 32),
         "the same run twice": lambda: twice(device),
         "side by side in threads": lambda: side_by_side(device),
     }
@@ -123,6 +126,14 @@ def graphed_epoch(config: RunConfig, device: str) -> Measured:
         if isinstance(steps, Graphed) and steps.replay is None:
             raise RuntimeError("no step was recorded")
     return abs(losses[0] - losses[1]) / losses[1], 1e-5 if config.version == "base" else 1e-2
+
+
+def fused_layer(device: str, d: int | None) -> Measured:
+    """The kernels of ``nn.fused`` against the plain layer: outputs and gradients. D is None in a self-wise layer."""
+    where = torch.device(device)
+    if not fused.could_run(where):
+        raise Skipped("it needs Triton and a GPU of compute capability 8 or more")
+    return max(fused.distance_from_plain(where, k, d) for k in (2, 4, 5, 8, 32)), fused.AGREES
 
 
 def golden(config: RunConfig, device: str) -> Measured:

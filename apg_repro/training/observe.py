@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from apg_repro.data.dataset import Dataset
+from apg_repro.catalogue import CATALOGUE, DataSet, family
+from apg_repro.data.dataset import Dataset, Rows
 from apg_repro.data.gate import enter
 from apg_repro.errors import UserError
 from apg_repro.nn.apg import LAYERS, ApgLayer
@@ -25,12 +26,11 @@ TOP = 0.1  # the share of a group's test rows that count as shown, for an offlin
 
 N_POINTS = 500  # of which S is recorded
 N_PERMUTATIONS = 200
-ITEMS = ("movie", "item")  # what the field of the item is called
 
-Observer = Callable[[nn.Module, Dataset, Dataset], dict[str, Any]]
+Observer = Callable[[nn.Module, Rows, Rows], dict[str, Any]]
 
 
-def user_groups(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[str, Any]:
+def user_groups(model: nn.Module, train_rows: Rows, test: Rows) -> dict[str, Any]:
     """Scores by ten groups of users, from the rarest to the most frequent in the training rows (Figure 8).
 
     Every group holds a tenth of the users who have a test row, as even as ties allow. ``top_rate`` is the share of
@@ -41,10 +41,10 @@ def user_groups(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[st
         {"auc", "top_rate", "rows", "users", "train_rows"}: one list each, with one entry per group; ``train_rows`` is
         the mean number of training rows of the group's users.
     """
-    column = test.schema.column("user")
-    n_users = test.schema.fields["user"]
-    frequency = train_rows.fields[:, column].long().bincount(minlength=n_users)
-    user = test.fields[:, column].long()
+    field = entry_of(test).user
+    n_users = test.schema.fields[field]
+    frequency = train_rows.column(field).long().bincount(minlength=n_users)
+    user = test.column(field).long()
     present = user.unique()
     ranked = present[frequency[present].argsort(stable=True)]
     group_of_user = torch.zeros(n_users, dtype=torch.long, device=user.device)
@@ -65,7 +65,7 @@ def user_groups(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[st
 
 
 @torch.no_grad()
-def states(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[str, Any]:
+def states(model: nn.Module, train_rows: Rows, test: Rows) -> dict[str, Any]:
     """The generated S of every layer in the plane of its first two principal components (Figure 6).
 
     A point is a test row: one for each value of a group-wise condition, or each item for a self-wise one, at most
@@ -100,29 +100,32 @@ def states(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[str, An
     return {"groups": names, "group": group.tolist(), "layers": layers}
 
 
-def one_each(model: nn.Module, rows: Dataset) -> Int[torch.Tensor, " n"]:
+def entry_of(rows: Rows) -> DataSet:
+    """The catalogue's entry of a data set; one of the usual names of fields for rows that it does not have."""
+    return CATALOGUE.get(family(rows.name)) or DataSet(title=rows.name, kind="made")
+
+
+def one_each(model: nn.Module, rows: Rows) -> Int[torch.Tensor, " n"]:
     """Numbers of random rows, one for each value of the condition's field, or for each item."""
     condition = getattr(model, "condition", None)
-    if isinstance(condition, GroupWise):
-        column = condition.column
-    else:
-        column = rows.schema.column(next(name for name in ITEMS if name in rows.schema.fields))
+    column = condition.column if isinstance(condition, GroupWise) else rows.schema.column(entry_of(rows).item)
+    ids = rows.column(list(rows.schema.fields)[column])
     random = generator(0, "states")
     order = torch.randperm(len(rows), generator=random)
-    first = np.unique(rows.fields[:, column].cpu().numpy()[order], return_index=True)[1]
+    first = np.unique(ids.cpu().numpy()[order], return_index=True)[1]
     chosen = order[torch.from_numpy(first)]
-    return chosen[torch.randperm(len(chosen), generator=random)[:N_POINTS]].to(rows.labels.device)
+    return chosen[torch.randperm(len(chosen), generator=random)[:N_POINTS]].to(rows.device)
 
 
 def groups_of_items(rows: Dataset) -> tuple[list[str], Int[torch.Tensor, " n"]]:
-    """What kind of item each row has: the first of its genres, or else its category."""
-    genres = [name for name in rows.schema.numbers if name.startswith("genre_")]
-    if genres:
-        columns = torch.tensor([rows.schema.numbers.index(name) for name in genres], device=rows.numbers.device)
-        first = rows.numbers.index_select(1, columns).argmax(1)
-        return [name.removeprefix("genre_") for name in genres], first.cpu()
-    n = rows.schema.fields["category"]
-    return [str(number) for number in range(n)], rows.fields[:, rows.schema.column("category")].long().cpu()
+    """What kind of item each row has: a field, or the first of the indicators (``DataSet.item_kind``)."""
+    kind = entry_of(rows).item_kind
+    if kind in rows.schema.fields:
+        return [str(number) for number in range(rows.schema.fields[kind])], rows.column(kind).long().cpu()
+    members = [name for name in rows.schema.numbers if name.startswith(kind)]
+    columns = torch.tensor([rows.schema.numbers.index(name) for name in members], device=rows.device)
+    first = rows.numbers.index_select(1, columns).argmax(1)
+    return [name.removeprefix(kind) for name in members], first.cpu()
 
 
 def generated_states(model: nn.Module, rows: Dataset) -> list[Float[torch.Tensor, "n KK"]]:
@@ -160,7 +163,7 @@ def explained(s: Float[torch.Tensor, "n KK"], group: Int[torch.Tensor, " n"]) ->
     return float((sums**2 / member.bincount().unsqueeze(1)).sum() / (centred**2).sum())
 
 
-def truth(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[str, Any]:
+def truth(model: nn.Module, train_rows: Rows, test: Rows) -> dict[str, Any]:
     """What a model can reach at best on the test rows of planted data; it says nothing of the trained model itself.
 
     Returns:
@@ -173,7 +176,7 @@ def truth(model: nn.Module, train_rows: Dataset, test: Dataset) -> dict[str, Any
     by_pair = np.zeros((test.schema.fields["group"], test.schema.fields["item"]))
     by_pair[groups, items] = probability
     by_item = np.bincount(items, probability) / np.bincount(items)
-    group, item = (test.fields[:, test.schema.column(name)].cpu().numpy() for name in ("group", "item"))
+    group, item = (test.column(name).cpu().numpy() for name in ("group", "item"))
     scores = {"best_auc": by_pair[group, item], "blind_auc": by_item[item]}
     return {name: auc(torch.tensor(score), test.labels) for name, score in scores.items()}
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from apg_repro.data.dataset import Dataset
+from apg_repro.data.dataset import Rows
 
 
 def auc(logits: Float[torch.Tensor, " R"], labels: Float[torch.Tensor, " R"]) -> float:
@@ -44,14 +44,13 @@ def logloss(logits: Float[torch.Tensor, " R"], labels: Float[torch.Tensor, " R"]
 
 
 @torch.no_grad()
-def predict(model: nn.Module, rows: Dataset, batch_size: int = 8192) -> Float[torch.Tensor, " R"]:
+def predict(model: nn.Module, rows: Rows, batch_size: int = 8192) -> Float[torch.Tensor, " R"]:
     """The logit of every row."""
     model.eval()
-    parts = zip(rows.fields.split(batch_size), rows.numbers.split(batch_size), strict=True)
-    return torch.cat([model(fields, numbers) for fields, numbers in parts])
+    return torch.cat([model(batch.fields, batch.numbers) for batch in rows.batches(batch_size)])
 
 
-def evaluate(model: nn.Module, rows: Dataset, prefix: str = "") -> dict[str, float]:
+def evaluate(model: nn.Module, rows: Rows, prefix: str = "") -> dict[str, float]:
     """AUC (0 to 1) and logloss (nats) on these rows."""
     logits = predict(model, rows)
     return {f"{prefix}auc": auc(logits, rows.labels), f"{prefix}logloss": logloss(logits, rows.labels)}

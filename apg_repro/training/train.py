@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import nn
 
 from apg_repro.config import DIVERGED_ABOVE, Protocol, RunConfig, Status
-from apg_repro.data.dataset import Dataset, split
+from apg_repro.data.dataset import Dataset, Rows, split
 from apg_repro.nn.apg import count_served
 from apg_repro.seeds import generator
 from apg_repro.training.build import build
@@ -134,10 +134,10 @@ def has_diverged(result: Result) -> bool:
     return not bounded or any(map(math.isnan, aucs))
 
 
-def make_step(model: nn.Module, rows: Dataset, config: RunConfig) -> Eager:
+def make_step(model: nn.Module, rows: Rows, config: RunConfig) -> Eager:
     """What trains on these rows: epoch by epoch, each in a random order."""
     # The number of domains in a batch, and of rows with a sparse gradient, decide shapes, which no graph can hold.
-    as_graph = rows.labels.is_cuda and config.optimizer == "adam" and config.domain is None
+    as_graph = rows.device.type == "cuda" and config.optimizer == "adam" and config.domain is None
     optimizer = Optimizer(model, config, capturable=as_graph)
 
     def step(chosen: Int[torch.Tensor, " n"]) -> Float[torch.Tensor, ""]:
@@ -148,7 +148,7 @@ def make_step(model: nn.Module, rows: Dataset, config: RunConfig) -> Eager:
         optimizer.step()
         return loss.detach()
 
-    return (Graphed if as_graph else Eager)(step, config.batch_size, rows.labels.device)
+    return (Graphed if as_graph else Eager)(step, config.batch_size, rows.device)
 
 
 def train_epoch(

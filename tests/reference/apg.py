@@ -1,7 +1,8 @@
 """Equations 1 to 7 of the paper for one instance: plain functions over explicit weights.
 
 M inputs, N outputs, D size of the condition, K rank, P width of the over-parameterisation. G, ``g``, is a function,
-such as ``generate`` with given layers. A bias is added to every output, which the paper does not mention.
+such as ``generate`` with given layers. Whatever else an equation takes has the name that the layer has for it. A bias
+is added to every output, which the paper does not mention.
 """
 
 from collections.abc import Callable
@@ -41,15 +42,15 @@ def factors(x: Tensor, z: Tensor, g: Generate, n: int, k: int) -> tuple[Tensor, 
     return matrix(u, n, k), matrix(s, k, k), matrix(v, k, m)
 
 
-def v2(x: Tensor, z: Tensor, g: Generate, bias: Tensor, k: int) -> Tensor:
+def v2(x: Tensor, z: Tensor, g: Generate, bias: Tensor, rank: int) -> Tensor:
     """y = (U_i S_i V_i) x; Eq. 3."""
-    u, s, v = factors(x, z, g, len(bias), k)
+    u, s, v = factors(x, z, g, len(bias), rank)
     return ((u @ s) @ v) @ x + bias
 
 
-def v3(x: Tensor, z: Tensor, g: Generate, bias: Tensor, k: int) -> Tensor:
+def v3(x: Tensor, z: Tensor, g: Generate, bias: Tensor, rank: int) -> Tensor:
     """y = U_i (S_i (V_i x)); Eq. 4."""
-    u, s, v = factors(x, z, g, len(bias), k)
+    u, s, v = factors(x, z, g, len(bias), rank)
     return u @ (s @ (v @ x)) + bias
 
 
@@ -60,6 +61,8 @@ def v4(x: Tensor, z: Tensor, g: Generate, bias: Tensor, u: Tensor, v: Tensor) ->
     return u @ (s @ (v @ x)) + bias
 
 
-def v5(x: Tensor, z: Tensor, g: Generate, bias: Tensor, ul: Tensor, ur: Tensor, vl: Tensor, vr: Tensor) -> Tensor:
+def v5(
+    x: Tensor, z: Tensor, g: Generate, bias: Tensor, u_left: Tensor, u_right: Tensor, v_left: Tensor, v_right: Tensor
+) -> Tensor:
     """As v4 with U = U^l U^r and V = V^l V^r; Eq. 7."""
-    return v4(x, z, g, bias, ul @ ur, vl @ vr)
+    return v4(x, z, g, bias, u_left @ u_right, v_left @ v_right)

@@ -5,12 +5,14 @@ them. Imports no torch.
 """
 
 import functools
+import math
 from pathlib import Path
 
 import pandas as pd
 
 from apg_repro.report.statistics import Estimate, estimate
-from apg_repro.report.tables import Markup, Table, format_difference, format_signed
+from apg_repro.report.tables import MISSING, Markup, Table, format_difference, format_estimate, format_signed
+from apg_repro.rows.evidence import Evidence
 
 NEAR = 0.2  # points
 FOLDER = Path(__file__).parent
@@ -52,6 +54,52 @@ def independent_table() -> Table:
     mean = {"Backbone": "mean", "Δ": format_difference(gain())}
     frame = pd.DataFrame([*lines, mean], dtype=object).fillna("")
     return Table(frame, f"Test AUC in percent, Δ in points; one seed each. Source: {SOURCE}.")
+
+
+def published_table(evidence: Evidence) -> Table:
+    """Test AUCs on the published parts of Frappe: those that others have published, and ours."""
+    lines = [
+        {
+            "Backbone": cell.backbone,
+            "Published as": name,
+            "Published AUC": f"{100 * auc:.2f}" if name else MISSING,
+            "Our AUC": format_estimate(ours),
+            "Ours less published": format_signed(ours.mean - 100 * auc) if name and ours.n else "",
+            "n": ours.n,
+        }
+        for cell in evidence.cells
+        for name, auc in [published().get(cell.backbone, ("", math.nan))]
+        for ours in [estimate(list(evidence.by_seed(cell, "early_stopping").values()))]
+    ]
+    return Table(
+        pd.DataFrame(lines),
+        f"{evidence.data.title}, early stopping. Test AUC in percent, ± 95 % confidence over n starts. Published: "
+        "BARS, Frappe_x1, embeddings of 10 numbers, each model tuned by its authors' search.",
+    )
+
+
+def published() -> dict[str, tuple[str, float]]:
+    """Backbone → its name in the benchmark and its published test AUC (0 to 1)."""
+    table = pd.read_csv(FOLDER / "frappe.csv")
+    return {row["backbone"]: (row["name"], row["auc"]) for row in table.to_dict("records")}
+
+
+def published_answer(evidence: Evidence) -> Markup:
+    """How far our backbones are from the published AUCs, in words."""
+    apart = {
+        backbone: ours.mean - 100 * auc
+        for backbone, (_, auc) in published().items()
+        for ours in [estimate(list(evidence.by_seed(evidence.cell("base", backbone), "early_stopping").values()))]
+        if ours.n
+    }
+    if not apart:
+        return Markup("<p>Ours have not been run on these parts.</p>")
+    far = max(apart, key=lambda name: abs(apart[name]))
+    mean = estimate(list(apart.values()))
+    return Markup(
+        f"<p>Over {len(apart)} backbones, ours less the published AUC is {format_difference(mean)} points; the largest "
+        f"distance is that of {far}, {format_signed(apart[far])}.</p>"
+    )
 
 
 def implementations_table() -> Table:

@@ -1,6 +1,7 @@
 """Planted truth: APG's gain as a share of what can be gained at all, its controls, the verdicts. Imports no torch.
 
-A *gap* is the best possible AUC less base's on the same test rows, in points. A *share* is a mean gain divided by the
+Base is the better of base and damped base, after one epoch; with early stopping it is base (``Evidence.stronger``). A
+*gap* is the best possible AUC less base's on the same test rows, in points. A *share* is a mean gain divided by the
 mean gap; its interval is the gain's, divided by the same. There is none where the gap is below ``MARGIN``.
 """
 
@@ -17,7 +18,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from apg_repro.config import PROTOCOLS, Protocol
-from apg_repro.data.planted import CENTRE, PLANTED, SWEEPS, Planted
+from apg_repro.data.planted import CENTRE, N_ROWS, PLANTED, SWEEPS, Planted
 from apg_repro.experiments.planted.plan import BY_GROUP, CONTROLS
 from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.statistics import MARGIN, Estimate, estimate, verdict
@@ -42,7 +43,9 @@ AXES = {
     "heterogeneity": "a group's own share of preferences, %",
     "groups": "number of groups",
     "noise": "labels that a coin decides, %",
+    "tail": "users' long tail, exponent × 100",
 }
+OFF = 0.5  # points: a run that stops on a plateau loses about twice as much
 
 
 def specific_verdict(gain: Estimate, over_controls: Sequence[Estimate]) -> SpecificVerdict:
@@ -51,7 +54,8 @@ def specific_verdict(gain: Estimate, over_controls: Sequence[Estimate]) -> Speci
     *No gain*: APG by group is not reproducibly better than base by ``MARGIN`` (see ``verdict``). *Specific*: it is,
     and better than every control, each interval beyond 0 and each mean at least half of the gain, so that no control
     has more than the other half. *Partly specific*: every interval beyond 0, but a control has more than half of the
-    gain. *Not specific*: not beyond 0 against some control. *Not run*: before APG by group and all controls are.
+    gain. *Not specific*: not beyond 0 against some control. *Not run*: before APG by group and all controls have two
+    seeds.
 
     The claim's verdict is that of the centre. With heterogeneity 0 nothing is specific: that must read "no gain".
 
@@ -59,7 +63,7 @@ def specific_verdict(gain: Estimate, over_controls: Sequence[Estimate]) -> Speci
         gain: of APG by group over base, in AUC points.
         over_controls: the same over each of ``CONTROLS``.
     """
-    if not all(found.n for found in (gain, *over_controls)):
+    if not all(found.n > 1 for found in (gain, *over_controls)):
         return "not run"
     if verdict(gain, 1.0) != "reproduced":
         return "no gain"
@@ -103,17 +107,23 @@ class Point:
 def point(evidence: Evidence, protocol: Protocol) -> Point:
     """The numbers of a setting."""
     aucs = {cell.name: evidence.by_seed(cell, protocol) for cell in evidence.cells}
-    truth = evidence.observed(evidence.cell("base"), protocol)
-    best, blind = ({seed: 100 * known[name] for seed, known in truth.items()} for name in ("best_auc", "blind_auc"))
+    base = evidence.by_seed(evidence.stronger(evidence.cell("base"), protocol), protocol)
+    best, blind = (known(evidence, protocol, name) for name in ("best_auc", "blind_auc"))
     return Point(
         setting=PLANTED[evidence.plan.dataset],
         best=estimate(list(best.values())),
         blind=estimate(list(blind.values())),
-        base=estimate(list(aucs["base"].values())),
-        gap=paired(best, aucs["base"]),
-        gains={name: paired(found, aucs["base"]) for name, found in aucs.items() if name != "base"},
+        base=estimate(list(base.values())),
+        gap=paired(best, base),
+        gains={cell.name: paired(aucs[cell.name], base) for cell in evidence.cells if cell.against},
         over={name: paired(aucs[BY_GROUP], aucs[name]) for name in CONTROLS},
     )
+
+
+def known(evidence: Evidence, protocol: Protocol, name: str) -> dict[int, float]:
+    """What is known of a setting's test rows, seed by seed: "best_auc" or "blind_auc", in percent."""
+    truth = evidence.observed(evidence.cell("base"), protocol)
+    return {seed: 100 * found[name] for seed, found in truth.items()}
 
 
 def paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Estimate:
@@ -131,8 +141,9 @@ def described(setting: Planted) -> str:
     """A setting in words: the number that is moved away from the centre."""
     words = {
         "heterogeneity": f"heterogeneity {setting.heterogeneity} %",
-        "groups": f"{setting.groups} groups",
+        "groups": f"{setting.groups} groups of {N_ROWS // setting.groups:,} rows",
         "noise": f"noise {setting.noise} %",
+        "tail": "users with a long tail",
     }
     moved = [text for name, text in words.items() if getattr(setting, name) != getattr(CENTRE, name)]
     return ", ".join(moved) or "the centre"
@@ -215,6 +226,22 @@ def cut_off(found: Sequence[Evidence]) -> Markup:
     )
 
 
+def plateaus(found: Sequence[Evidence]) -> Markup:
+    """Which runs lack far more of the best AUC than the other seeds do: they may have stopped on a plateau."""
+    off, n_runs = list[str](), 0
+    for evidence in found:
+        best = known(evidence, "early_stopping", "best_auc")
+        for cell in evidence.cells:
+            aucs = evidence.by_seed(cell, "early_stopping")
+            gaps = {seed: best[seed] - auc for seed, auc in aucs.items() if seed in best}
+            n_runs += len(gaps)
+            middle = float(np.median(list(gaps.values()))) if gaps else math.nan
+            where = f"{cell.name}, {described(PLANTED[evidence.plan.dataset])}"
+            off += [f"{where}, seed {seed}" for seed, gap in gaps.items() if gap - middle > OFF]
+    text = f"{len(off)} of {n_runs} runs lack {OFF} points more of the best AUC than the median of their seeds"
+    return Markup(f"<p>{text}{': ' if off else ''}{'; '.join(off)}.</p>")
+
+
 def is_cut_off(row: TrainedRow) -> bool:
     """Whether the limit of epochs came before a run's patience was over."""
     return row.config.max_epochs - (row.epoch("early_stopping") or 0) < row.config.patience
@@ -227,7 +254,7 @@ def sweeps_figure(found: Sequence[Evidence]) -> Picture:
     Bars are 95 % confidence intervals. Axes end a little beyond the means, so a bar may leave them.
     """
     registered = registered_by_name(found)
-    fig, axes = plt.subplots(len(PROTOCOLS), len(SWEEPS), figsize=(9.5, 7.5), sharex="col", sharey="row")
+    fig, axes = plt.subplots(len(PROTOCOLS), len(SWEEPS), figsize=(11, 7.5), sharex="col", sharey="row")
     for row, protocol in zip(axes, PROTOCOLS, strict=True):
         entries = points(found, protocol)
         for axis, (sweep, settings) in zip(row, SWEEPS.items(), strict=True):
@@ -290,20 +317,34 @@ def lesson(found: Sequence[Evidence]) -> Markup:
 def sentences(entries: Mapping[Planted, Point]) -> list[str]:
     """The claim's verdict, and where APG by group pays, under one protocol."""
     centre, alike = entries[CENTRE], entries.get(SWEEPS["heterogeneity"][0])
-    over = ", ".join(f"{format_difference(centre.over[name])} over {words}" for name, words in CONTROLS.items())
-    gains = {described(setting): entry.gains[BY_GROUP] for setting, entry in entries.items()}
-    better = [name for name, gain in gains.items() if gain.mean >= MARGIN and gain.is_above]
-    worse = [name for name, gain in gains.items() if gain.is_below]
+    over = ", ".join(f"{format_difference(found)} over {words}" for words, found in over_controls(centre).items())
     return [
         f"At the centre base lacks {centre.gap.mean:.2f} points of the best possible AUC. {BY_GROUP} has "
-        f"{format_difference(centre.gains[BY_GROUP])} points over base, {over}. That it is the specific parameters "
-        f"that do it: <b>{centre.verdict}</b>.",
+        f"{format_difference(centre.gains[BY_GROUP])} points over base{f', {over}' if over else ''}. That it is the "
+        f"specific parameters that do it: <b>{centre.verdict}</b>.",
         *([f"Where all groups are alike: {alike.verdict}."] if alike else []),
-        f"{BY_GROUP} is better than base by at least {MARGIN} points, the interval beyond 0, in "
-        f"{listed(better)}. It is worse than base, the interval below 0, in {listed(worse)}.",
+        *(text for sweep in SWEEPS if (text := where_it_pays(sweep, entries))),
     ]
 
 
-def listed(names: Sequence[str]) -> str:
-    """How many settings, and which."""
-    return f"{len(names)} settings ({'; '.join(names)})" if len(names) > 1 else names[0] if names else "no setting"
+def over_controls(entry: Point) -> dict[str, Estimate]:
+    """What APG by group has over each control that was run, by what tables call it."""
+    return {words: entry.over[name] for name, words in CONTROLS.items() if entry.over[name].n}
+
+
+def where_it_pays(sweep: str, entries: Mapping[Planted, Point]) -> str:
+    """At which values of a sweep APG by group pays (reproducibly better than base by ``MARGIN``), and where it costs.
+
+    "" before there are two.
+    """
+    sides: dict[str, list[str]] = {"it pays at": [], "it costs at": [], "neither at": []}
+    for setting in SWEEPS[sweep]:
+        gain = entries[setting].gains[BY_GROUP] if setting in entries else estimate([])
+        if gain.n:
+            pays, costs = verdict(gain, 1.0) == "reproduced", gain.is_below
+            side = "it pays at" if pays else "it costs at" if costs else "neither at"
+            sides[side].append(f"{getattr(setting, sweep)} ({format_difference(gain)})")
+    if sum(map(len, sides.values())) < 2:
+        return ""
+    texts = [f"{side} {', '.join(values)}" for side, values in sides.items() if values]
+    return f"By {AXES[sweep]}: {'; '.join(texts)}."

@@ -6,6 +6,7 @@ Shapes: R rows, F fields.
 import dataclasses
 import json
 import subprocess
+from contextlib import nullcontext
 from itertools import cycle, pairwise
 from typing import Any, get_args
 
@@ -16,8 +17,8 @@ from apg_repro.config import Measurement, OptimizerName, Profile, RunConfig
 from apg_repro.data.dataset import Dataset, load, split
 from apg_repro.errors import UserError
 from apg_repro.experiments.speed.plan import IDS, N_IDS, ONE_THREAD, PEER_DATASET
-from apg_repro.experiments.table5.fused import can_fuse, deep_part, fuse
 from apg_repro.experiments.table5.plan import options
+from apg_repro.nn import fused
 from apg_repro.paths import ROOT
 from apg_repro.rows.provenance import cores
 from apg_repro.seeds import generator
@@ -46,7 +47,7 @@ def measure(measurement: Measurement) -> dict[str, Any]:
     Raises:
         UserError: the data set is not prepared.
     """
-    data, _, _ = split(load(measurement.dataset), seed=0)
+    data = split(load(measurement.dataset), seed=0)[0].copy()
     one = measurement.case == ONE_THREAD or measurement.profile == "quick"
     with threads(1 if one else cores()) as n_threads:
         work = step_by_ids if measurement.case == IDS else rows_per_second
@@ -64,8 +65,8 @@ def rows_per_second(data: Dataset, measurement: Measurement) -> dict[str, Any]:
     rows = data.take(torch.arange(min(ROWS[measurement.profile], len(data)))).to(device)
     configs = {version: configure(measurement.dataset, version) for version in ("base", "v5")}
     clocks: dict[str, Clock] = {version: epoch(rows, config) for version, config in configs.items()}
-    if device.type == "cuda" and is_fusible(rows, configs["v5"]):
-        clocks["v5, fused"] = epoch(rows, configs["v5"], is_fused=True)
+    if device.type == "cuda" and fused.is_usable(rows.labels.device):
+        clocks["v5, fused"] = epoch(rows, configs["v5"], is_plain=False)
     sizes = [len(rows.schema.inputs) * configs["base"].d_embedding + len(rows.schema.numbers), *configs["base"].hidden]
     products = [SQUARE, *((configs["base"].batch_size, i, o) for i, o in pairwise(sizes))]
     clocks |= {f"{m} × {k} × {n}": product(m, k, n, device) for m, k, n in products}
@@ -103,19 +104,17 @@ def configure(dataset: str, version: str, optimizer: OptimizerName = "adam") -> 
     return RunConfig(dataset=dataset, seed=1, optimizer=optimizer, **options(version))
 
 
-def epoch(rows: Dataset, config: RunConfig, *, is_fused: bool = False) -> Clock:
+def epoch(rows: Dataset, config: RunConfig, *, is_plain: bool = True) -> Clock:
     """Trains one epoch as every run does; seconds per row."""
     device = rows.labels.device
-    model = build(config, rows.schema)
-    if is_fused:
-        fuse(deep_part(model))
-    steps, shuffle = make_step(model.to(device), rows, config), generator(config.seed, "batches")
-    return per(len(rows), clock(lambda: train_epoch(model, steps, len(rows), shuffle), device=str(device)))
+    model = build(config, rows.schema).to(device)
+    steps, shuffle = make_step(model, rows, config), generator(config.seed, "batches")
 
+    def work() -> None:
+        with fused.plain_layers() if is_plain else nullcontext():
+            train_epoch(model, steps, len(rows), shuffle)
 
-def is_fusible(rows: Dataset, config: RunConfig) -> bool:
-    """Whether the hidden layers would run fused where the rows are."""
-    return can_fuse(deep_part(build(config, rows.schema)), rows.labels.device)
+    return per(len(rows), clock(work, device=str(device)))
 
 
 def product(m: int, k: int, n: int, device: torch.device = CPU) -> Clock:

@@ -8,8 +8,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS, Protocol
-from apg_repro.experiments.grids import PAPER_BACKBONES
 from apg_repro.paper import numbers as paper
 from apg_repro.report.comparison import compare
 from apg_repro.report.figures import Picture, drawn, in_words

@@ -3,11 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+from apg_repro.backbones import BACKBONES, PAPER_BACKBONES
 from apg_repro.catalogue import REAL_OR_SYNTHETIC
-from apg_repro.experiments.grids import APG, BASE, DAMPED_BASE, PAPER_BACKBONES, ranks_and_widths, rates_and_decays
+from apg_repro.experiments.grids import APG, BASE, DAMPED_BASE, ranks_and_widths, rates_and_decays
 from apg_repro.suite import Cell, Plan, Suite, printed
-
-BACKBONES: tuple[str, ...] = PAPER_BACKBONES  # one that the paper does not have goes behind its seven
 
 
 def cells(plan: Plan) -> tuple[Cell, ...]:

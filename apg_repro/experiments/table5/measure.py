@@ -5,6 +5,7 @@ Shapes: B batch, I inputs, E embedding size.
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import cycle, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,6 @@ from torch import profiler
 
 from apg_repro.config import DeviceKind, Measurement, Profile, RunConfig, kind_of
 from apg_repro.data.dataset import Dataset, load
-from apg_repro.experiments.table5.fused import can_fuse, deep_part, fuse
 from apg_repro.experiments.table5.plan import (
     CASES,
     FUSED,
@@ -27,6 +27,7 @@ from apg_repro.experiments.table5.plan import (
     Case,
     options,
 )
+from apg_repro.nn import fused
 from apg_repro.nn.dense import DeepPart
 from apg_repro.paper.complexity import evaluate
 from apg_repro.rows.provenance import cores
@@ -69,15 +70,15 @@ def measure(measurement: Measurement) -> dict[str, Any]:
     kind: DeviceKind = measurement.device_kind
     rows = load(measurement.dataset, rows=BATCH * BATCHES).to(torch.device(kind))
     fast = [version for version in VERSIONS if version not in SLOW]
-    fused = [name for name in FUSED if kind == "cuda" and is_fusible(case, name, rows)]
+    with_kernels = [*FUSED] if kind == "cuda" and fused.is_usable(rows.labels.device) else []
     with threads(1 if profile == "quick" else cores()) as n_threads:
-        found = time_versions(case, [*fast, *fused], rows, EFFORT[profile], STEPS_PER_ROUND[kind])
+        found = time_versions(case, [*fast, *with_kernels], rows, EFFORT[profile], STEPS_PER_ROUND[kind])
         slow = time_versions(case, ["base", *SLOW], rows, SLOW_EFFORT[profile], SLOW_STEPS_PER_ROUND[kind])
     found = slow | found  # for base, the turns with the fast ones count
     return {
         "threads": n_threads,
         "data": rows.checksum,
-        "versions": {version: found[version] for version in (*VERSIONS, *fused)},
+        "versions": {version: found[version] for version in (*VERSIONS, *with_kernels)},
     }
 
 
@@ -95,12 +96,14 @@ def time_versions(
         needed = bytes_needed(config)
         if needed > limit:
             found[version]["not_run"] = f"needs about {needed / 1e9:.0f} GB of memory"
-        elif case.part == "step":
-            work[version] = whole_step(config, rows, is_fused=version in FUSED)
-        else:
-            step = hidden_step(config, device, is_fused=version in FUSED)
-            found[version]["peak_bytes"] = peak_bytes(step, device)
-            work[version] = captured(step) if device.type == "cuda" else step
+            continue
+        with nullcontext() if version in FUSED else fused.plain_layers():  # a graph is recorded here
+            if case.part == "step":
+                work[version] = whole_step(config, rows)
+            else:
+                step = hidden_step(config, device)
+                found[version]["peak_bytes"] = peak_bytes(step, device)
+                work[version] = captured(step) if device.type == "cuda" else step
     clocks = {version: clock(run, n_steps, str(device)) for version, run in work.items()}
     costs = take_turns(clocks, effort)
     for version, seconds in costs.items():
@@ -119,11 +122,6 @@ def configure(case: Case, version: str, dataset: str, kind: DeviceKind = "cpu") 
         dataset=dataset, seed=1, condition=case.condition, hidden=WIDTHS[case.width], optimizer=OPTIMIZERS[kind],
         batch_size=BATCH, **options(version),
     )  # fmt: skip
-
-
-def is_fusible(case: Case, version: str, rows: Dataset) -> bool:
-    """Whether this version of a model would run fused where the rows are."""
-    return can_fuse(hidden_layers(configure(case, version, rows.name)), rows.labels.device)
 
 
 def hidden_layers(config: RunConfig) -> DeepPart:
@@ -156,13 +154,10 @@ def bytes_needed(config: RunConfig) -> int:
     return 4 * (4 * count(hidden_shape(config)) + BATCH * (sum(generated) + 2 * max(generated)))
 
 
-def whole_step(config: RunConfig, rows: Dataset, *, is_fused: bool = False) -> Work:
+def whole_step(config: RunConfig, rows: Dataset) -> Work:
     """A training step as every run takes it, on the next batch; on a GPU, a CUDA graph."""
     device = rows.labels.device
-    model = build(config, rows.schema)
-    if is_fused:
-        fuse(deep_part(model))
-    step = make_step(model.to(device), rows, config)
+    step = make_step(build(config, rows.schema).to(device), rows, config)
     batches: Iterator[torch.Tensor] = cycle(torch.arange(len(rows), device=device).split(config.batch_size))
     if device.type == "cuda":
         first = next(batches)
@@ -170,15 +165,13 @@ def whole_step(config: RunConfig, rows: Dataset, *, is_fused: bool = False) -> W
     return lambda: step(next(batches))
 
 
-def hidden_step(config: RunConfig, device: torch.device = CPU, *, is_fused: bool = False) -> Work:
+def hidden_step(config: RunConfig, device: torch.device = CPU) -> Work:
     """Forward and backward of the hidden layers, down to the gradients of input and condition; random tensors."""
     with device:
         deep, d = hidden_layers(config), d_condition(config)
         x = torch.randn(config.batch_size, N_INPUTS, requires_grad=True)
         z = None if d is None else torch.randn(config.batch_size, d, requires_grad=True)
         above = torch.randn(config.batch_size, config.hidden[-1])  # the gradient that comes from above
-    if is_fused:
-        fuse(deep)
 
     def work() -> None:
         deep(x, z).backward(above)

@@ -2,6 +2,8 @@
 
 What a domain adds is the same for every domain. So two models, one of two domains and one of three, show how many
 weights thousands of domains have: a Star of each movie, item or brand need not be made.
+
+The last unit is no hidden layer in any model. MMoE keeps one for every domain in its deep part: these do not count.
 """
 
 import dataclasses
@@ -11,6 +13,7 @@ from apg_repro.config import Measurement, RunConfig
 from apg_repro.data.dataset import load
 from apg_repro.data.schema import Schema
 from apg_repro.experiments.table6.plan import models
+from apg_repro.models.mmoe import Mixture
 from apg_repro.nn.apg import count_served
 from apg_repro.suite import SEEDS, Plan, configure
 from apg_repro.training.build import build
@@ -40,4 +43,5 @@ def hidden_weights(config: RunConfig, schema: Schema, n_ids: int) -> tuple[int, 
     """Weights and biases of a model's hidden layers in training and as served, if every field has so many ids."""
     small = dataclasses.replace(schema, fields=dict.fromkeys(schema.fields, n_ids))
     hidden = build(config, small).get_submodule("deep")
-    return count(hidden), count_served(hidden)
+    last = count(hidden.towers) if isinstance(hidden, Mixture) else 0
+    return count(hidden) - last, count_served(hidden) - last

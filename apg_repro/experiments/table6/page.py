@@ -32,6 +32,12 @@ def weights(evidence: Evidence) -> Mapping[str, Mapping[str, int]]:
     return measured_values(evidence).get("models", {})
 
 
+def memory_of(evidence: Evidence, cell: Cell) -> float:
+    """The memory of a cell's hidden layers as served, in M; NaN if it was not counted."""
+    name = "_".join(filter(None, [cell.labels["model"], cell.labels.get("grain")]))
+    return megabytes(weights(evidence).get(name, {}).get("served", math.nan))
+
+
 def memory_table(evidence: Evidence) -> Table:
     """Memory of the hidden layers: the paper's, ours in training, ours as served, and the latter relative to base."""
     counted = weights(evidence)
@@ -68,8 +74,7 @@ def memory_figure(evidence: Evidence) -> Picture:
     for axis, protocol in zip(axes[1:], PROTOCOLS, strict=True):
         axis.set_title(f"ours, {PROTOCOL_TITLES[protocol]}")
         for line in compare(evidence, protocol).values():
-            rows = evidence.found(line.cell, protocol)
-            dot(axis, line.cell, megabytes(rows[0].n_served) if rows else math.nan, line.ours)
+            dot(axis, line.cell, memory_of(evidence, line.cell), line.ours)
     for axis in axes:
         axis.set_xscale("log")
         axis.set_xlabel("memory, M")
@@ -81,9 +86,8 @@ def memory_figure(evidence: Evidence) -> Picture:
     words = []
     for protocol in PROTOCOLS:
         for line in compare(evidence, protocol).values():
-            rows = evidence.found(line.cell, protocol)
-            if rows and line.ours.n:
-                memory = f"{format_number(megabytes(rows[0].n_served))} M"
+            if line.ours.n and not math.isnan(served := memory_of(evidence, line.cell)):
+                memory = f"{format_number(served)} M"
                 words.append(f"{line.cell.name}, {PROTOCOL_TITLES[protocol]} {line.ours.mean:.2f} with {memory}")
     return Picture(
         fig,
