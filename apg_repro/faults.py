@@ -57,6 +57,8 @@ def table(faults: Sequence[Fault]) -> Table:
 
 
 def page(path: Path = RECORD) -> str:
-    """What ``book/faults.md`` includes, as HTML."""
+    """What ``book/faults.md`` includes, as HTML; a sentence where nothing is recorded."""
+    if not path.exists():
+        return "<p>Nothing is recorded yet.</p>"
     faults = read(path)
     return f"{summary(faults)}\n\n{table(faults)._repr_html_()}"
