@@ -3,7 +3,7 @@
 import torch
 
 from apg_repro.config import Measurement
-from apg_repro.data.dataset import Dataset
+from apg_repro.data.dataset import Dataset, Part
 from apg_repro.data.schema import Schema
 from apg_repro.experiments.table7 import measure as table7
 from apg_repro.experiments.table7 import page
@@ -33,17 +33,15 @@ def test_ids_that_occur_are_counted_in_the_fields_that_the_catalogue_names(monke
 
 
 def test_test_rows_with_an_id_that_training_does_not_see_are_counted(monkeypatch):
-    fields = {"train": [[0, 0], [1, 1]], "valid": [[2, 2]], "test": [[0, 1], [2, 0], [1, 2], [3, 2]]}
-    schema = Schema(fields={"user": 4, "movie": 3}, inputs=("user", "movie"))
-    parts = [
-        Dataset(
-            name=name, schema=schema, checksum="", fields=torch.tensor(rows, dtype=torch.int32),
-            numbers=torch.empty(len(rows), 0), labels=torch.zeros(len(rows)),
-        )
-        for name, rows in fields.items()
-    ]  # fmt: skip
+    train, valid, test = [[0, 0], [1, 1]], [[2, 2]], [[0, 1], [2, 0], [1, 2], [3, 2]]
+    data = Dataset(
+        name="movielens", schema=Schema(fields={"user": 4, "movie": 3}, inputs=("user", "movie")), checksum="",
+        fields=torch.tensor([*train, *valid, *test], dtype=torch.int32), numbers=torch.empty(7, 0),
+        labels=torch.zeros(7),
+    )  # fmt: skip
+    parts = [Part(whole=data, rows=rows) for rows in torch.arange(7).split([2, 1, 4])]
     monkeypatch.setattr(table7, "split", lambda data, seed: parts)
-    found = table7.unseen(parts[0], "user", "movie", 1)
+    found = table7.unseen(data, "user", "movie", 1)
     assert found == {"test rows": 4, "new user": 2, "new item": 2, "either": 3}
     table = page.unseen_table([measured_evidence("table7", {"": {"unseen": {"1": found}}}, dataset="movielens")])
     assert table.data.to_dict("records") == [

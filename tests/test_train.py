@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from apg_repro.config import DIVERGED_ABOVE, RunConfig
-from apg_repro.data.dataset import split
+from apg_repro.data.dataset import Part, split
 from apg_repro.errors import UserError
 from apg_repro.nn import fold
 from apg_repro.training.build import build
@@ -67,7 +67,9 @@ def test_training_and_early_stopping_see_no_test_row(small, monkeypatch):
         return result.test, [{k: v for k, v in entry.items() if k != "seconds"} for entry in result.history]
 
     training, valid, test = split(small, 1)
-    turned = dataclasses.replace(test, labels=1 - test.labels)
+    labels = small.labels.clone()
+    labels[test.rows] = 1 - labels[test.rows]
+    turned = Part(whole=dataclasses.replace(small, labels=labels), rows=test.rows)
     scores, expected = history((training, valid, test))
     others, found = history((training, valid, turned))
     assert found == expected

@@ -31,9 +31,6 @@ def n_distinct(data: Dataset, field: str) -> int:
 def unseen(data: Dataset, user: str, item: str, seed: int) -> dict[str, int]:
     """How many test rows of a split have a user, an item, or either that none of its training rows has."""
     train, _, test = split(data, seed)
-    new = [
-        ~torch.isin(test.fields[:, column], train.fields[:, column])
-        for column in (data.schema.column(user), data.schema.column(item))
-    ]
+    new = [~torch.isin(test.column(field), train.column(field)) for field in (user, item)]
     counts = {"test rows": torch.ones_like(new[0]), "new user": new[0], "new item": new[1], "either": new[0] | new[1]}
     return {name: int(found.sum()) for name, found in counts.items()}
