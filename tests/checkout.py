@@ -6,6 +6,7 @@ What is tested with it are commands as users give them, and faults as they happe
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -70,8 +71,9 @@ class Checkout:
         environment = {**os.environ, **own, **environment}
         with (self.folder / "words.txt").open("w") as words:
             return subprocess.Popen(
-                [sys.executable, *command], cwd=self.folder, env=environment, stdout=words, stderr=words, text=True
-            )
+                [sys.executable, *command], cwd=self.folder, env=environment, stdout=words, stderr=words, text=True,
+                preexec_fn=usual_signals,
+            )  # fmt: skip
 
     def run(self, *options: str, **environment: str) -> subprocess.Popen[str]:
         """``python -m apg_repro run mini``."""
@@ -93,6 +95,12 @@ class Checkout:
             if self.mark.encode() in environment and containing.encode() in command:
                 found.append(int(path.name))
         return found
+
+
+def usual_signals() -> None:
+    """As in a terminal: where tests run in the background, Ctrl-C and hanging up are ignored, and children inherit it."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def eventually(what: Callable[[], bool]) -> bool:
