@@ -98,7 +98,7 @@ class Checkout:
 
 
 def usual_signals() -> None:
-    """As in a terminal: where tests run in the background, Ctrl-C and hanging up are ignored, and children inherit it."""
+    """As in a terminal: in the background of a shell, Ctrl-C is ignored, and by what is started there too."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
