@@ -1,6 +1,7 @@
 """A checkout in an odd place: its path, the locale, a missing home, a folder that cannot be written, another's git."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,7 @@ def test_neither_path_nor_locale_nor_a_missing_home_changes_a_row(tmp_path, whol
     assert "Mini, synthetic, profile quick" in made.words()
     assert "Traceback" not in made.words()
     assert made.start("-m", "apg_repro", "status", **odd, **ASCII).wait(ENOUGH) == 0, made.words()
-    assert "mini         quick  synthetic    search 0 of 0, runs 1 of " in made.words()
+    assert re.search(r"^mini +quick .*synthetic.* runs 1 of ", made.words(), re.MULTILINE), made.words()
 
 
 def as_owner(*command: object) -> list[str]:
