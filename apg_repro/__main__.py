@@ -4,6 +4,8 @@ Commands import what they need: with the layer alone installed, or where there i
 """
 
 import argparse
+import errno
+import io
 import json
 import os
 import signal
@@ -23,6 +25,8 @@ from apg_repro.suite import SEEDS, Plan
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a subcommand; a user's mistake prints one line and returns 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no Δ
     try:
         args = parser().parse_args(arguments)
         args.typed = list(sys.argv[2:] if arguments is None else arguments[1:])
@@ -37,8 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; what was trained is kept, and the same command goes on from there", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # who read the output, such as head, has seen enough
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's exit would write there once more
+        if error.errno == errno.ENOSPC:  # else who read the output, such as head, has seen enough
+            print(f"error: the output cannot be written ({error.strerror}); rows are in the store", file=sys.stderr)
         return 1
     return 0
 
@@ -75,6 +83,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--datasets", default="", help="names joined by commas; default: movielens, or all of a suite")
     train.add_argument("--jobs", type=int, help="runs side by side; default: one per core, or 16 per GPU")
     train.add_argument("--threads", type=int, help="of each run; default: cores divided by jobs, 1 on a cluster")
+    train.add_argument(
+        "--deterministic", action="store_true", help="torch's deterministic kernels alone: slower on a GPU"
+    )
     train.add_argument(
         "--executor", choices=["processes", "ray", "submitit"], default="processes",
         help="where: processes of this machine (default), a Ray cluster, or SLURM",
@@ -158,6 +169,12 @@ def run(args: argparse.Namespace) -> None:
         cluster = Cluster(kind=args.executor, address=args.address, gpus_per_run=args.gpus_per_run, options=options)
     elif args.address or args.gpus_per_run is not None or options:
         raise UserError("--address, --gpus-per-run and --cluster-options need --executor ray or submitit")
+    if args.deterministic:
+        if cluster:
+            raise UserError("--deterministic is for runs on this machine: leave out --executor")
+        from apg_repro.run.task import be_deterministic
+
+        be_deterministic()
     where = {"device": args.device, "jobs": args.jobs, "threads": args.threads, "cluster": cluster, "store": store}
     seeds = parse_seeds(args.seeds) or SEEDS[args.profile]
     datasets = parse_names(args.datasets) or usual_datasets(suite, args.profile)

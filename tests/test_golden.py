@@ -136,6 +136,7 @@ def flipped(labels: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
+@pytest.mark.fault("the code of training changes what it computes", "a golden run moves, and its rows are stale")
 def test_golden_runs_see_what_matters(name, monkeypatch):
     config, mutation = MUTATIONS[name]
     unmutated(config)

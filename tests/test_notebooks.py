@@ -134,6 +134,7 @@ def test_a_notebook_runs_from_another_folder_with_other_parameters(tmp_path, mon
         ({"device": "cuda:9", "run": "missing", "profile": "quick"}, "device 'cuda:9' cannot be used here"),
     ],
 )
+@pytest.mark.fault("a notebook with a wrong parameter or device", "one sentence, and no page")
 def test_a_notebook_that_fails_says_why_and_leaves_no_page(tmp_path, parameters, message):
     with pytest.raises(UserError, match=message):
         execute([NOTEBOOKS / "table7.ipynb"], tmp_path, NONE | parameters)
@@ -146,6 +147,7 @@ def test_a_notebook_that_does_not_exist_is_refused_with_those_that_do(capsys):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
+@pytest.mark.fault("Ctrl-C while notebooks are executed", "kernels end; no other notebook starts")
 def test_an_interruption_ends_the_notebooks_that_run_and_starts_no_other(tmp_path):
     checkout = Checkout(tmp_path)
     for number in range(4):
