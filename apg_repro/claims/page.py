@@ -216,6 +216,11 @@ def by_default(found: Committed, suite: str) -> Evidence:
 
 
 def answer(found: Committed) -> Markup:
+    """What came of the paper's two promises, as a paragraph."""
+    return Markup(f"<p>{escape(' '.join(promises(found)) or 'Not all of this has been run.')}</p>")
+
+
+def promises(found: Committed) -> list[str]:
     """What came of the paper's two promises, better models and cheaper ones, in a sentence each."""
     models, costs, sentences = by_default(found, "table2"), by_default(found, "table5"), list[str]()
     one_epoch, early_stopping = (table2.average(models, protocol, "apg") for protocol in PROTOCOLS)
@@ -234,7 +239,7 @@ def answer(found: Committed) -> Markup:
         )
         unknown = [on for on, pair in trained_in(costs).items() if not pair]
         sentences += [f"Its time {on} has not been measured yet." for on in unknown]
-    return Markup(f"<p>{escape(' '.join(sentences) or 'Not all of this has been run.')}</p>")
+    return sentences
 
 
 def trained_in(costs: Evidence) -> dict[str, tuple[Spread, float] | None]:

@@ -13,6 +13,7 @@ from apg_repro.report.statistics import Estimate, Pooled, count, judge, pool
 from apg_repro.report.tables import (
     NBSP,
     PROTOCOL_TITLES,
+    WHEN,
     Markup,
     Table,
     badge_over,
@@ -37,7 +38,7 @@ def status(found: Mapping[tuple[str, str], Evidence]) -> str:
     """What came of APG's gains of AUC on MovieLens-1M, by the words of the rule; "" before anything has run."""
     models, read = found["table2", "movielens"], found["encodings", "movielens"]
     sentences = [
-        f"{when(protocol)}, {reference}: {gain}."
+        f"{WHEN[protocol]}, {reference}: {gain}."
         for protocol in PROTOCOLS
         for name, reference in REFERENCES.items()
         if (gain := gain_in_words(models, protocol, name))
@@ -99,11 +100,6 @@ def verdict_on(difference: Estimate, is_against_plain: bool = False) -> Markup |
     return badge_over(text_of(judge(difference, 1.0), is_against_plain), with_n(difference))
 
 
-def when(protocol: Protocol) -> str:
-    """How a sentence on a protocol begins."""
-    return {"one_epoch": "After one epoch"}.get(protocol, f"With {PROTOCOL_TITLES[protocol]}")
-
-
 def gain_in_words(evidence: Evidence, protocol: Protocol, name: str) -> str:
     """How many of the paper's models have which verdict, and the average once all have run; "" before any has."""
     lines = lines_of(evidence, protocol, name)
@@ -134,7 +130,7 @@ def encodings_in_words(evidence: Evidence, protocol: Protocol) -> str:
     if not (all(gain.n for gain in gains.values()) and pooled):
         return ""
     return (
-        f"{when(protocol)}, WDL's gain is {difference_in_words(gains[encodings.DEFAULT])} with the default encoding of "
+        f"{WHEN[protocol]}, WDL's gain is {difference_in_words(gains[encodings.DEFAULT])} with the default encoding of "
         f"MovieLens' columns, and on the average of {len(encodings.OTHERS)} other encodings "
         f"{difference_in_words(mean)}; over all {len(gains)}, as random effects, {format_pooled(pooled)}."
     )
@@ -149,7 +145,7 @@ def datasets_in_words(found: Mapping[tuple[str, str], Evidence]) -> list[str]:
         how: pool([table2.average(evidence, how, "apg") for evidence in sets]) for how in PROTOCOLS
     }
     return [
-        f"{when(protocol)}, the average gain over the models is {format_pooled(mean)} points as a random-effects mean "
+        f"{WHEN[protocol]}, the average gain over the models is {format_pooled(mean)} points as a random-effects mean "
         f"over {mean.n_sets} data sets."
         for protocol, mean in means.items()
         if mean

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape, unescape
-from itertools import product
 from typing import Any, get_args
 
 import pandas as pd
@@ -34,6 +33,10 @@ from apg_repro.rows.evidence import Evidence
 
 PROTOCOL_TITLES: dict[Protocol, str] = {"one_epoch": "one epoch", "early_stopping": "early stopping"}
 PROTOCOL_HEADS = {protocol: title.capitalize() for protocol, title in PROTOCOL_TITLES.items()}
+WHEN: dict[Protocol, str] = {  # how a sentence begins
+    "one_epoch": "After one epoch",
+    "early_stopping": "With early stopping",
+}
 OPTION_NAMES = {"rank": "K", "over": "P", "learning_rate": "learning rate", "weight_decay": "weight decay"}
 MISSING = "–"
 NBSP = "\N{NO-BREAK SPACE}"
@@ -335,15 +338,3 @@ def printed_verdicts(found: Sequence[Evidence], protocol: Protocol) -> Markup:
     """How often each verdict occurs among the differences that the paper prints."""
     lines = [line for evidence in found for line in compare(evidence, protocol).values()]
     return badges(count([line.judgement for line in lines if line.is_printed]))
-
-
-def outcome(found: Sequence[Evidence]) -> Markup:
-    """What came out, in words: how many of the paper's differences have which verdict."""
-    lines = []
-    for evidence, protocol in product(found, PROTOCOLS):
-        counts = printed_verdicts([evidence], protocol)
-        if not counts and evidence.is_result and not evidence.data.paper:
-            judged = [line for line in compare(evidence, protocol).values() if line.cell.is_printed]
-            counts = f"{badges(line.verdict for line in judged) or 'no verdict'} (not in the paper)"
-        lines.append(f"<li>{title_of(evidence, protocol)}: {counts or 'no verdict, quick numbers are no results'}</li>")
-    return Markup(f"<p>Of the differences that the paper prints:</p><ul>{''.join(lines)}</ul>")
