@@ -232,9 +232,9 @@ def status(args: argparse.Namespace) -> None:
     for suite in SUITES.values():
         found = [gather(suite, Plan(profile=args.profile, dataset=name, seeds=seeds), store) for name in suite.datasets]
         for evidence in found:
-            if evidence.rows:
+            if evidence.is_begun:
                 print(f"{suite.name:12} {args.profile:6} {evidence.plan.dataset:20} {in_words(progress(evidence))}")
-        if nothing := [evidence.plan.dataset for evidence in found if not evidence.rows]:
+        if nothing := [evidence.plan.dataset for evidence in found if not evidence.is_begun]:
             print(f"{suite.name:12} {args.profile:6} nothing yet: {', '.join(nothing)}")
 
 

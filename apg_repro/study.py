@@ -118,7 +118,7 @@ def committed(name: str, profile: Profile = "full", datasets: Sequence[str] = ()
         suite.check_dataset(dataset)
     plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in datasets or suite.datasets]
     found = [gather(suite, plan, store) for plan in plans]
-    return [evidence for evidence in found if datasets or evidence.rows]
+    return [evidence for evidence in found if datasets or evidence.is_begun]
 
 
 def try_(config: RunConfig, beside: str = "table4", profile: Profile = "full", device: str = "cpu") -> "Picture":
@@ -224,7 +224,7 @@ def at_hand(suite: Suite, profile: Profile, run: str, store: Store) -> list[str]
     have rows already; the others when they are asked for by name.
     """
     plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in suite.wanted(profile)]
-    with_rows = [plan.dataset for plan in plans if gather(suite, plan, store).rows]
+    with_rows = [plan.dataset for plan in plans if gather(suite, plan, store).is_begun]
     found = with_rows if run == "none" else [name for name in suite.wanted(profile) if is_prepared(name)]
     real = [name for name in found if data_set(name).kind == "real"]
     left_out = set(real[1:]) - set(with_rows) | ({"synthetic"} if real else set())

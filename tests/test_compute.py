@@ -20,7 +20,8 @@ def test_hours_are_the_sum_of_the_rows_and_runs_that_two_pages_show_count_once_i
 
 def test_every_page_with_rows_has_its_command():
     shown = page.costs_table(page.committed()).data
-    assert "python -m apg_repro run table4 --profile full --datasets movielens" in set(shown["Command"])
+    commands = [one for one in shown["Command"] if "run table4 --profile full --datasets movielens" in one]
+    assert len(commands) == 1
 
 
 def test_the_status_says_what_is_complete_and_what_was_not_run(tmp_path):

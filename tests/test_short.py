@@ -52,7 +52,7 @@ def test_a_page_of_differences_counts_its_verdicts_and_names_the_ends(row):
 
 def test_several_data_sets_have_one_sentence_whose_ends_say_where_they_are(row):
     (early, _) = words(gains([table4(row), table4(row, "frappe", extra=0.01)]))
-    assert "After one epoch on 2 data sets, the verdicts on the paper's 8 differences" in early
+    assert "After one epoch on 2 data sets, the verdicts on the 8 differences" in early
     assert "to +2.02 ± 0.02 points (v4 on Frappe, n = 3)" in early
 
 

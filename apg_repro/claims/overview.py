@@ -83,7 +83,7 @@ def verdict_overview(store: Store) -> Markup:
     for suite in SUITES.values():
         plans = [Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]) for dataset in suite.datasets]
         found = [gather(suite, plan, store) for plan in plans]
-        found = [evidence for evidence in found if evidence.rows] or found[:1]
+        found = [evidence for evidence in found if evidence.is_begun] or found[:1]
         link, cells = page_link(suite, suite.title, FOLDER), answered(suite, found)
         verdicts = {PROTOCOL_HEADS[how]: printed_verdicts(found, how) for how in PROTOCOLS} if cells else {}
         if any(verdicts.values()):

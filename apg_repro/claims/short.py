@@ -5,12 +5,24 @@ from html import escape
 
 from apg_repro.claims.claims import Claim, all_claims
 from apg_repro.claims.rules import Finding, On
-from apg_repro.claims.status import difference_in_words, encodings_in_words, gain_in_words, lines_of
-from apg_repro.config import PROTOCOLS
+from apg_repro.claims.status import lines_of
+from apg_repro.config import PROTOCOLS, Protocol
+from apg_repro.experiments.encodings import page as encodings
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.report.devices import TITLES
 from apg_repro.report.short import Text
-from apg_repro.report.tables import PROTOCOL_TITLES, WHEN, Markup, badge, badges
+from apg_repro.report.statistics import Estimate, count, judge, pool
+from apg_repro.report.tables import (
+    PROTOCOL_TITLES,
+    WHEN,
+    Markup,
+    badge,
+    badges,
+    format_difference,
+    format_pooled,
+    text_of,
+    verdict_order,
+)
 from apg_repro.rows.evidence import Evidence
 
 LISTED = 4  # claims that are named one by one; of more, only the verdicts are counted
@@ -27,7 +39,7 @@ def claims_of(found: Sequence[Evidence]) -> list[Text]:
     claims = [claim for group in named.values() for claim in group]
     texts = []
     for protocol in PROTOCOLS:
-        verdicts = badges(judge(claim, evidence)[protocol].verdict for claim in claims)
+        verdicts = badges(judge_claim(claim, evidence)[protocol].verdict for claim in claims)
         start = f"{WHEN[protocol]} on {escape(evidence.data.title)}"
         texts.append(Markup(f"{start}, the verdicts on the paper's {len(claims)} claims are {verdicts}."))
     return texts
@@ -56,7 +68,7 @@ def device(claim: Claim) -> str:
     return TITLES[claim.rule.kind] if isinstance(claim.rule, On) else ""
 
 
-def judge(claim: Claim, evidence: Evidence) -> dict[str, Finding]:
+def judge_claim(claim: Claim, evidence: Evidence) -> dict[str, Finding]:
     """What a page's rows say of a claim, by protocol."""
     assert claim.rule is not None  # as it rests on a suite
     return {protocol: claim.rule.judge(evidence, protocol) for protocol in PROTOCOLS}
@@ -66,7 +78,7 @@ def in_words(words: str, claims: Sequence[Claim], evidence: Evidence) -> Markup:
     """A claim with its verdict: on each kind of device and under each protocol, where these matter."""
     parts = []
     for claim in claims:
-        found = judge(claim, evidence)
+        found = judge_claim(claim, evidence)
         is_same = claim.protocol_independent or len({str(one) for one in found.values()}) == 1
         shown = {"": found[PROTOCOLS[0]]} if is_same else found
         for protocol, finding in shown.items():
@@ -97,3 +109,39 @@ def models_in_short(found: Sequence[Evidence]) -> list[Text]:
 def encodings_in_short(found: Sequence[Evidence]) -> list[Text]:
     """The gain with the default encoding and on the average of the others, one sentence per protocol."""
     return [text for evidence in found for protocol in PROTOCOLS if (text := encodings_in_words(evidence, protocol))]
+
+
+def gain_in_words(evidence: Evidence, protocol: Protocol, name: str) -> str:
+    """How many of the paper's models have which verdict, and the average once all have run; "" before any has."""
+    lines = lines_of(evidence, protocol, name)
+    if not any(line.difference.n for line in lines):
+        return ""
+    counts = count([line.judgement for line in lines])
+    words = ", ".join(f"{text} in {counts[text]}" for text in verdict_order() if counts[text])
+    mean, is_against_plain = table2.average(evidence, protocol, name), any(line.is_against_plain for line in lines)
+    return f"{words} of the {len(lines)} models" + (
+        f"; on their average {difference_in_words(mean, is_against_plain)}" if mean.n else ""
+    )
+
+
+def difference_in_words(difference: Estimate, is_against_plain: bool = False) -> str:
+    """A gain of AUC as one test of its own."""
+    return f"{format_difference(difference)} points, {text_of(judge(difference, 1.0), is_against_plain)}"
+
+
+def encodings_in_words(evidence: Evidence, protocol: Protocol) -> str:
+    """WDL's gain with the default encoding, and on the average of the others; "" before all have run.
+
+    They share their rows and seeds, so the average is taken seed by seed, and its interval is that of one test; how
+    much the encodings differ is a matter of random effects.
+    """
+    gains = encodings.gains(evidence, protocol)
+    mean = encodings.average(evidence, protocol, encodings.OTHERS)
+    pooled = pool(list(gains.values()))
+    if not (all(gain.n for gain in gains.values()) and pooled):
+        return ""
+    return (
+        f"{WHEN[protocol]}, WDL's gain is {difference_in_words(gains[encodings.DEFAULT])} with the default encoding of "
+        f"MovieLens' columns, and on the average of {len(encodings.OTHERS)} other encodings "
+        f"{difference_in_words(mean)}; over all {len(gains)}, as random effects, {format_pooled(pooled)}."
+    )

@@ -62,7 +62,7 @@ def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:
     )
     verdicts = badges(count([line.judgement for _, line in shown]))
     judged = any(line.verdict not in ("", "not run") for _, line in shown)
-    whose = "the paper's " if printed else "the "
+    whose = "the paper's " if all(line.is_printed for _, line in shown) else "the "
     of = f"{whose}{len(shown)} difference{'s' * (len(shown) > 1)}"
     start = f"{WHEN[protocol]} on {escape(where)}, "
     span = f"from {low} to {high}" if low != high else f"{low}"

@@ -310,7 +310,13 @@ def across_table(found: Sequence[Evidence], protocol: Protocol) -> Table | Marku
 
     With one data set only, a sentence says so.
     """
-    shown = [evidence for evidence in found if evidence.is_result and evidence.data.kind == "real" and evidence.rows]
+    shown = [
+        evidence
+        for evidence in found
+        if evidence.is_result
+        and evidence.data.kind == "real"
+        and any(line.difference.n for line in compare(evidence, protocol).values())
+    ]
     if len(shown) < 2:
         return Markup("<p>This has been run on one data set only.</p>")
     lines = {evidence.data.title: compare(evidence, protocol) for evidence in shown}

@@ -50,6 +50,13 @@ class Evidence:
         """Whether its numbers get verdicts: those of the quick profile are no results."""
         return self.plan.profile == "full"
 
+    @cached_property
+    def is_begun(self) -> bool:
+        """Whether at least half of what is compared has been run: a base that another table shares is not enough."""
+        compared = [cell for cell in self.cells if cell.against] or self.cells
+        begun = [cell for cell in compared if any(self.found(cell, protocol) for protocol in PROTOCOLS)]
+        return 0 < len(compared) <= 2 * len(begun) or bool(self.measured or any(self.elsewhere.values()))
+
     @property
     def data(self) -> DataSet:
         """The data set's entry in the catalogue."""

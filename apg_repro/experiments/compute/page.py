@@ -24,7 +24,7 @@ def committed(store: Store | None = None) -> list[list[Evidence]]:
         [gather(suite, Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), store) for dataset in suite.datasets]
         for suite in SUITES.values()
     ]
-    return [[evidence for evidence in of_suite if evidence.rows] for of_suite in found]
+    return [[evidence for evidence in of_suite if evidence.is_begun] for of_suite in found]
 
 
 def status_table(store: Store | None = None) -> Table:
