@@ -82,14 +82,16 @@ class Table:
 
     Attributes:
         wrap: whether long text in cells has several lines.
+        filters: columns by whose values a reader of the book can choose rows.
     """
 
     data: pd.DataFrame
     caption: str = ""
     wrap: bool = False
+    filters: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
-        return table_html(self.data, self.caption, self.wrap)
+        return table_html(self.data, self.caption, self.wrap, self.filters)
 
     def csv(self) -> str:
         """The table as CSV, as plain text: without colours and links."""
@@ -99,7 +101,7 @@ class Table:
         return "\n".join(filter(None, [self.caption, self.data.to_string(index=False)]))
 
 
-def table_html(table: pd.DataFrame, caption: str = "", wrap: bool = False) -> str:
+def table_html(table: pd.DataFrame, caption: str = "", wrap: bool = False, filters: Sequence[str] = ()) -> str:
     """A table that scrolls sideways on a narrow screen, verdicts in colour, and below it a link to its data as CSV.
 
     Cells are on lines of their own: the search of the book takes tags out, and would join their words.
@@ -115,9 +117,10 @@ def table_html(table: pd.DataFrame, caption: str = "", wrap: bool = False) -> st
     title = f"<caption><span>{escape(caption)}</span></caption>" if caption else ""
     name = escape(caption or "Table: " + ", ".join(map(str, table.columns)))
     data = b64encode(Table(table).csv().encode()).decode()
+    by = f' data-filter="{escape("|".join(filters))}"' if filters else ""
     return (
-        f'<div class="{kind}" role="region" tabindex="0" aria-label="{name}"><table class="table">{title}<thead><tr>'
-        f"{head}</tr></thead>\n<tbody>{body}</tbody></table></div>\n"
+        f'<div class="{kind}" role="region" tabindex="0" aria-label="{name}"{by}><table class="table">{title}'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>\n"
         f'<p class="apg-save"><a download="{file_name(caption)}.csv" href="data:text/csv;charset=utf-8;base64,{data}"'
         f' aria-label="CSV: {name}">CSV</a></p>'
     )
