@@ -142,6 +142,31 @@ def test_a_click_on_a_head_sorts_a_table_and_another_turns_it_round(visit):
     assert table.locator("thead th").nth(column).get_attribute("aria-sort") == "descending"
 
 
+def test_claims_can_be_filtered_and_linked_to(visit):
+    tab = visit.open(BUILT / "executed" / "claims.html")
+    table = tab.locator(".apg-table[data-filter]")
+    rows = table.locator("tbody tr")
+    total = rows.count()
+
+    def shown() -> list[str]:
+        return [row.locator(".apg-verdict").first.inner_text() for row in rows.all() if row.is_visible()]
+
+    assert len(shown()) == total
+    tab.get_by_label("Verdict", exact=True).select_option("contradicted")
+    found = shown()
+    assert found
+    assert len(found) < total
+    assert all("contradicted" in text for text in found)
+    assert tab.locator(".apg-filter [role=status]").inner_text() == f"{len(found)} of {total} lines"
+    tab.get_by_label("Verdict", exact=True).select_option("")
+    tab.get_by_label("Section", exact=True).select_option(index=1)
+    assert 0 < len(shown()) < total
+    numbers = {link.inner_text() for link in rows.locator("th a").all()}
+    ids = tab.evaluate("[...document.querySelectorAll('.apg-table [id^=claim-]')].map(each => each.id)")
+    assert sorted(ids) == sorted(f"claim-{number}" for number in numbers)
+    assert visit.problems == []
+
+
 def test_a_table_and_the_rows_of_a_page_can_be_saved(visit):
     tab = visit.open(BUILT / "executed" / "table4.html")
     with tab.expect_download() as saved:

@@ -85,13 +85,13 @@ def choices(found: dict[str, Evidence]) -> list[Choice]:
     ]
 
 
-def answer(found: dict[str, Evidence]) -> Markup:
-    """Whether to use it, in three sentences."""
+def answer(found: dict[str, Evidence]) -> list[str]:
+    """Whether to use it, in three sentences; none before all of it has been run."""
     models = found["table2"]
     early, late = (table2.average(models, protocol, "apg") for protocol in PROTOCOLS)
     word = better_or_sooner(early, late)
     if word not in ADVICE:
-        return Markup("<p>Not all of this has been run.</p>")
+        return []
     sentences = [
         f"On {models.data.title}, over the paper's seven models, APG gains {format_difference(early)} AUC points after "
         f"one epoch and {format_difference(late)} with early stopping (n = {late.n}).",
@@ -104,7 +104,7 @@ def answer(found: dict[str, Evidence]) -> Markup:
             f"{'ahead of' if tuned.is_below else 'behind' if tuned.is_above else 'level with'} it: "
             f"{format_difference(tuned)} points with early stopping. Tune yours first."
         )
-    return Markup(f"<p>{escape(' '.join(sentences))}</p>")
+    return sentences
 
 
 def choices_table(found: dict[str, Evidence]) -> Table:
