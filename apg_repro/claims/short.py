@@ -80,9 +80,9 @@ def in_words(words: str, claims: Sequence[Claim], evidence: Evidence) -> Markup:
     for claim in claims:
         found = judge_claim(claim, evidence)
         is_same = claim.protocol_independent or len({str(one) for one in found.values()}) == 1
-        shown = {"": found[PROTOCOLS[0]]} if is_same else found
-        for protocol, finding in shown.items():
-            where = f"on a {device(claim)}" if device(claim) else PROTOCOL_TITLES.get(protocol, "")
+        for protocol, finding in list(found.items())[: 1 if is_same else None]:
+            of_protocol = "" if is_same else PROTOCOL_TITLES[protocol]
+            where = f"on a {device(claim)}" if device(claim) else of_protocol
             ours = finding.ours.html if isinstance(finding.ours, Markup) else escape(finding.ours)
             verdict = " ".join(filter(None, [where, badge(finding.text).html]))
             parts.append(", ".join(filter(None, [verdict, ours])))

@@ -217,7 +217,8 @@ def main_points(found: Sensitivity) -> list[str]:
     for protocol in PROTOCOLS:
         if not (n_judged := len(found.words[rule, protocol])):
             continue
-        most = max(others, key=lambda name: found.n_changed(name, protocol))
+        changed = {name: found.n_changed(name, protocol) for name in others}
+        most = max(others, key=lambda name: changed[name])
         unmoved = found.unmoved(protocol)
         kept = Counter(found.words[rule, protocol][cell] for cell in unmoved)
         texts.append(
