@@ -53,8 +53,13 @@ bench: .venv/book data/movielens/manifest.json data/synthetic/manifest.json data
 	$(BIN)/python -m apg_repro run speed --profile $(PROFILE) \
 	    --datasets $$(test -e data/movielens/manifest.json && echo movielens || echo synthetic)
 
-lab: .venv/book  ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab --allow-root notebooks
+# The filter belongs to this checkout alone (.git/config): outputs stay in the files and out of git.
+lab: .venv/book  ## JupyterLab on the notebooks, from an index of them; their outputs stay out of git
+	@if git rev-parse --git-dir > /dev/null 2>&1; then $(BIN)/nbstripout --install && \
+	    git config filter.nbstripout.required false && git config filter.nbstripout.extrakeys '$(addprefix \
+	    metadata.language_info.,codemirror_mode file_extension mimetype nbconvert_exporter pygments_lexer version)'; fi
+	$(BIN)/jupyter lab --allow-root --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/README.md \
+	    --LabApp.app_settings_dir="$(CURDIR)/notebooks/.lab" $(LAB)
 
 clean:  ## removes what was built; data, results and .venv stay
 	rm -rf _build book/executed .pytest_cache .ruff_cache

@@ -11,18 +11,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, get_args
+from pathlib import Path
+from typing import Any, get_args
 
 from apg_repro import __version__
-from apg_repro.config import DEVICE_KINDS, Profile
+from apg_repro.config import Profile
 from apg_repro.errors import UserError
 from apg_repro.paths import require_checkout
 from apg_repro.suite import SEEDS, Plan
-
-if TYPE_CHECKING:
-    from apg_repro.rows.evidence import Evidence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # a terminal that has no Δ
     try:
         args = parser().parse_args(arguments)
-        require_checkout()
+        args.typed = list(sys.argv[2:] if arguments is None else arguments[1:])
+        if args.command is not try_:
+            require_checkout()
         with signals_interrupt():
             args.command(args)
         sys.stdout.flush()
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; what was trained is in the store, and the same command goes on from there", file=sys.stderr)
+        print("\nstopped; what was trained is kept, and the same command goes on from there", file=sys.stderr)
         return 130
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC):
@@ -118,6 +118,33 @@ def parser() -> argparse.ArgumentParser:
     book.add_argument("names", nargs="*", help="such as table4; default: all")
     book.add_argument("--datasets", default="", help="names joined by commas; default: what is at hand")
     book.add_argument("--run", choices=["missing", "none"], default="missing", help="train what is missing, or not")
+
+    yours = commands.add_parser("try", help="does APG pay on your data? a search, a verdict, a report, a model")
+    yours.set_defaults(command=try_)
+    yours.add_argument("file", type=Path, help="your rows: CSV, TSV, JSON lines (also .gz) or Parquet")
+    yours.add_argument("--label", default="", metavar="COLUMN", help="what to predict")
+    yours.add_argument("--positive", default="", metavar="VALUE", help="the label's value that counts as 1")
+    for name, what in {
+        "fields": "ids and categories", "numbers": "quantities", "drop": "to be left out",
+    }.items():  # fmt: skip
+        yours.add_argument(
+            f"--{name}", default="", metavar="A,B", help=f"columns that are {what}, whatever they look like"
+        )
+    for name in ("user", "item", "time"):
+        yours.add_argument(f"--{name}", default="", metavar="COLUMN", help=f"the column of the {name}")
+    yours.add_argument(
+        "--schema", type=Path, metavar="FILE", help="columns as in this file, an edited schema.json or TOML"
+    )
+    yours.add_argument("--show", action="store_true", help="show the columns, and stop")
+    yours.add_argument("--split", default="", help="random (default), time, or column:NAME with train, valid and test")
+    yours.add_argument("--min-count", type=int, metavar="N", help="rarer ids share one id with unseen ones; default: 2")
+    yours.add_argument("--backbone", default="WDL", help="WDL (default), DeepFM, DCN and so on")
+    yours.add_argument("--minutes", type=float, default=5.0, help="for the search and the seeds; default: 5")
+    yours.add_argument("--trials", type=int, help="of each side; default: what fits into the minutes")
+    yours.add_argument("--seeds", type=int, help="paired seeds of the best; default: what fits into the minutes")
+    yours.add_argument("--rows", type=int, help="of a random sample; default: all, or what fits into the minutes")
+    yours.add_argument("--out", type=Path, metavar="FOLDER", help="where everything is kept; default: NAME_apg")
+    yours.add_argument("--device", default="cpu", help="where to train: cpu, cuda, cuda:1")
 
     for command in (train, book):
         command.add_argument("--profile", choices=get_args(Profile), default="quick")
@@ -215,6 +242,24 @@ def notebooks(args: argparse.Namespace) -> None:
     execute_for_book(args.names, parameters)
 
 
+def try_(args: argparse.Namespace) -> None:
+    """Tries APG on the user's own rows."""
+    try:
+        from apg_repro.yours.columns import Wishes
+        from apg_repro.yours.trying import Request, try_apg
+    except ModuleNotFoundError as error:
+        raise UserError(f"`apg try` needs {error.name}: pip install 'apg-repro[try]'") from error
+    wishes = Wishes(
+        positive=args.positive, fields=tuple(parse_names(args.fields)), numbers=tuple(parse_names(args.numbers)),
+        drop=tuple(parse_names(args.drop)), user=args.user, item=args.item, time=args.time, split=args.split,
+        min_count=args.min_count,
+    )  # fmt: skip
+    if args.schema and wishes != Wishes():
+        raise UserError("--schema says what each column is: write it there, and leave out other options on columns")
+    names = ("file", "label", "schema", "backbone", "minutes", "trials", "seeds", "rows", "device", "out", "show")
+    try_apg(Request(wishes=wishes, **{name: getattr(args, name) for name in names}), ["apg", "try", *args.typed])
+
+
 def parse_names(text: str) -> list[str]:
     """Names joined by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
@@ -245,37 +290,24 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 def status(args: argparse.Namespace) -> None:
     """Prints how many runs each suite has and lacks, per data set."""
     from apg_repro.experiments import SUITES
-    from apg_repro.rows.evidence import gather
+    from apg_repro.rows.evidence import gather, progress
     from apg_repro.rows.store import Store
 
     store, seeds = Store(), SEEDS[args.profile]
     for suite in SUITES.values():
         found = [gather(suite, Plan(profile=args.profile, dataset=name, seeds=seeds), store) for name in suite.datasets]
         for evidence in found:
-            if evidence.rows:
-                print(f"{suite.name:12} {args.profile:6} {evidence.plan.dataset:20} {progress(evidence)}")
-        if nothing := [evidence.plan.dataset for evidence in found if not evidence.rows]:
+            if evidence.is_begun:
+                print(f"{suite.name:12} {args.profile:6} {evidence.plan.dataset:20} {in_words(progress(evidence))}")
+        if nothing := [evidence.plan.dataset for evidence in found if not evidence.is_begun]:
             print(f"{suite.name:12} {args.profile:6} nothing yet: {', '.join(nothing)}")
 
 
-def progress(evidence: "Evidence") -> str:
-    """How many runs and measurements a suite has on a data set, of how many."""
-    search, wanted = evidence.search(), evidence.wanted()
-    kinds = DEVICE_KINDS if evidence.suite.is_timed else DEVICE_KINDS[:1]
-    later = any(config.id not in evidence.runs for config in search)
-    return (
-        f"search {sum(config.id in evidence.runs for config in search)} of {len(search)},"
-        f" runs {sum(config.id in evidence.runs for config in wanted)} of {len(wanted)},"
-        f" measurements {' and '.join(measurements(evidence.on(kind)) for kind in kinds)}"
-        + (" (more runs once the search is done)" if later else "")
-    )
-
-
-def measurements(evidence: "Evidence") -> str:
-    """How many measurements a suite has, of how many, and on what, where that matters."""
-    wanted = evidence.suite.measurements(evidence.plan)
-    where = f" on {evidence.plan.device_kind}" if evidence.suite.is_timed else ""
-    return f"{len(evidence.measured)} of {len(wanted)}{where}"
+def in_words(found: Mapping[str, tuple[int, int]]) -> str:
+    """How many runs and measurements there are, of how many."""
+    have, wanted = found["search"]
+    later = " (more runs once the search is done)" if have < wanted else ""
+    return ", ".join(f"{name} {there} of {in_all}" for name, (there, in_all) in found.items()) + later
 
 
 if __name__ == "__main__":

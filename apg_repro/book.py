@@ -21,9 +21,11 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from apg_repro import faults
-from apg_repro.claims.overview import home
+from apg_repro.claims.overview import home, opening
 from apg_repro.errors import UserError
+from apg_repro.experiments import SUITES
 from apg_repro.paths import EXECUTED, NOTEBOOKS, RESULTS
+from apg_repro.report.style import STYLE_ONLY
 from apg_repro.rows.store import Store
 
 # A kernel is interrupted before it is shut down, and may report that as an error. Those of cells come another way.
@@ -73,7 +75,8 @@ def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
     for notebook in notebooks:
         complete(EXECUTED / notebook.name, lines)
     (EXECUTED / PROFILE_FILE).write_text(json.dumps({"profile": parameters["profile"]}), encoding="utf-8")
-    (EXECUTED / "_verdict.md").write_text(str(home(Store())), encoding="utf-8")
+    for name, part in (("_answer.md", opening), ("_verdict.md", home)):
+        (EXECUTED / name).write_text(str(part(Store())), encoding="utf-8")
     (EXECUTED / "_faults.md").write_text(faults.page(), encoding="utf-8")
 
 
@@ -86,10 +89,16 @@ def stored_lines(results: Path) -> dict[str, str]:
 def complete(page: Path, lines: dict[str, str]) -> None:
     """Makes a page of an executed notebook: without papermill's cell, and with a file of the rows that it shows.
 
-    The foot of a page lists the ids of its rows; below them goes the link to the file.
+    The foot of a page lists the ids of its rows; below them goes the link to the file. The book has a stylesheet of its
+    own, and its pages lie one folder above those of the notebooks.
     """
     notebook = nbformat.read(page, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace("](../book/", "](../")
+        elif cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("metadata") != STYLE_ONLY]
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
     for output in outputs:
         html = output["data"].get("text/html", "")
@@ -115,6 +124,13 @@ def find(names: Sequence[str]) -> list[Path]:
     return [present[name] for name in names or present]
 
 
+def usable(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters that a notebook makes use of: it refuses lists that would change nothing in it."""
+    suite = SUITES.get(name)
+    idle = ("datasets", "seeds") if suite is None else () if suite.is_trained else ("seeds",)
+    return {name: value for name, value in parameters.items() if name not in idle}
+
+
 def execute(notebooks: Sequence[Path], target: Path, parameters: dict[str, Any]) -> None:
     """Executes notebooks into a folder; an executed notebook appears there whole or not at all.
 
@@ -131,7 +147,9 @@ def execute(notebooks: Sequence[Path], target: Path, parameters: dict[str, Any])
     pool = ThreadPoolExecutor(2)
     futures: list[Future[None]] = []
     try:
-        futures += [pool.submit(execute_one, notebook, target, parameters) for notebook in notebooks]
+        futures += [
+            pool.submit(execute_one, notebook, target, usable(notebook.stem, parameters)) for notebook in notebooks
+        ]
         for future in tqdm(as_completed(futures), total=len(futures), desc="notebooks", unit="notebook"):
             try:
                 future.result()

@@ -1,16 +1,22 @@
 """A Sphinx extension of the book: what is on every page, and what is left out of the build. Needs no network."""
 
 import json
+import re
 import shutil
 import subprocess
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from typing import Any
+
+from docutils import nodes
+from sphinx.search.en import SearchEnglish
 
 from apg_repro import __version__
 from apg_repro.book import PROFILE_FILE
 from apg_repro.paths import ROOT
 
+GLOSSARY = "glossary"  # the page
 PAPER = "https://arxiv.org/abs/2203.16218"
 QUICK = (
     '<div class="apg-banner"><b>A quick book.</b> Its result pages show a sample of the rows, a small model and two '
@@ -31,8 +37,16 @@ SPARE = (
 MATHJAX = {"tex-chtml.js", "output"}  # what pages load, and its fonts
 
 
+class SearchWithNumbers(SearchEnglish):
+    """English, in which a number such as 0.005 is a word: Sphinx would split it at its point and drop the digits."""
+
+    _word_re = re.compile(r"\d+\.\d+|\w+")
+    js_splitter_code = r"var splitQuery = (query) => query.match(/\d+\.\d+|[\p{Letter}\p{Number}_]+/gu) || [];"
+
+
 def setup(app: Any) -> dict[str, Any]:
     """What Sphinx calls."""
+    app.add_search_language(SearchWithNumbers)
     app.connect("config-inited", add_footer)
     app.connect("html-page-context", complete_page, priority=900)
     app.connect("build-finished", leave_out)
@@ -62,11 +76,31 @@ def git(*arguments: str) -> str:
 
 def complete_page(app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """A quick book says so on every page; scripts that no page needs are left out."""
-    if context.get("body") and is_quick(Path(app.srcdir)):
-        context["body"] = QUICK + context["body"]
+    if context.get("body"):
+        context["body"] = with_definitions(context["body"], definitions(app.env))
+        if is_quick(Path(app.srcdir)):
+            context["body"] = QUICK + context["body"]
     # jupyter-book brings thebe, which would fetch its code from the web, and declares its constants twice.
     context["script_files"] = [file for file in context["script_files"] if "thebe" not in words_of(file)]
     context["css_files"] = [file for file in context["css_files"] if "thebe" not in words_of(file)]
+
+
+def definitions(env: Any) -> dict[str, str]:
+    """What the glossary says of each term, by the id that links to it have."""
+    if GLOSSARY not in env.all_docs:
+        return {}
+    entries = env.get_doctree(GLOSSARY).findall(nodes.definition_list_item)
+    return {name: entry.children[-1].astext() for entry in entries for name in entry.children[0]["ids"]}
+
+
+def with_definitions(body: str, said: dict[str, str]) -> str:
+    """A page on which a term says what it means when the pointer rests on it."""
+
+    def titled(link: re.Match[str]) -> str:
+        meaning = said.get(link[2], "").replace("\n", " ")
+        return f'{link[1]} title="{escape(meaning)}">' if meaning else link[0]
+
+    return re.sub(rf'(<a class="reference internal" href="[^"]*{GLOSSARY}\.html#([\w-]+)")>', titled, body)
 
 
 def words_of(asset: Any) -> str:

@@ -1,25 +1,35 @@
 """What a notebook opens: its parameters checked, the missing runs trained if asked for, the rows at hand.
 
-Imports torch only to train.
+``runs`` gives the runs of a table as a DataFrame, ``try_`` draws a run of your own beside them. Imports torch only to
+train.
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from apg_repro.catalogue import data_set, is_prepared
-from apg_repro.config import Profile
+from apg_repro.config import Profile, RunConfig
 from apg_repro.errors import UserError
 from apg_repro.experiments import get_suite
-from apg_repro.injected import injected_names
+from apg_repro.injected import assigned_names, injected_names
+from apg_repro.paths import RESULTS
+from apg_repro.report.style import show_style
 from apg_repro.rows.evidence import Evidence, gather
+from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
-from apg_repro.suite import SEEDS, Plan, Suite, command
+from apg_repro.suite import SEEDS, SIZES, Plan, Suite, command
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from apg_repro.report.figures import Picture
 
 # Every notebook has these parameters. An empty list means "what is at hand".
 PARAMETERS = {"profile": str, "datasets": list, "seeds": list, "device": str, "run": str}
 RUN = ("missing", "none")
+OWN = RESULTS / "local"  # the rows of ``try_``, which git ignores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +53,10 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
         notebook: the notebook's ``globals()``. Papermill passes lists as text (``-p seeds "[1]"``); both work.
 
     Raises:
-        UserError: a parameter is unknown or of the wrong type; a data set is not prepared.
+        UserError: a parameter is unknown, of the wrong type or without an effect; a data set is not prepared.
     """
     suite = get_suite(name)
-    given = parameters(notebook)
+    given = parameters(notebook, idle=() if suite.is_trained else ("seeds",))
     profile, run = given["profile"], given["run"]
     if profile not in get_args(Profile):
         raise UserError(f"profile must be quick or full, not {profile!r}")
@@ -65,18 +75,112 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
             if not given["datasets"] and not is_prepared(plan.dataset):
                 continue  # its page says that the file is not at hand
             run_suite(suite, plan, device=given["device"], store=store)
-    return Study(found=[gather(suite, plan, store) for plan in plans], command=command(name, profile, datasets, seeds))
+    found = [gather(suite, plan, store) for plan in plans]
+    if run == "none":
+        check_rows(found, given["seeds"])
+    return Study(found=found, command=command(name, profile, datasets, seeds))
 
 
-def parameters(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """The five parameters, lists given as text parsed.
+def check_rows(found: Sequence[Evidence], seeds: Sequence[int]) -> None:
+    """Raises a UserError if one of these seeds has no row, so that asking for it changes nothing."""
+    trained = {row.config.seed for evidence in found for row in evidence.rows if isinstance(row, TrainedRow)}
+    unknown = [seed for seed in seeds if seed not in trained]
+    if trained and unknown:
+        raise UserError(f'there are no rows of seed {", ".join(map(str, unknown))}: run = "missing" trains them')
+
+
+def runs(name: str, profile: Profile = "full", datasets: Sequence[str] = ()) -> "pd.DataFrame":
+    """The reported runs of a suite, one row per cell, protocol and seed, to filter, group and plot.
+
+    Columns: dataset, backbone, cell, protocol, seed, epoch; valid_auc and test_auc in percent, test_logloss in nats;
+    difference of test AUC from the cell's reference with the same seed, in points, and which reference that is; the
+    options of the run that say what it is; n_parameters, n_hidden, n_served, seconds of training, status and id.
+
+    Args:
+        name: of the suite, such as "table4".
+        profile: "full", the committed runs, or "quick".
+        datasets: such as ["movielens"]; none: all that have rows.
 
     Raises:
-        UserError: one is missing or of the wrong type, or papermill injected a name that is none of them.
+        UserError: no such suite or data set.
     """
-    unknown = sorted(injected_names(notebook) - set(PARAMETERS))
+    import pandas as pd
+
+    from apg_repro.report.frames import run_lines
+
+    return pd.DataFrame([line for evidence in committed(name, profile, datasets) for line in run_lines(evidence)])
+
+
+def committed(name: str, profile: Profile = "full", datasets: Sequence[str] = ()) -> list[Evidence]:
+    """What the store holds of a suite, one per data set; arguments and errors as for ``runs``."""
+    suite, store = get_suite(name), Store()
+    for dataset in datasets:
+        suite.check_dataset(dataset)
+    plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in datasets or suite.datasets]
+    found = [gather(suite, plan, store) for plan in plans]
+    return [evidence for evidence in found if datasets or evidence.is_begun]
+
+
+def try_(config: RunConfig, beside: str = "table4", profile: Profile = "full", device: str = "cpu") -> "Picture":
+    """Trains a run of your own and draws it beside the committed ones; one that is in the store is not trained again.
+
+    Its row goes to ``results/local/``, which git ignores: no page shows it.
+
+    Args:
+        config: the run.
+        beside: the suite to compare it with.
+        profile: whose runs to compare it with.
+        device: where to train.
+
+    Raises:
+        UserError: the suite has no rows on the run's data set, or of another sample of them; the run cannot be trained.
+    """
+    from apg_repro.report.figures import beside_figure
+
+    suite, store = get_suite(beside), Store()
+    suite.check_dataset(config.dataset)
+    evidence = gather(suite, Plan(profile=profile, dataset=config.dataset, seeds=SEEDS[profile]), store)
+    if not any(isinstance(row, TrainedRow) for row in evidence.rows):
+        raise UserError(f"{suite.title} has no {profile} runs on {config.dataset} to compare with")
+    if config.rows != (rows := SIZES[profile].get("rows")):
+        raise UserError(f"the {profile} runs were trained with rows={rows}: take the same rows, or nothing compares")
+    return beside_figure(evidence, evidence.runs.get(config.id) or own_run(config, profile, device))
+
+
+def own_run(config: RunConfig, profile: Profile, device: str) -> TrainedRow:
+    """The row of a run of your own, trained now unless it was before."""
+    own = Store(OWN)
+    known = own.runs(profile, config.dataset)
+    if config.id not in known:
+        from apg_repro.run.driver import train_all  # torch
+        from apg_repro.run.suite import workers
+
+        _, threads = workers(device, 1, None, None)
+        own.check_writable(own.runs_path(profile, config.dataset))
+        trained = train_all(
+            [config], own, profile, device=device, jobs=1, threads=threads, title=f"your run on {config.dataset}"
+        )
+        known = {row.id: row for row in trained}
+    return known[config.id]
+
+
+def parameters(notebook: Mapping[str, Any], idle: Sequence[str] = ()) -> dict[str, Any]:
+    """The five parameters, lists given as text parsed. In Jupyter, tables get the book's colours from here on.
+
+    Args:
+        notebook: its ``globals()``.
+        idle: the lists that this notebook makes no use of, and which have to stay empty.
+
+    Raises:
+        UserError: one is missing, of the wrong type or without an effect; the parameters cell, or papermill, sets a
+            name that is none of them.
+    """
+    unknown = sorted((injected_names(notebook) | assigned_names(notebook, PARAMETERS)) - set(PARAMETERS))
     if unknown:
-        raise UserError(f"unknown parameter {', '.join(unknown)}; this notebook takes {', '.join(PARAMETERS)}")
+        raise UserError(
+            f"unknown parameter {', '.join(unknown)}; this notebook takes {', '.join(PARAMETERS)}. To train a model "
+            "with other options: study.try_(RunConfig(...)), as in notebooks/hands_on.ipynb"
+        )
     given = {}
     for name, kind in PARAMETERS.items():
         if name not in notebook:
@@ -90,6 +194,10 @@ def parameters(notebook: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError(f"seeds must be whole numbers, as in [1, 2]; got {given['seeds']}")
     if not all(isinstance(dataset, str) for dataset in given["datasets"]):
         raise UserError(f'datasets must be names, as in ["movielens"]; got {given["datasets"]}')
+    for name in idle:
+        if given[name]:
+            raise UserError(f"{name} changes nothing in this notebook: leave it empty, {name} = []")
+    show_style()
     return given
 
 
@@ -117,7 +225,7 @@ def at_hand(suite: Suite, profile: Profile, run: str, store: Store) -> list[str]
     have rows already; the others when they are asked for by name.
     """
     plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in suite.wanted(profile)]
-    with_rows = [plan.dataset for plan in plans if gather(suite, plan, store).rows]
+    with_rows = [plan.dataset for plan in plans if gather(suite, plan, store).is_begun]
     found = with_rows if run == "none" else [name for name in suite.wanted(profile) if is_prepared(name)]
     real = [name for name in found if data_set(name).kind == "real"]
     left_out = set(real[1:]) - set(with_rows) | ({"synthetic"} if real else set())

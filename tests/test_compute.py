@@ -2,8 +2,10 @@
 
 import pytest
 
+from apg_repro.experiments import get_suite
 from apg_repro.experiments.compute import page
-from apg_repro.report.tables import MISSING
+from apg_repro.report.tables import MISSING, plain
+from apg_repro.rows.store import Store
 
 
 def test_hours_are_the_sum_of_the_rows_and_runs_that_two_pages_show_count_once_in_all():
@@ -18,4 +20,14 @@ def test_hours_are_the_sum_of_the_rows_and_runs_that_two_pages_show_count_once_i
 
 def test_every_page_with_rows_has_its_command():
     shown = page.costs_table(page.committed()).data
-    assert "python -m apg_repro run table4 --profile full --datasets movielens" in set(shown["Command"])
+    commands = [one for one in shown["Command"] if "run table4 --profile full --datasets movielens" in one]
+    assert len(commands) == 1
+
+
+def test_the_status_says_what_is_complete_and_what_was_not_run(tmp_path):
+    table = page.status_table().data
+    lines = {(plain(line["Page"]), line["Data set"]): line for line in table.to_dict("records")}
+    title = get_suite("table4").title
+    assert lines[title, "Amazon"]["State"] == "not run"
+    assert lines[title, "MovieLens-1M"]["State"] in ("complete", "partly")
+    assert set(page.status_table(Store(tmp_path)).data["State"]) == {"not run"}

@@ -1,10 +1,8 @@
 """Encodings of MovieLens on their page: averages over encodings, recomputed here by hand."""
 
-from dataclasses import replace
-
 import pytest
 
-from apg_repro.claims.status import datasets_in_words, encodings_in_words
+from apg_repro.claims.short import encodings_in_words
 from apg_repro.experiments.encodings import page
 from apg_repro.report.statistics import estimate, pool
 from apg_repro.suite import Plan
@@ -66,23 +64,3 @@ def test_the_home_page_names_the_gain_of_all_encodings_once_all_have_run(row):
     assert "on the average of 3 other encodings +0.21 ±" in text
     assert "over all 4, as random effects, +0." in text
     assert encodings_in_words(encodings(row, lacking="genre_bag"), "early_stopping") == ""
-
-
-def test_one_data_set_is_said_to_be_one_and_several_are_pooled(row):
-    """Two data sets, whose models gain 0.4 and 0.2 points."""
-
-    def models(dataset, gain):
-        plan = replace(PLAN, dataset=dataset)
-
-        def auc(config):
-            return 0.79 + (gain + config.seed / 10_000 if config.version == "v5" else 0)
-
-        return evidence_of("table2", row, auc, plan=plan)
-
-    found = {("table2", "movielens"): models("movielens", 0.004)}
-    assert datasets_in_words(found) == ["All of this is on one data set, MovieLens-1M."]
-    found["table2", "amazon"] = models("amazon", 0.002)
-    first, second = datasets_in_words(found)
-    assert first.startswith("After one epoch, the average gain over the models is +0.32 ±")
-    assert first.endswith("points as a random-effects mean over 2 data sets.")
-    assert second.startswith("With early stopping")

@@ -51,6 +51,17 @@ def test_the_foot_says_where_rows_come_from_and_how_to_make_them_again(base_alon
         assert part in html
 
 
+def test_the_foot_folds_away_how_cells_are_declared_and_judged(base_alone):
+    html = str(foot([base_alone], COMMAND))
+    assert html.count('<details class="apg-code">') == 2
+    for code in (
+        "printed(&quot;v4&quot;, options={&quot;version&quot;: &quot;v4&quot;}",
+        "return &quot;contradicted&quot; if high",
+    ):
+        assert code in html
+    assert "apg-code" not in str(foot([base_alone, replace(base_alone, suite=get_suite("table2"))], COMMAND))
+
+
 def test_the_foot_counts_stale_rows_by_their_reason(base_alone, monkeypatch):
     monkeypatch.setattr(module, "why_stale", lambda row: "its data have changed since" if row.config.seed == 2 else "")
     assert facts([base_alone])["code"] == "1 of these rows is stale: its data have changed since"

@@ -16,7 +16,7 @@ from apg_repro.paths import ROOT
         (["run", "table4", "--datasets", "amazn"], "not made for data set 'amazn'"),
         (["run", "table4", "--seeds", "a"], "--seeds must be numbers joined by commas"),
         (["run", "table4", "--seeds", "0,1"], "which chooses K and P"),
-        (["run", "table4", "--datasets", "synthetic", "--device", "gpu"], "device 'gpu' cannot be used"),
+        (["run", "table4", "--datasets", "synthetic", "--device", "gpu"], "device 'gpu' is none of cpu, cuda"),
         (["run", "table4", "--datasets", "synthetic", "--device", "meta"], "device 'meta' is none of cpu, cuda"),
         (["run", "table4", "--datasets", "synthetic, foo"], "not made for data set 'foo'"),
         (["run", "table4", "--datasets", "synthetic", "--jobs", "-3"], "jobs must be at least 1, not -3"),

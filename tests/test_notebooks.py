@@ -1,6 +1,7 @@
 """The notebooks: their form, and what their execution leaves behind."""
 
 import os
+import re
 import signal
 import sys
 
@@ -19,6 +20,7 @@ from tests.checkout import ENOUGH, Checkout, eventually
 
 FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
 KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
+OWN_PARAMETERS = {"your_data": {"source": str, "label": str, "minutes": float}}  # it trains no rows of the store
 NONE = {"profile": "full", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
 
 
@@ -27,7 +29,13 @@ def test_every_notebook_has_the_rhythm_of_the_house(path):
     notebook = nbformat.read(path, as_version=4)
     assert notebook.cells[0].source.startswith("# ")
     assert "> " in notebook.cells[0].source, "the paper's claim"
-    assert set(papermill.inspect_notebook(str(path))) == set(PARAMETERS)
+    found = papermill.inspect_notebook(str(path))
+    wanted = OWN_PARAMETERS.get(path.stem, PARAMETERS)
+    assert {name: one["inferred_type_name"] for name, one in found.items()} == {
+        name: kind.__name__ for name, kind in wanted.items()
+    }
+    if wanted is PARAMETERS:
+        assert (found["profile"]["default"], found["run"]["default"]) == ('"full"', '"none"'), "the committed results"
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     assert not any("def " in source or "lambda" in source for source in code)
     assert max(len(source.splitlines()) for source in code) <= 8
@@ -56,6 +64,42 @@ def test_a_page_is_completed_without_papermills_cell_and_with_its_rows(tmp_path,
     (cell,) = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells
     assert 'href="../rows/page.jsonl">These 2 rows' in cell.outputs[0]["data"]["text/html"]
     assert (tmp_path / "rows" / "page.jsonl").read_text() == '{"id": "b"}\n{"id": "a"}\n'
+
+
+def test_a_page_has_the_books_style_and_links_and_the_notebook_those_of_jupyterlab(tmp_path):
+    show = "from apg_repro.report.style import show_style\nshow_style()\nprint(1)"
+    cells = [nbformat.v4.new_markdown_cell("[a](../book/method.md)"), nbformat.v4.new_code_cell(show)]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+    nbformat.write(notebook, tmp_path / "page.ipynb")
+    papermill.execute_notebook(str(tmp_path / "page.ipynb"), str(tmp_path / "page.ipynb"), progress_bar=False)
+    style, _ = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells[1].outputs
+    assert ".apg-reproduced" in style["data"]["text/html"]
+    book.complete(tmp_path / "page.ipynb", {})
+    text, code = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells
+    assert text.source == "[a](../method.md)"
+    assert [output["output_type"] for output in code.outputs] == ["stream"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_links_of_a_notebook_lead_to_files(path):
+    cells = nbformat.read(path, as_version=4).cells
+    links = re.findall(r"\]\((?!http)([^)#]+)", "".join(cell.source for cell in cells if cell.cell_type == "markdown"))
+    assert [link for link in links if not (NOTEBOOKS / link).exists()] == []
+
+
+def test_the_index_of_jupyterlab_names_every_notebook_in_the_order_of_the_book():
+    text = (NOTEBOOKS / "README.md").read_text()
+    toc = re.findall(r"file: executed/(\w+)", (NOTEBOOKS.parent / "book" / "_toc.yml").read_text())
+    found = re.findall(r"^- \[(.+)\]\((\w+)\.ipynb\)\. \S.*[.?]$", text, re.MULTILINE)
+    assert [name for _, name in found] == toc
+    for title, name in found:
+        assert nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells[0].source.startswith(f"# {title}\n")
+
+
+def test_lists_that_a_notebook_makes_no_use_of_are_not_handed_to_it():
+    assert set(book.usable("table4", NONE)) == set(PARAMETERS)
+    assert set(book.usable("table7", NONE)) == set(PARAMETERS) - {"seeds"}
+    assert set(book.usable("errata", NONE)) == set(PARAMETERS) - {"datasets", "seeds"}
 
 
 def test_stored_rows_are_found_by_their_ids(tmp_path):

@@ -48,6 +48,16 @@ def rows(store):
     return list(store.runs("quick", "small").values())
 
 
+def test_a_case_without_a_golden_run_is_not_trained_for_the_full_profile(store):
+    strange = suite_of(Cell(name="base", options={**SIZE, "clip_norm": None, "base_damping": True}, against=None))
+    plan = Plan(profile="full", dataset="small", seeds=(1, 2))
+    with pytest.raises(
+        UserError, match="no golden run of 'WDL, base, damped, not clipped' is recorded: run `python -m"
+    ):
+        run.run_suite(strange, plan, jobs=1, store=store)
+    assert not store.runs("full", "small")
+
+
 def test_search_comes_first_and_decides_the_runs(store):
     run.run_suite(SUITE, PLAN, jobs=1, store=store)
     found = [(row.config.version, row.config.seed, row.config.rank) for row in rows(store)]
@@ -113,7 +123,7 @@ def test_a_diverged_run_has_a_row(store):
     ("options", "message"),
     [
         ({"device": "cuda:7"}, "device 'cuda:7' cannot be used here"),
-        ({"device": "gpu"}, "device 'gpu' cannot be used here"),
+        ({"device": "gpu"}, "device 'gpu' is none of cpu, cuda"),
         ({"device": "meta"}, "device 'meta' is none of cpu, cuda"),
         ({"jobs": -3}, "jobs must be at least 1, not -3"),
     ],

@@ -1,36 +1,42 @@
-"""The sentences on the state of the replication: README and home say what the rows give."""
+"""The table on the state of the replication: README and home say what the rows give."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from apg_repro.claims import overview, page
-from apg_repro.claims.status import status
+from apg_repro.claims.status import in_markdown, status_table
+from apg_repro.report.tables import NBSP, plain
 from apg_repro.rows.store import Store
-from tests.conftest import evidence_of, scores
+from tests.conftest import FULL, evidence_of, scores
 
 README = Path(__file__).parent.parent / "README.md"
 
 
 def test_readme_and_home_say_what_the_committed_rows_give():
-    text = status(page.committed(Store()))
-    assert text
-    assert text in " ".join(README.read_text().split())
-    assert text.replace("'", "&#x27;") in overview.home(Store())
+    table = status_table(page.committed(Store()))
+    assert in_markdown(table) in README.read_text(), f"README.md must have this table:\n\n{in_markdown(table)}"
+    assert table._repr_html_() in overview.home(Store())
 
 
-def test_without_rows_nothing_is_said(tmp_path):
-    assert status(page.committed(Store(tmp_path))) == ""
+def test_without_rows_everything_is_not_run(tmp_path):
+    table = status_table(page.committed(Store(tmp_path)))
+    assert set(table.data["Early stopping"]) == {"not run"}
 
 
-def test_a_sentence_changes_with_the_rows(row):
+def test_the_table_changes_with_the_rows(row):
     """Every model of Table 2 gains 0.4 points; then one of them loses as much."""
 
     def auc(config):
         return 0.79 + (0.004 if config.version == "v5" else 0)
 
+    def cell(line, column="After one epoch"):
+        return plain(status_table(found).data.set_index("Gain of AUC").loc[line, column]).replace(NBSP, " ")
+
     models, encodings = evidence_of("table2", row, auc), evidence_of("encodings", row, auc)
     found = {("table2", "movielens"): models, ("encodings", "movielens"): encodings}
-    assert status(found).startswith("After one epoch, against base: reproduced in 7 of the 7 models; on their average")
+    each, mean = "each of the 7 models, against base", "their average, against base"
+    assert cell(each).startswith("✓ 7 reproduced")
+    assert cell(mean).startswith("✓ reproduced +0.40")
     runs = {
         key: replace(run, scores=scores(0.786, 0.786))
         if (run.config.backbone, run.config.version) == ("DCN", "v5")
@@ -38,4 +44,22 @@ def test_a_sentence_changes_with_the_rows(row):
         for key, run in models.runs.items()
     }
     found["table2", "movielens"] = replace(models, runs=runs, _known={})
-    assert status(found).startswith("After one epoch, against base: reproduced in 6, contradicted in 1 of the 7 models")
+    assert cell(each).startswith("✓ 6 reproduced")
+    assert "1 contradicted" in cell(each)
+
+
+def test_several_data_sets_have_a_line_each_and_one_together(row):
+    def on(name, gain):
+        auc = lambda config: 0.79 + (gain if config.condition == "self" and config.version == "v5" else 0)  # noqa: E731
+        return evidence_of("table8", row, auc, plan=replace(FULL, dataset=name))
+
+    read = {("table2", "movielens"): evidence_of("table2", row, lambda config: None)}
+    read["encodings", "movielens"] = evidence_of("encodings", row, lambda config: None)
+    found = read | {("table8", "movielens"): on("movielens", 0.004)}
+    last = status_table(found).data.iloc[-1]
+    assert last["Gain of AUC"] == "WDL on MovieLens-1M, K = 8 and P = 128, against base"
+    assert plain(last["Early stopping"]).replace(NBSP, " ").startswith("✓ reproduced +0.40")
+    found = found | {("table8", "frappe"): on("frappe", -0.004)}
+    lines = status_table(found).data.set_index("Gain of AUC")["Early stopping"]
+    assert "contradicted" in plain(lines["WDL on Frappe, K = 8 and P = 128, against base"])
+    assert lines.index[-1] == "the same, random-effects mean of 2 data sets"

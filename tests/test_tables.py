@@ -22,12 +22,10 @@ from apg_repro.report.tables import (
     format_signed,
     marked,
     note_on_marks,
-    outcome,
     printed_verdicts,
     without_empty_columns,
 )
 from apg_repro.rows.evidence import Evidence
-from apg_repro.suite import Plan
 from tests.conftest import FULL, evidence_of
 
 
@@ -142,15 +140,6 @@ def test_only_differences_that_the_paper_prints_are_counted(name, n):
     """Tuned base (Table 2) and base by row (Table 6) are ours: they and what is taken from them count nothing."""
     found = printed_verdicts([Evidence(suite=get_suite(name), plan=FULL)], "one_epoch")
     assert found == (badge("not run", n) if n else Markup(""))
-
-
-def test_the_outcome_counts_the_verdicts_on_printed_differences_by_protocol(row):
-    found = evidence_of("table4", row, rising)
-    text = str(outcome([found]))
-    assert text.count("<li>") == 2
-    assert f"<li>MovieLens-1M, one epoch: {badge('reproduced', 1)} {badge('no difference', 3)}</li>" in text
-    quick = Evidence(suite=found.suite, plan=Plan(profile="quick", dataset="movielens", seeds=(1, 2)))
-    assert str(outcome([quick])).count("no verdict, quick numbers are no results") == 2
 
 
 def test_a_table_is_also_plain_text(row):

@@ -2,17 +2,28 @@
 
 import math
 from collections.abc import Sequence
-from html import escape
 
+import matplotlib.pyplot as plt
 import pandas as pd
+import seaborn as sns
 
-from apg_repro.claims.page import answer, committed, headline, page_link, tally
-from apg_repro.claims.status import status
+from apg_repro.claims.page import answer, by_default, committed, headline, page_link, tally
+from apg_repro.claims.status import status_table
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import SUITES
+from apg_repro.experiments.table2 import page as table2
 from apg_repro.paper import numbers as paper
 from apg_repro.report.comparison import paper_auc, paper_backbone
-from apg_repro.report.tables import PROTOCOL_HEADS, Markup, Table, printed_verdicts
+from apg_repro.report.figures import INK, Picture, drawn
+from apg_repro.report.tables import (
+    PROTOCOL_HEADS,
+    PROTOCOL_TITLES,
+    Markup,
+    Table,
+    format_difference,
+    format_signed,
+    printed_verdicts,
+)
 from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.store import Store
 from apg_repro.suite import SEEDS, Plan, Suite
@@ -20,12 +31,47 @@ from apg_repro.suite import SEEDS, Plan, Suite
 FOLDER = "executed/"  # of the pages, seen from the home page
 
 
-def home(store: Store) -> str:
-    """All that the home page includes, as HTML."""
+def opening(store: Store) -> str:
+    """What the home page begins with, as HTML: the answer in three sentences and a figure."""
     found = committed(store)
-    sentences = Markup(f"<p>{escape(status(found))}</p>")
-    parts = answer(found), sentences, headline(found), tally(found), verdict_overview(store)
+    return "\n\n".join(part._repr_html_() for part in (answer(found), gains_figure(by_default(found, "table2"))))
+
+
+def home(store: Store) -> str:
+    """The tables of the home page, as HTML."""
+    found = committed(store)
+    parts = status_table(found), headline(found), tally(found), verdict_overview(store)
     return "\n\n".join(part._repr_html_() for part in parts)
+
+
+@drawn
+def gains_figure(evidence: Evidence) -> Picture:
+    """The average gain over the paper's seven models under each protocol, against base and against tuned base."""
+    fig, axis = plt.subplots(figsize=(5.4, 2.3))
+    printed, parts = table2.printed_average(evidence), []
+    colours = sns.color_palette("colorblind")
+    for place, how in enumerate(PROTOCOLS):
+        axis.plot(printed, place, "D", color=INK, ms=6, label=None if place else "the paper")
+        for n, (name, against) in enumerate(table2.AGAINST.items()):
+            gain = table2.average(evidence, how, name)
+            if not gain.n:
+                continue
+            axis.errorbar(
+                gain.mean, place + 0.16 * (n + 1), xerr=gain.error_bar, fmt="o", color=colours[n], capsize=4, lw=2,
+                label=None if place else f"ours, {against}",
+            )  # fmt: skip
+            parts.append(f"{PROTOCOL_TITLES[how]}, {against}: {format_difference(gain)}")
+    axis.axvline(0, color=INK, lw=1)
+    axis.set_yticks(range(len(PROTOCOLS)), PROTOCOL_HEADS.values())
+    axis.set_ylim(len(PROTOCOLS) - 0.4, -0.4)
+    axis.set_xlabel("Δ test AUC, points")
+    if not math.isnan(printed):
+        fig.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small", columnspacing=1)
+    return Picture(
+        fig,
+        f"{evidence.data.title}. APG's gain of test AUC on the average of seven models, with 95 % intervals.",
+        f"Paper {format_signed(printed)} points. Ours: {'; '.join(parts) or 'not run'}.",
+    )
 
 
 def verdict_overview(store: Store) -> Markup:
@@ -37,7 +83,7 @@ def verdict_overview(store: Store) -> Markup:
     for suite in SUITES.values():
         plans = [Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]) for dataset in suite.datasets]
         found = [gather(suite, plan, store) for plan in plans]
-        found = [evidence for evidence in found if evidence.rows] or found[:1]
+        found = [evidence for evidence in found if evidence.is_begun] or found[:1]
         link, cells = page_link(suite, suite.title, FOLDER), answered(suite, found)
         verdicts = {PROTOCOL_HEADS[how]: printed_verdicts(found, how) for how in PROTOCOLS} if cells else {}
         if any(verdicts.values()):

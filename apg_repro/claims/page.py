@@ -3,7 +3,10 @@
 Every function reads what ``committed`` found, so new rows show as soon as that is called again.
 """
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 import pandas as pd
@@ -36,7 +39,6 @@ from apg_repro.report.tables import (
     PROTOCOL_HEADS,
     Markup,
     Table,
-    badge_over,
     format_difference,
     format_pooled,
     format_signed,
@@ -55,6 +57,7 @@ Committed = Mapping[tuple[str, str], Evidence]  # by suite and data set
 COMMAND = "python -m apg_repro run SUITE --profile full"
 SAME = "the same"  # of what no protocol changes, in the columns of all protocols but the first
 NO_PROTOCOL = "Independent of protocol"
+TOGETHER = "all"
 
 
 def committed(store: Store) -> Committed:
@@ -116,30 +119,80 @@ def registered(claim: Claim, found: Committed) -> list[str]:
     return [cell.registered for cell in cells if cell.registered]
 
 
-def section_table(title: str, found: Committed) -> Table:
-    """The claims of a section, one line per claim."""
-    lines, added, texts = [], [], []
-    for claim in sections()[title]:
-        reasons = registered(claim, found)
-        added += reasons
-        line: dict[str, str | Markup] = {
-            "Claim": marked(claim.words, "".join(reasons)),
-            "Paper": number(claim, found).replace(" %", "\N{NO-BREAK SPACE}%"),
-        }
-        for protocol in PROTOCOLS:
-            repeats = protocol != PROTOCOLS[0] and is_protocol_independent(claim, found)
-            finding = look_up(claim, found, protocol)
-            texts.append(finding.text)
-            line[PROTOCOL_HEADS[protocol]] = SAME if repeats else finding_html(finding)
-        lines.append(line | {"Evidence": page_link(SUITES[claim.suite], claim.suite) if claim.suite else ""})
-    return Table(pd.DataFrame(lines), (note_on_marks(added) + note_on_verdicts(texts)).strip(), wrap=True)
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A claim and a verdict on it: a claim that a protocol can change has a line for each.
+
+    Attributes:
+        number: of the claim: its section, and its place there from 1. Stable as long as new claims of a section come
+            last.
+        section: its title.
+        when: which protocol, as pages call it, or ``NO_PROTOCOL``.
+    """
+
+    number: str
+    section: str
+    claim: Claim
+    when: str
+    finding: Finding
 
 
-def finding_html(finding: Finding) -> Markup:
-    """The verdict, and below it what it rests on."""
+def lines(found: Committed) -> list[Line]:
+    """Every claim with each of its verdicts, in the order of the paper."""
+    return [
+        Line(
+            number=f"{section_number(title)}-{place}", section=title, claim=claim, when=when,
+            finding=look_up(claim, found, protocol),
+        )
+        for title, claims in sections().items()
+        for place, claim in enumerate(claims, 1)
+        for when, protocol in verdicts_on(claim, found).items()
+    ]  # fmt: skip
+
+
+def section_number(title: str) -> str:
+    """The number or the letter in the title of a section, the first if there are two."""
+    found = re.search(r"(?:Sections?|Appendix) ([\w.]+)", title)
+    assert found, title
+    return found[1]
+
+
+def verdicts_on(claim: Claim, found: Committed) -> dict[str, Protocol]:
+    """What each verdict on a claim is called, and the protocol that it is judged under."""
+    if is_protocol_independent(claim, found):
+        return {NO_PROTOCOL: PROTOCOLS[0]}
+    return {PROTOCOL_HEADS[protocol]: protocol for protocol in PROTOCOLS}
+
+
+def claims_table(found: Committed) -> Table:
+    """Every claim, one line per verdict, to be filtered by verdict, protocol and section; each has an anchor."""
+    judged, table, seen = lines(found), [], set[str]()
+    for line in judged:
+        claim, anchor = line.claim, f"claim-{line.number}"
+        here = "" if anchor in seen else f' id="{anchor}"'
+        seen.add(anchor)
+        table.append(
+            {
+                "No.": Markup(f'<a{here} href="#{anchor}">{line.number}</a>'),
+                "Claim": marked(claim.words, "".join(registered(claim, found))),
+                "Paper": number(claim, found).replace(" %", "\N{NO-BREAK SPACE}%"),
+                "Protocol": line.when,
+                "Verdict": line.finding.text,
+                "Ours": ours_html(line.finding),
+                "Section": line.section,
+                "Evidence": page_link(SUITES[claim.suite], claim.suite) if claim.suite else "",
+            }
+        )
+    note = note_on_marks(reason for line in judged for reason in registered(line.claim, found))
+    note += note_on_verdicts(line.finding.text for line in judged)
+    return Table(pd.DataFrame(table), f"Every claim.{note}", wrap=True, filters=("Verdict", "Protocol", "Section"))
+
+
+def ours_html(finding: Finding) -> Markup:
+    """What a verdict rests on."""
     ours = finding.ours.html if isinstance(finding.ours, Markup) else escape(finding.ours)
     diverged = f"{finding.n_diverged} run{'s' * (finding.n_diverged > 1)} diverged" if finding.n_diverged else ""
-    return badge_over(finding.text, ", ".join(filter(None, [ours, diverged])))
+    return Markup(", ".join(filter(None, [ours, diverged])))
 
 
 def page_link(suite: Suite, text: str, folder: str = "") -> Markup:
@@ -153,24 +206,23 @@ def page_link(suite: Suite, text: str, folder: str = "") -> Markup:
 
 def tally(found: Committed) -> Table:
     """How many claims have which verdict: those on AUC under each protocol, and the others once."""
-    claims = all_claims()
-    on_auc = [claim for claim in claims if not is_protocol_independent(claim, found)]
-    others = [claim for claim in claims if is_protocol_independent(claim, found)]
-    columns = {
-        **{PROTOCOL_HEADS[how]: [look_up(claim, found, how) for claim in on_auc] for how in PROTOCOLS},
-        NO_PROTOCOL: [look_up(claim, found, PROTOCOLS[0]) for claim in others],
-    }
-    lines = []
-    for verdict in dict.fromkeys([*verdict_order(), TESTED, *(entry.absent for entry in CATALOGUE.values())]):
-        counts = {head: sum(counted_as(each) == verdict for each in column) for head, column in columns.items()}
-        if any(counts.values()):
-            lines.append({"Verdict": verdict} | counts)
+    judged = lines(found)
+    counts = Counter((counted_as(line.finding), line.when) for line in judged)
+    columns = [*PROTOCOL_HEADS.values(), NO_PROTOCOL]
+    verdicts = dict.fromkeys([*verdict_order(), TESTED, *(entry.absent for entry in CATALOGUE.values())])
+    table = [
+        {"Verdict": verdict} | {when: counts[verdict, when] for when in columns}
+        for verdict in verdicts
+        if any(counts[verdict, when] for when in columns)
+    ]
+    totals = {when: sum(line.when == when for line in judged) for when in columns}
+    n_claims, n_others = len({line.number for line in judged}), totals[NO_PROTOCOL]
     caption = (
-        f"{len(claims)} claims: {len(on_auc)} on AUC, judged under both protocols, and {len(others)} that no protocol "
-        "changes: times, memories, counts, and what is not here."
-        + note_on_verdicts(str(line["Verdict"]) for line in lines)
+        f"{n_claims} claims: {n_claims - n_others} on AUC, judged under both protocols, and {n_others} that no "
+        "protocol changes: times, memories, counts, and what is not here."
+        + note_on_verdicts(str(line["Verdict"]) for line in table)
     )
-    return Table(pd.DataFrame(lines), caption)
+    return Table(pd.DataFrame([*table, {"Verdict": TOGETHER} | totals]), caption)
 
 
 def by_dataset(claim: Claim, found: Committed, protocol: Protocol) -> dict[str, Estimate]:
@@ -216,6 +268,11 @@ def by_default(found: Committed, suite: str) -> Evidence:
 
 
 def answer(found: Committed) -> Markup:
+    """What came of the paper's two promises, as a paragraph."""
+    return Markup(f"<p>{escape(' '.join(promises(found)) or 'Not all of this has been run.')}</p>")
+
+
+def promises(found: Committed) -> list[str]:
     """What came of the paper's two promises, better models and cheaper ones, in a sentence each."""
     models, costs, sentences = by_default(found, "table2"), by_default(found, "table5"), list[str]()
     one_epoch, early_stopping = (table2.average(models, protocol, "apg") for protocol in PROTOCOLS)
@@ -234,7 +291,7 @@ def answer(found: Committed) -> Markup:
         )
         unknown = [on for on, pair in trained_in(costs).items() if not pair]
         sentences += [f"Its time {on} has not been measured yet." for on in unknown]
-    return Markup(f"<p>{escape(' '.join(sentences) or 'Not all of this has been run.')}</p>")
+    return sentences
 
 
 def trained_in(costs: Evidence) -> dict[str, tuple[Spread, float] | None]:

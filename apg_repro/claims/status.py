@@ -1,23 +1,32 @@
-"""The state of the replication in a few sentences, computed from rows, for README and home. Imports no torch."""
+"""The state of the replication as one table, computed from rows, for home and README. Imports no torch."""
 
 from collections.abc import Mapping
+
+import pandas as pd
 
 from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.encodings import page as encodings
 from apg_repro.experiments.table2 import page as table2
-from apg_repro.report.comparison import compare
+from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.statistics import Estimate, Pooled, count, judge, pool
 from apg_repro.report.tables import (
+    NBSP,
     PROTOCOL_TITLES,
-    format_difference,
+    Markup,
+    Table,
+    badge_over,
+    badges,
     format_pooled,
+    judgement_text,
     note_on_verdicts,
+    plain,
     text_of,
-    verdict_order,
+    with_n,
 )
 from apg_repro.rows.evidence import Evidence
 
+SELF = ("WDL", "self")
 REFERENCES = {
     "apg": "against base",
     "apg over tuned base": "against a base whose learning rate and weight decay are searched as long as APG's K and P",
@@ -25,73 +34,89 @@ REFERENCES = {
 }
 
 
-def status(found: Mapping[tuple[str, str], Evidence]) -> str:
-    """What came of APG's gains of AUC on MovieLens-1M, by the words of the rule; "" before anything has run."""
-    models, read = found["table2", "movielens"], found["encodings", "movielens"]
-    sentences = [
-        f"{when(protocol)}, {reference}: {gain}."
-        for protocol in PROTOCOLS
-        for name, reference in REFERENCES.items()
-        if (gain := gain_in_words(models, protocol, name))
-    ]
-    sentences += filter(None, [encodings_in_words(read, protocol) for protocol in PROTOCOLS])
-    sentences += datasets_in_words(found) if sentences else []
-    text = " ".join(sentences)
-    return text + note_on_verdicts([text]) if text else ""
+def status_table(found: Mapping[tuple[str, str], Evidence]) -> Table:
+    """What came of APG's gains of AUC, by the words of the rule.
 
-
-def when(protocol: Protocol) -> str:
-    """How a sentence on a protocol begins."""
-    return {"one_epoch": "After one epoch"}.get(protocol, f"With {PROTOCOL_TITLES[protocol]}")
-
-
-def gain_in_words(evidence: Evidence, protocol: Protocol, name: str) -> str:
-    """How many of the paper's models have which verdict, and the average once all have run; "" before any has."""
-    lines = [compare(evidence, protocol)[backbone, name] for backbone in PAPER_BACKBONES]
-    if not any(line.difference.n for line in lines):
-        return ""
-    counts = count([line.judgement for line in lines])
-    words = ", ".join(f"{text} in {counts[text]}" for text in verdict_order() if counts[text])
-    mean, is_against_plain = table2.average(evidence, protocol, name), any(line.is_against_plain for line in lines)
-    return f"{words} of the {len(lines)} models" + (
-        f"; on their average {difference_in_words(mean, is_against_plain)}" if mean.n else ""
-    )
-
-
-def difference_in_words(difference: Estimate, is_against_plain: bool = False) -> str:
-    """A gain of AUC as one test of its own."""
-    return f"{format_difference(difference)} points, {text_of(judge(difference, 1.0), is_against_plain)}"
-
-
-def encodings_in_words(evidence: Evidence, protocol: Protocol) -> str:
-    """WDL's gain with the default encoding, and on the average of the others; "" before all have run.
-
-    They share their rows and seeds, so the average is taken seed by seed, and its interval is that of one test; how
-    much the encodings differ is a matter of random effects.
+    The verdicts on the seven models on MovieLens-1M, and their average; WDL on other encodings of its columns, and on
+    every data set that has been run.
     """
-    gains = encodings.gains(evidence, protocol)
-    mean = encodings.average(evidence, protocol, encodings.OTHERS)
-    pooled = pool(list(gains.values()))
-    if not (all(gain.n for gain in gains.values()) and pooled):
-        return ""
-    return (
-        f"{when(protocol)}, WDL's gain is {difference_in_words(gains[encodings.DEFAULT])} with the default encoding of "
-        f"MovieLens' columns, and on the average of {len(encodings.OTHERS)} other encodings "
-        f"{difference_in_words(mean)}; over all {len(gains)}, as random effects, {format_pooled(pooled)}."
+    models = found["table2", "movielens"]
+    lines: list[dict[str, Markup | str]] = []
+    for name, reference in REFERENCES.items():
+        lines.append({"Gain of AUC": f"each of the {len(PAPER_BACKBONES)} models, {reference}"})
+        lines[-1] |= {heads(protocol): model_verdicts(models, protocol, name) for protocol in PROTOCOLS}
+        means: dict[Protocol, Estimate] = {protocol: table2.average(models, protocol, name) for protocol in PROTOCOLS}
+        if any(mean.n for mean in means.values()):
+            is_plain = {how: any(line.is_against_plain for line in lines_of(models, how, name)) for how in PROTOCOLS}
+            cells = {heads(how): verdict_on(means[how], is_plain[how]) for how in PROTOCOLS}
+            lines.append({"Gain of AUC": f"their average, {reference}"} | cells)
+    rows = found["encodings", "movielens"]
+    default = {how: encodings.gains(rows, how)[encodings.DEFAULT] for how in PROTOCOLS}
+    others = {how: encodings.average(rows, how, encodings.OTHERS) for how in PROTOCOLS}
+    words = ("WDL, default encoding of the columns", "WDL, average of the other encodings")
+    for text, gains in zip(words, (default, others), strict=True):
+        cells = {heads(how): verdict_on(gains[how]) for how in PROTOCOLS}
+        lines.append({"Gain of AUC": f"{text}, against plain base"} | cells)
+    lines += on_every_data_set(found)
+    texts = [cell.html if isinstance(cell, Markup) else cell for line in lines for cell in line.values()]
+    caption = (
+        f"{models.data.title} but for the last lines. Δ of test AUC in points, ± 95 % confidence, n seeds."
+        f"{note_on_verdicts(texts)}"
     )
+    return Table(pd.DataFrame(lines), caption, wrap=True)
 
 
-def datasets_in_words(found: Mapping[tuple[str, str], Evidence]) -> list[str]:
-    """The average gain over the paper's models, pooled over data sets; or that there is one data set only."""
-    sets = [evidence for (suite, _), evidence in found.items() if suite == "table2" and evidence.rows]
-    if len(sets) < 2:
-        return [f"All of this is on one data set, {sets[0].data.title}."] if sets else []
-    means: dict[Protocol, Pooled | None] = {
-        how: pool([table2.average(evidence, how, "apg") for evidence in sets]) for how in PROTOCOLS
-    }
-    return [
-        f"{when(protocol)}, the average gain over the models is {format_pooled(mean)} points as a random-effects mean "
-        f"over {mean.n_sets} data sets."
-        for protocol, mean in means.items()
-        if mean
+def on_every_data_set(found: Mapping[tuple[str, str], Evidence]) -> list[dict[str, Markup | str]]:
+    """Table 8's self-wise APG in WDL on each real data set that has been run, and the mean of several."""
+    sets = [
+        evidence
+        for (suite, _), evidence in found.items()
+        if suite == "table8" and evidence.data.kind == "real" and compare(evidence, "one_epoch")[SELF].difference.n
     ]
+    lines: list[dict[str, Markup | str]] = []
+    for evidence in sets:
+        of_set: dict[Protocol, Comparison] = {how: compare(evidence, how)[SELF] for how in PROTOCOLS}
+        lines.append({"Gain of AUC": f"WDL on {evidence.data.title}, K = 8 and P = 128, against base"})
+        lines[-1] |= {
+            heads(how): badge_over(judgement_text(line), with_n(line.difference)) for how, line in of_set.items()
+        }
+    if len(sets) > 1:
+        pooled: dict[Protocol, Pooled | None] = {
+            how: pool([compare(evidence, how)[SELF].difference for evidence in sets]) for how in PROTOCOLS
+        }
+        lines.append({"Gain of AUC": f"the same, random-effects mean of {len(sets)} data sets"})
+        lines[-1] |= {heads(how): format_pooled(mean) if mean else "" for how, mean in pooled.items()}
+    return lines
+
+
+def in_markdown(table: Table) -> str:
+    """A table as README has it."""
+    rows = [list(table.data), ["---"] * len(table.data.columns), *map(list, table.data.itertuples(index=False))]
+    return "\n".join(f"| {' | '.join(plain(cell).replace(NBSP, ' ') for cell in row)} |" for row in rows)
+
+
+def heads(protocol: Protocol) -> str:
+    """What a column of that table is called."""
+    return {"one_epoch": "After one epoch"}.get(protocol, PROTOCOL_TITLES[protocol].capitalize())
+
+
+def lines_of(evidence: Evidence, protocol: Protocol, name: str) -> list[Comparison]:
+    """A cell in each of the paper's models."""
+    return [compare(evidence, protocol)[backbone, name] for backbone in PAPER_BACKBONES]
+
+
+def model_verdicts(evidence: Evidence, protocol: Protocol, name: str) -> Markup | str:
+    """How many of the paper's models have which verdict, and on how many seeds."""
+    lines = lines_of(evidence, protocol, name)
+    seeds = sorted({line.difference.n for line in lines if line.difference.n})
+    if not seeds:
+        return "not run"
+    n = f"n{NBSP}={NBSP}{' or '.join(map(str, seeds))}"
+    return badge_over("", f"{badges(count([line.judgement for line in lines]))}<br>{n}")
+
+
+def verdict_on(difference: Estimate, is_against_plain: bool = False) -> Markup | str:
+    """A gain of AUC as one test of its own: its verdict, and below it what it rests on."""
+    if not difference.n:
+        return "not run"
+    return badge_over(text_of(judge(difference, 1.0), is_against_plain), with_n(difference))

@@ -19,9 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from apg_repro.config import PROTOCOLS
+from apg_repro.config import PROTOCOLS, RunConfig, changed
 from apg_repro.report.comparison import compare, paper_auc
-from apg_repro.report.statistics import Estimate
+from apg_repro.report.statistics import Estimate, estimate
 from apg_repro.report.tables import PROTOCOL_TITLES, format_difference, format_signed, marked
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.row import TrainedRow
@@ -224,3 +224,48 @@ def epochs_figure(evidence: Evidence) -> Picture:
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(loc="lower right", frameon=True)
     return Picture(fig, caption, f"Best validation AUC of the mean over seeds: {', '.join(best)}.")
+
+
+@drawn
+def beside_figure(evidence: Evidence, own: TrainedRow) -> Picture:
+    """Test AUC of one run (cross) beside every cell of a suite: means, 95 % intervals, and seeds as small dots."""
+    cells = [cell for cell in evidence.cells if any(evidence.found(cell, how) for how in PROTOCOLS)]
+    palette = colours(evidence)
+    fig, axes = plt.subplots(1, len(PROTOCOLS), figsize=(8.5, 1.8 + 0.36 * len(cells)), sharey=True, squeeze=False)
+    for axis, protocol in zip(axes[0], PROTOCOLS, strict=True):
+        for place, cell in enumerate(cells):
+            seeds = list(evidence.by_seed(cell, protocol).values())
+            ours = estimate(seeds)
+            axis.plot(seeds, [place + 0.18] * len(seeds), ".", color=palette[cell.key], alpha=0.5, ms=5)
+            if ours.n:
+                axis.errorbar(ours.mean, place, xerr=ours.error_bar, fmt="o", color=palette[cell.key], capsize=4, lw=2)
+        axis.plot(own.test_auc(protocol), len(cells), "x", color=INK, ms=9, mew=2)
+        axis.set_title(PROTOCOL_TITLES[protocol])
+        axis.set_xlabel("test AUC, percent")
+        axis.set_yticks(range(len(cells) + 1), [*map(evidence.label, cells), "your run"])
+    axes[0][0].invert_yaxis()
+    words = own_in_words(evidence, own)
+    return Picture(
+        fig,
+        f"{evidence.data.title}. The cross is your run: {described(own.config)}. {words} A single run has no interval: "
+        "compare it with the small dots, each of which is one seed.",
+        words,
+    )
+
+
+def described(config: RunConfig) -> str:
+    """What of a run is not by default."""
+    return (
+        ", ".join(f"{name} {value}" for name, value in changed(config).items() if name != "dataset") or "all defaults"
+    )
+
+
+def own_in_words(evidence: Evidence, own: TrainedRow) -> str:
+    """The AUC of a run under each protocol, and how far it is from base with the same seed."""
+    parts = []
+    for protocol in PROTOCOLS:
+        base = evidence.by_seed(evidence.cell("base"), protocol).get(own.config.seed, math.nan)
+        gap = own.test_auc(protocol) - base
+        against = "" if math.isnan(gap) else f", {format_signed(gap)} points from base with seed {own.config.seed}"
+        parts.append(f"{PROTOCOL_TITLES[protocol]} {own.test_auc(protocol):.2f} percent{against}")
+    return f"Test AUC of your run: {'; '.join(parts)}."

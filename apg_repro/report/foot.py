@@ -3,9 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
+from inspect import getsource
+from textwrap import dedent
 from typing import Any
 
 from apg_repro.catalogue import CATALOGUE, how_to_prepare, is_prepared
+from apg_repro.report.statistics import estimate, verdict
 from apg_repro.report.tables import Markup
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.numerics import why_stale
@@ -54,10 +57,26 @@ def foot(found: Sequence[Evidence], command: str) -> Markup:
         f"<code>{escape(command)} --again {min(AGAIN, len(rows))}</code>."
     )
     return Markup(
-        f'<div class="apg-foot"><b>Where these numbers come from</b><dl>{lines}</dl>'
+        f'{declaration(found)}<div class="apg-foot"><b>Where these numbers come from</b><dl>{lines}</dl>'
         f'<details><summary>The ids of these rows</summary><code class="apg-ids">{escape(ids)}</code>'
         "</details><!-- rows -->"
         f"To make what is missing: <code>{escape(command)}</code>.{again if trained_rows(rows) else ''}</div>"
+    )
+
+
+def declaration(found: Sequence[Evidence]) -> str:
+    """Folded: the code that declares what is trained for these pages, and that judges it."""
+    suites = list({evidence.suite.name: evidence.suite for evidence in found if evidence.cells}.values())
+    if len(suites) != 1:  # none trains, or the page is about all of them
+        return ""
+    parts = {
+        f"What is trained: the cells of <code>{suites[0].name}</code>, as they are declared": [suites[0].cells],
+        "How Δ, ± and the verdict are computed": [Evidence.between, estimate, verdict],
+    }
+    return "".join(
+        f'<details class="apg-code"><summary>{title}</summary>'
+        f"<pre>{escape(chr(10).join(dedent(getsource(one)) for one in code))}</pre></details>"
+        for title, code in parts.items()
     )
 
 

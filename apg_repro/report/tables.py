@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape, unescape
-from itertools import product
 from typing import Any, get_args
 
 import pandas as pd
@@ -31,10 +30,21 @@ from apg_repro.report.statistics import (
     with_marks,
 )
 from apg_repro.rows.evidence import Evidence
+from apg_repro.suite import Options
 
 PROTOCOL_TITLES: dict[Protocol, str] = {"one_epoch": "one epoch", "early_stopping": "early stopping"}
 PROTOCOL_HEADS = {protocol: title.capitalize() for protocol, title in PROTOCOL_TITLES.items()}
-OPTION_NAMES = {"rank": "K", "over": "P", "learning_rate": "learning rate", "weight_decay": "weight decay"}
+WHEN: dict[Protocol, str] = {  # how a sentence begins
+    "one_epoch": "After one epoch",
+    "early_stopping": "With early stopping",
+}
+OPTION_NAMES = {
+    "rank": "K",
+    "over": "P",
+    "learning_rate": "learning rate",
+    "weight_decay": "weight decay",
+    "condition": "condition",
+}
 MISSING = "–"
 NBSP = "\N{NO-BREAK SPACE}"
 NOT_IN_THE_PAPER = (
@@ -79,14 +89,16 @@ class Table:
 
     Attributes:
         wrap: whether long text in cells has several lines.
+        filters: columns by whose values a reader of the book can choose rows.
     """
 
     data: pd.DataFrame
     caption: str = ""
     wrap: bool = False
+    filters: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
-        return table_html(self.data, self.caption, self.wrap)
+        return table_html(self.data, self.caption, self.wrap, self.filters)
 
     def csv(self) -> str:
         """The table as CSV, as plain text: without colours and links."""
@@ -96,7 +108,7 @@ class Table:
         return "\n".join(filter(None, [self.caption, self.data.to_string(index=False)]))
 
 
-def table_html(table: pd.DataFrame, caption: str = "", wrap: bool = False) -> str:
+def table_html(table: pd.DataFrame, caption: str = "", wrap: bool = False, filters: Sequence[str] = ()) -> str:
     """A table that scrolls sideways on a narrow screen, verdicts in colour, and below it a link to its data as CSV.
 
     Cells are on lines of their own: the search of the book takes tags out, and would join their words.
@@ -112,9 +124,10 @@ def table_html(table: pd.DataFrame, caption: str = "", wrap: bool = False) -> st
     title = f"<caption><span>{escape(caption)}</span></caption>" if caption else ""
     name = escape(caption or "Table: " + ", ".join(map(str, table.columns)))
     data = b64encode(Table(table).csv().encode()).decode()
+    by = f' data-filter="{escape("|".join(filters))}"' if filters else ""
     return (
-        f'<div class="{kind}" role="region" tabindex="0" aria-label="{name}"><table class="table">{title}<thead><tr>'
-        f"{head}</tr></thead>\n<tbody>{body}</tbody></table></div>\n"
+        f'<div class="{kind}" role="region" tabindex="0" aria-label="{name}"{by}><table class="table">{title}'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>\n"
         f'<p class="apg-save"><a download="{file_name(caption)}.csv" href="data:text/csv;charset=utf-8;base64,{data}"'
         f' aria-label="CSV: {name}">CSV</a></p>'
     )
@@ -262,12 +275,19 @@ def comparison_frame(found: Mapping[tuple[str, str], Comparison]) -> pd.DataFram
             "n": f"{line.ours.n}" + (f" ({line.n_diverged} diverged)" if line.n_diverged else ""),
             "Paper AUC": "" if math.isnan(line.paper) else f"{line.paper:.2f}",
             "Our AUC": format_estimate(line.ours),
-            "Chosen": ", ".join(f"{OPTION_NAMES[name]} {value:g}" for name, value in line.chosen.items()),
+            "Chosen": format_chosen(line.chosen),
             "Added": line.cell.registered,
         }
         for line in found.values()
     )
     return without_empty_columns(table.drop(columns="Backbone") if set(table["Backbone"]) == {"WDL"} else table)
+
+
+def format_chosen(options: Options) -> str:
+    """What a search chose, in words."""
+    return ", ".join(
+        f"{OPTION_NAMES[name]} {value if isinstance(value, str) else f'{value:g}'}" for name, value in options.items()
+    )
 
 
 def format_p(p: float) -> str:
@@ -307,7 +327,13 @@ def across_table(found: Sequence[Evidence], protocol: Protocol) -> Table | Marku
 
     With one data set only, a sentence says so.
     """
-    shown = [evidence for evidence in found if evidence.is_result and evidence.data.kind == "real" and evidence.rows]
+    shown = [
+        evidence
+        for evidence in found
+        if evidence.is_result
+        and evidence.data.kind == "real"
+        and any(line.difference.n for line in compare(evidence, protocol).values())
+    ]
     if len(shown) < 2:
         return Markup("<p>This has been run on one data set only.</p>")
     lines = {evidence.data.title: compare(evidence, protocol) for evidence in shown}
@@ -335,15 +361,3 @@ def printed_verdicts(found: Sequence[Evidence], protocol: Protocol) -> Markup:
     """How often each verdict occurs among the differences that the paper prints."""
     lines = [line for evidence in found for line in compare(evidence, protocol).values()]
     return badges(count([line.judgement for line in lines if line.is_printed]))
-
-
-def outcome(found: Sequence[Evidence]) -> Markup:
-    """What came out, in words: how many of the paper's differences have which verdict."""
-    lines = []
-    for evidence, protocol in product(found, PROTOCOLS):
-        counts = printed_verdicts([evidence], protocol)
-        if not counts and evidence.is_result and not evidence.data.paper:
-            judged = [line for line in compare(evidence, protocol).values() if line.cell.is_printed]
-            counts = f"{badges(line.verdict for line in judged) or 'no verdict'} (not in the paper)"
-        lines.append(f"<li>{title_of(evidence, protocol)}: {counts or 'no verdict, quick numbers are no results'}</li>")
-    return Markup(f"<p>Of the differences that the paper prints:</p><ul>{''.join(lines)}</ul>")

@@ -50,6 +50,13 @@ class Evidence:
         """Whether its numbers get verdicts: those of the quick profile are no results."""
         return self.plan.profile == "full"
 
+    @cached_property
+    def is_begun(self) -> bool:
+        """Whether at least half of what is compared has been run: a base that another table shares is not enough."""
+        compared = [cell for cell in self.cells if cell.against] or self.cells
+        begun = [cell for cell in compared if any(self.found(cell, protocol) for protocol in PROTOCOLS)]
+        return 0 < len(compared) <= 2 * len(begun) or bool(self.measured or any(self.elsewhere.values()))
+
     @property
     def data(self) -> DataSet:
         """The data set's entry in the catalogue."""
@@ -185,6 +192,20 @@ class Evidence:
         if key not in self._known:
             self._known[key] = make()
         return self._known[key]
+
+
+def progress(evidence: Evidence) -> dict[str, tuple[int, int]]:
+    """How much of a suite there is, and of how much: "search", "runs", and "measurements", by device if they are times.
+
+    How many runs there will be is known once the search is done.
+    """
+    parts = {"search": evidence.search(), "runs": evidence.wanted()}
+    found = {name: (sum(one.id in evidence.runs for one in configs), len(configs)) for name, configs in parts.items()}
+    for kind in DEVICE_KINDS if evidence.suite.is_timed else DEVICE_KINDS[:1]:
+        on = evidence.on(kind)
+        name = f"measurements on {kind}" if evidence.suite.is_timed else "measurements"
+        found[name] = len(on.measured), len(evidence.suite.measurements(on.plan))
+    return found
 
 
 def once(configs: Sequence[RunConfig]) -> list[RunConfig]:

@@ -20,10 +20,11 @@ from tqdm import tqdm
 from apg_repro.catalogue import check_prepared
 from apg_repro.config import Profile, RunConfig
 from apg_repro.errors import UserError
+from apg_repro.rows.numerics import case_of, version_of
 from apg_repro.rows.row import Row, TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.run.executors import KILLED, Cluster, Executor, InThisProcess, Processes, RunFailed
-from apg_repro.run.fleet import Fleet, devices_of
+from apg_repro.run.fleet import Fleet, devices_of, fitting
 
 LOOK = 0.5  # seconds between two looks at what is done
 
@@ -41,8 +42,11 @@ def train_all(
         cluster: other machines to train on; None: this one.
 
     Raises:
-        UserError: a data set is not prepared; a run failed. Rows of finished runs are in the store.
+        UserError: a data set is not prepared; a run of the full profile has no golden run to guard its row; a run
+            failed. Rows of finished runs are in the store.
     """
+    if profile == "full":
+        check_recorded(configs)
     datasets = {config.dataset for config in configs}
     for dataset in datasets:
         check_prepared(dataset)  # a worker takes long to find out
@@ -58,7 +62,10 @@ def train_all(
 
             executor = Submitit(cluster, device, threads, jobs, store.root / "jobs")
         elif torch.device(device).type == "cuda":
-            executor = Fleet(devices_of(device), threads, width)
+            devices = devices_of(device)
+            width, need = fitting(configs, devices, width)
+            tqdm.write(need)
+            executor = Fleet(devices, threads, width)
         elif width == 1:
             executor = InThisProcess(device, threads, bar.set_postfix_str)
         else:
@@ -74,6 +81,16 @@ def train_all(
             raise UserError(KILLED) from error
         finally:
             executor.close(now=not finished)
+
+
+def check_recorded(configs: Sequence[RunConfig]) -> None:
+    """Raises a UserError if the golden run of a case is not recorded: its rows could not be told from stale ones."""
+    unknown = sorted({case_of(config) for config in configs if not version_of(config)})
+    if unknown:
+        raise UserError(
+            f"no golden run of {unknown[0]!r} is recorded{f' nor of {len(unknown) - 1} more' if unknown[1:] else ''}: "
+            "run `python -m apg_repro numerics --record` first, and commit what it writes"
+        )
 
 
 def drive(

@@ -1,4 +1,4 @@
-/* Sorts tables, enlarges figures, and says where a table goes on. Without it pages show the same. */
+/* Sorts and filters tables, enlarges figures, and says where a table goes on. Without it pages show the same. */
 (() => {
   const element = (tag, attributes, text) => Object.assign(document.createElement(tag), attributes, { textContent: text });
 
@@ -29,6 +29,38 @@
     button.append(...head.childNodes);
     button.addEventListener("click", () => sort(head));
     head.append(button);
+  }
+
+  /* What a row is filtered by: the word of a verdict, without its sign and marks; else the text of the cell. */
+  function choice(cell) {
+    const verdict = cell.querySelector(".apg-verdict");
+    return verdict ? verdict.textContent.replace(/^[^\p{L}]+|[^\p{L}]+$/gu, "") : cell.textContent.trim();
+  }
+
+  /* One list per column that a table can be filtered by, and how many of its rows are shown. */
+  function makeFilterable(region) {
+    const heads = [...region.querySelectorAll("thead th")].map((head) => head.textContent);
+    const rows = [...region.querySelectorAll("tbody tr")];
+    const bar = element("div", { className: "apg-filter" });
+    const count = element("span");
+    count.setAttribute("role", "status");
+    const lists = region.dataset.filter.split("|").map((name) => {
+      const value = (row) => choice(row.cells[heads.indexOf(name)]);
+      const list = element("select");
+      list.append(new Option("all", ""), ...[...new Set(rows.map(value))].map((text) => new Option(text)));
+      list.addEventListener("change", show);
+      const label = element("label", {}, `${name} `);
+      label.append(list);
+      bar.append(label);
+      return { list, value };
+    });
+    function show() {
+      for (const row of rows) row.hidden = lists.some(({ list, value }) => list.value && list.value !== value(row));
+      count.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} lines`;
+    }
+    bar.append(count);
+    region.before(bar);
+    show();
   }
 
   /* Marks a region that goes on to the right, and whether it is wider than the text. */
@@ -62,6 +94,7 @@
   }
 
   document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll(".apg-table[data-filter]").forEach(makeFilterable);
     document.querySelectorAll(".apg-table thead th").forEach(makeSortable);
     document.querySelectorAll(".apg-table, .apg-drawing").forEach(watch);
     document.querySelectorAll(".apg-figure").forEach(makeEnlargeable);

@@ -142,6 +142,31 @@ def test_a_click_on_a_head_sorts_a_table_and_another_turns_it_round(visit):
     assert table.locator("thead th").nth(column).get_attribute("aria-sort") == "descending"
 
 
+def test_claims_can_be_filtered_and_linked_to(visit):
+    tab = visit.open(BUILT / "executed" / "claims.html")
+    table = tab.locator(".apg-table[data-filter]")
+    rows = table.locator("tbody tr")
+    total = rows.count()
+
+    def shown() -> list[str]:
+        return [row.locator(".apg-verdict").first.inner_text() for row in rows.all() if row.is_visible()]
+
+    assert len(shown()) == total
+    tab.get_by_label("Verdict", exact=True).select_option("contradicted")
+    found = shown()
+    assert found
+    assert len(found) < total
+    assert all("contradicted" in text for text in found)
+    assert tab.locator(".apg-filter [role=status]").inner_text() == f"{len(found)} of {total} lines"
+    tab.get_by_label("Verdict", exact=True).select_option("")
+    tab.get_by_label("Section", exact=True).select_option(index=1)
+    assert 0 < len(shown()) < total
+    numbers = {link.inner_text() for link in rows.locator("th a").all()}
+    ids = tab.evaluate("[...document.querySelectorAll('.apg-table [id^=claim-]')].map(each => each.id)")
+    assert sorted(ids) == sorted(f"claim-{number}" for number in numbers)
+    assert visit.problems == []
+
+
 def test_a_table_and_the_rows_of_a_page_can_be_saved(visit):
     tab = visit.open(BUILT / "executed" / "table4.html")
     with tab.expect_download() as saved:
@@ -188,8 +213,30 @@ def test_verdicts_of_the_first_table_can_be_reached_on_a_phone(browser):
     visit.context.close()
 
 
-def test_the_search_finds_what_stands_in_tables(visit):
+WANTED = [  # models, data sets, parameters and a number, each with a page that must be among those found
+    ("DeepFM", "table2"), ("FiBiNET", "table2"), ("Star", "table6"), ("MovieLens", "table4"), ("IAAC", "table7"),
+    ("learning_rate", "api"), ("generator_layers", "api"), ("0.005", "api"), ("overparameterization", "glossary"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("word", "page"), WANTED)
+def test_the_search_finds_models_data_sets_parameters_and_numbers(visit, word, page):
     """The index alone: searching from file:// cannot fetch the pages that it quotes."""
     tab = visit.open(BUILT / "search.html")
-    tab.goto((BUILT / "search.html").as_uri() + "?q=DeepFM")
-    tab.wait_for_selector("#search-results li a[href*='table2']", timeout=10_000)
+    tab.goto((BUILT / "search.html").as_uri() + f"?q={word}")
+    tab.wait_for_selector(f"#search-results li a[href*='{page}']", timeout=10_000)
+
+
+def test_home_answers_above_the_fold(visit):
+    """Three computed sentences and a figure."""
+    tab = visit.open(BUILT / "index.html")
+    assert re.search(r"APG gains [+−]\d\.\d\d ± ", tab.locator("article p").first.inner_text())
+    figure = tab.locator(".apg-drawing").first.bounding_box()
+    assert figure["y"] + figure["height"] < WIDTHS[1280]
+
+
+def test_a_term_says_what_it_means(visit):
+    tab = visit.open(BUILT / "method.html")
+    titles = [link.get_attribute("title") or "" for link in tab.locator("a[href*='glossary.html#']").all()]
+    assert titles
+    assert min(map(len, titles)) > 20

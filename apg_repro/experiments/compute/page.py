@@ -5,10 +5,11 @@ from html import escape
 
 import pandas as pd
 
+from apg_repro.catalogue import data_set
 from apg_repro.experiments import SUITES
 from apg_repro.report.foot import machine
-from apg_repro.report.tables import MISSING, Table
-from apg_repro.rows.evidence import Evidence, gather
+from apg_repro.report.tables import MISSING, Markup, Table
+from apg_repro.rows.evidence import Evidence, gather, progress
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.suite import SEEDS, Plan, command
@@ -23,7 +24,25 @@ def committed(store: Store | None = None) -> list[list[Evidence]]:
         [gather(suite, Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), store) for dataset in suite.datasets]
         for suite in SUITES.values()
     ]
-    return [[evidence for evidence in of_suite if evidence.rows] for of_suite in found]
+    return [[evidence for evidence in of_suite if evidence.is_begun] for of_suite in found]
+
+
+def status_table(store: Store | None = None) -> Table:
+    """What there is of every page, and of how much, on each data set that it is made for."""
+    store = store or Store()
+    lines = []
+    for suite in SUITES.values():
+        for dataset in suite.datasets:
+            plan = Plan(profile="full", dataset=dataset, seeds=SEEDS["full"])
+            found = progress(gather(suite, plan, store))
+            parts = [f"{have} of {wanted} {name}" for name, (have, wanted) in found.items() if wanted]
+            n_there, n_wanted = (sum(column) for column in zip(*found.values(), strict=True))
+            state = "complete" if n_there == n_wanted else "partly" if n_there else "not run"
+            link = Markup(f'<a href="{suite.name}.html">{escape(suite.title)}</a>')
+            line = {"Page": link, "Data set": data_set(dataset).title, "State": state}
+            lines.append(line | {"There are": "; ".join(parts)})
+    caption = "Runs and measurements, of how many. A page may need more runs once its search is done."
+    return Table(pd.DataFrame(lines), caption, wrap=True)
 
 
 def trained(found: Sequence[Evidence]) -> list[TrainedRow]:

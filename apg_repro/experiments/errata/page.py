@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
@@ -35,6 +36,15 @@ def tally() -> Table:
     counts["all"] = counts.pop("all")  # last
     lines = pd.DataFrame({"Where": place, **line} for place, line in counts.items())
     return Table(lines, "Derived numbers, by where the paper prints them.")
+
+
+def main_points() -> list[str]:
+    """How many of the derived numbers follow from the printed cells, in a sentence."""
+    counts = Counter(one.consistency for one in checks())
+    return [
+        f"Of {counts.total()} numbers that the paper derives from its own cells, {counts['agrees']} agree with them, "
+        f"{counts['rounding']} do so up to rounding, and {counts['slip']} cannot come from them."
+    ]
 
 
 def slips() -> Table:

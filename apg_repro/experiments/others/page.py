@@ -117,7 +117,9 @@ def answer() -> str:
     mean, found = gain(), gains()
     ahead = int((found > 0).sum())
     sides = "Their interval holds 0." if not (mean.is_above or mean.is_below) else "Their interval does not hold 0."
-    whole = f"APG is ahead in {ahead} of {len(found)} of these results; the mean is {format_difference(mean)} points."
+    whole = (
+        f"APG is ahead in {ahead} of {len(found)} independent results; the mean is {format_difference(mean)} points."
+    )
     near = int((found.abs() <= NEAR).sum())
     largest = independent().iloc[int(found.argmax())]
     rest = (

@@ -21,13 +21,16 @@ from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.data.planted import CENTRE, N_ROWS, PLANTED, SWEEPS, Planted
 from apg_repro.experiments.planted.plan import BY_GROUP, CONTROLS
 from apg_repro.report.figures import Picture, drawn
+from apg_repro.report.short import Text
 from apg_repro.report.statistics import MARGIN, Estimate, estimate, verdict
 from apg_repro.report.tables import (
     MISSING,
     PROTOCOL_HEADS,
     PROTOCOL_TITLES,
+    WHEN,
     Markup,
     Table,
+    badge,
     format_difference,
     format_estimate,
     marked,
@@ -312,6 +315,23 @@ def lesson(found: Sequence[Evidence]) -> Markup:
         if CENTRE in (entries := points(found, protocol))
     ]
     return Markup("".join(paragraphs) or "<p>The centre was not run.</p>")
+
+
+def main_points(found: Sequence[Evidence]) -> list[Text]:
+    """What came out in the setting that all others are changes of, one sentence per protocol."""
+    texts = []
+    for protocol in PROTOCOLS:
+        centre = points(found, protocol).get(CENTRE)
+        if centre:
+            texts.append(
+                Markup(
+                    f"{WHEN[protocol]}, with {CENTRE.groups} groups of users who differ by a known "
+                    f"amount, base lacks {centre.gap.mean:.2f} points of the best possible AUC, and {BY_GROUP} gains "
+                    f"{format_difference(centre.gains[BY_GROUP])} (n = {centre.gains[BY_GROUP].n}). That it is the "
+                    f"specific parameters that do it: {badge(centre.verdict)}."
+                )
+            )
+    return texts
 
 
 def sentences(entries: Mapping[Planted, Point]) -> list[str]:

@@ -1,6 +1,7 @@
 """Does APG learn better, or only sooner? Base and APG of Table 2, epoch by epoch. Imports no torch."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -13,7 +14,7 @@ from apg_repro.config import PROTOCOLS
 from apg_repro.experiments.table2.page import AVERAGE, average, lines_of
 from apg_repro.report.figures import Picture, curve, drawn, not_run
 from apg_repro.report.statistics import MARGIN, Estimate
-from apg_repro.report.tables import MISSING, Table, format_difference, without_empty_columns
+from apg_repro.report.tables import MISSING, Table, format_difference, with_n, without_empty_columns
 from apg_repro.rows.evidence import Evidence
 
 MODELS = ("base", "apg")  # cells, in every backbone
@@ -98,6 +99,29 @@ def answers_table(evidence: Evidence) -> Table:
         )
     caption = f"{evidence.data.title}. Δ of test AUC in points, APG against base; epochs are means over seeds."
     return Table(without_empty_columns(pd.DataFrame(rows).fillna("")), caption)
+
+
+def main_points(found: Sequence[Evidence]) -> list[str]:
+    """How many models learn better, only sooner, or neither, and what holds on their average."""
+    texts = []
+    for evidence in found:
+        gains = {
+            line: [average(evidence, protocol, "apg", models) for protocol in PROTOCOLS]
+            for line, models in lines_of(evidence).items()
+        }
+        words = {line: answer(*pair) for line, pair in gains.items()}
+        counts = Counter(word for line, word in words.items() if line != AVERAGE)
+        if set(counts) <= {"not run"}:
+            continue
+        counted = ", ".join(f"“{word}” in {n}" for word, n in counts.most_common())
+        texts.append(f"On {evidence.data.title}, the answers are {counted} of {counts.total()} models.")
+        if words[AVERAGE] != "not run":
+            early, late = map(with_n, gains[AVERAGE])
+            texts.append(
+                f"On the average of the paper's models, it is “{words[AVERAGE]}”: {early} points after one epoch, "
+                f"{late} with early stopping."
+            )
+    return texts
 
 
 def epochs(evidence: Evidence, backbone: str) -> dict[str, str]:

@@ -20,7 +20,15 @@ from apg_repro.experiments import SUITES
 from apg_repro.report.comparison import compare
 from apg_repro.report.figures import Picture, drawn, not_run
 from apg_repro.report.statistics import MARGIN, RULE, Rule, Verdict, expected_best
-from apg_repro.report.tables import PROTOCOL_HEADS, PROTOCOL_TITLES, Markup, Table, badges, format_signed
+from apg_repro.report.tables import (
+    PROTOCOL_HEADS,
+    PROTOCOL_TITLES,
+    WHEN,
+    Markup,
+    Table,
+    badges,
+    format_signed,
+)
 from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.store import Store
 from apg_repro.suite import SEARCH_SEED, SEEDS, Plan, candidate
@@ -202,22 +210,35 @@ def answer(found: Sensitivity) -> Markup:
     return Markup("".join(f"<p>{text}</p>" for text in paragraphs) or "<p>Nothing has been run.</p>")
 
 
+def main_points(found: Sensitivity) -> list[str]:
+    """How many verdicts hang on the rule, one sentence per protocol."""
+    rule, *others = found.names
+    texts = []
+    for protocol in PROTOCOLS:
+        if not (n_judged := len(found.words[rule, protocol])):
+            continue
+        most = max(others, key=lambda name: found.n_changed(name, protocol))
+        unmoved = found.unmoved(protocol)
+        kept = Counter(found.words[rule, protocol][cell] for cell in unmoved)
+        texts.append(
+            f"{WHEN[protocol]}, {len(unmoved)} of {n_judged} differences keep their word in all "
+            f"variants of the rule: {listed(kept)}. “{most}” changes most words, {found.n_changed(most, protocol)}."
+        )
+    return texts
+
+
 def sentences(found: Sensitivity, protocol: Protocol) -> str:
     """The same for one protocol."""
-    rule, *others = found.names
+    _, *others = found.names
     changes = ", ".join(f"{name}: {found.n_changed(name, protocol)}" for name in others)
-    most = max(others, key=lambda name: found.n_changed(name, protocol))
     ranges = " and ".join(
         f"{word} {' to '.join(map(str, dict.fromkeys((min(seen), max(seen)))))} times"
         for word in ("reproduced", "contradicted")
         for seen in [{found.counts(name, protocol)[word] for name in found.names}]
     )
-    unmoved = found.unmoved(protocol)
-    kept = Counter(found.words[rule, protocol][cell] for cell in unmoved)
     return (
-        f"<b>{PROTOCOL_HEADS[protocol]}.</b> {len(found.words[rule, protocol])} differences are judged. How many of "
-        f"them have another word by each variant: {changes}. Most are changed by “{most}”. The variants say "
-        f"{ranges}. In all of them, {len(unmoved)} differences keep their word: {listed(kept)}."
+        f"<b>{PROTOCOL_HEADS[protocol]}.</b> How many differences have another word by each variant: {changes}. The "
+        f"variants say {ranges}."
     )
 
 

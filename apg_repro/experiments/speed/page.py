@@ -1,6 +1,6 @@
 """How fast is it: rows per second, and a step's cost by the number of ids. Imports no torch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import matplotlib.pyplot as plt
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from apg_repro.config import OptimizerName
 from apg_repro.experiments.speed.plan import ALL_CORES, IDS, TRAINED
-from apg_repro.report.costs import format_spread, measured_values
+from apg_repro.report.costs import format_spread, measured_values, rounded
 from apg_repro.report.devices import device_title, measured_devices
 from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.tables import MISSING, Table
@@ -53,6 +53,22 @@ def rows_table(evidence: Evidence) -> Table:
         lines.append({"Measured with": where, "Model": "roofline of base", "Rows per second": roofline})
     caption = f"{evidence.data.title}; {machine(evidence)}. Rows per second in training. {OVER_ROUNDS}"
     return Table(pd.DataFrame(lines).fillna(""), caption)
+
+
+def main_points(found: Sequence[Evidence]) -> list[str]:
+    """How fast base trains, beside the roofline and the peer: one sentence per number of threads or device."""
+    texts = []
+    for evidence in found:
+        for where, values in trained_anywhere(evidence):
+            entry = values["models"]["base"]
+            if "not_run" in entry:
+                continue
+            parts = [f"{rounded(entry['of_roofline']['p50'])} times the roofline"]
+            if "to_peer" in entry:
+                parts.append(f"{rounded(entry['to_peer']['p50'])} times {CONTENDERS['peer']}")
+            speed = rounded(entry["rows_a_second"]["p50"])
+            texts.append(f"Measured with {where}, base trains {speed} rows per second: {' and '.join(parts)}.")
+    return texts
 
 
 def threads_title(evidence: Evidence, case: str) -> str:

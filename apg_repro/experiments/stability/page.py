@@ -1,6 +1,7 @@
 """Where does training diverge? Initialisation, damping, clipping, K and the learning rate. Imports no torch."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -90,6 +91,29 @@ def divergence_table(evidence: Evidence) -> Table:
         lines.append(line)
     caption = f"{evidence.data.title}. Runs in which a batch costs more than {DIVERGED_ABOVE:g} nats or is not finite."
     return Table(pd.DataFrame(lines), caption)
+
+
+def main_points(found: Sequence[Evidence]) -> list[str]:
+    """With which safeguards the most runs diverge, and with which the fewest, one sentence per data set."""
+    texts = []
+    for evidence in found:
+        shares: dict[str, tuple[int, int]] = {}
+        for safeguards in SAFEGUARDS:
+            cells = [cell for cell in evidence.labelled(safeguards=safeguards) if cell.labels["version"] in VERSIONS]
+            runs = [run for cell in cells if (run := run_of(evidence, cell))]
+            if runs:
+                name = f"{START_NAMES[safeguards.init]}, {safeguards.brakes}"
+                shares[name] = (sum(run.diverged("one_epoch") for run in runs), len(runs))
+        if shares:
+            most = max(shares, key=lambda name: shares[name][0] / shares[name][1])
+            calm = [name for name, (n_diverged, _) in shares.items() if not n_diverged]
+            names = f": “{'”, “'.join(calm)}”" if calm else ""
+            texts.append(
+                f"On {evidence.data.title}, runs of APG diverge most often with the safeguards “{most}”: "
+                f"{shares[most][0]} of {shares[most][1]}. With {len(calm)} of {len(shares)} combinations of safeguards "
+                f"none diverges{names}."
+            )
+    return texts
 
 
 def best_table(evidence: Evidence) -> Table:

@@ -50,6 +50,23 @@ def unseen_table(found: Sequence[Evidence]) -> Table:
     return Table(pd.DataFrame(lines), "Test rows whose user or item is in no training row of the same seed.")
 
 
+def main_points(found: Sequence[Evidence]) -> list[str]:
+    """How many of the paper's counts are ours, one sentence per data set of which we have a copy."""
+    texts = []
+    for evidence in found:
+        printed = {count: printed_count(evidence.plan.dataset, count) for count in COUNTS}
+        printed = {count: theirs for count, theirs in printed.items() if not math.isnan(theirs)}
+        if printed and evidence.measured:
+            ours = measured_values(evidence)
+            n_same = sum(ours[count] == theirs for count, theirs in printed.items())
+            counted = ", ".join(f"{ours[count]:,} {count}" for count in printed)
+            texts.append(
+                f"Our copy of {evidence.data.title} has {counted}: {n_same} of the paper's {len(printed)} counts are "
+                "the very same."
+            )
+    return texts
+
+
 def printed_count(dataset: str, count: str) -> float:
     """The paper's count; NaN where it prints none."""
     return paper.value("table7", data_set(dataset).paper, "", "", count)

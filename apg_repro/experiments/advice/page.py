@@ -1,0 +1,179 @@
+"""Should I use it? What the committed rows say of K, P, z, the start and the cost. Imports no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import pandas as pd
+
+from apg_repro.config import PROTOCOLS, Protocol
+from apg_repro.experiments import get_suite
+from apg_repro.experiments.figure7.plan import LAYERS, OVER, RANK, K, P
+from apg_repro.experiments.protocol.page import answer as better_or_sooner
+from apg_repro.experiments.table2 import page as table2
+from apg_repro.experiments.table5 import page as table5
+from apg_repro.experiments.table5.plan import WIDTHS
+from apg_repro.report.costs import rounded
+from apg_repro.report.devices import measured_devices, on_a
+from apg_repro.report.statistics import estimate
+from apg_repro.report.tables import PROTOCOL_HEADS, Markup, Table, format_difference, with_n
+from apg_repro.rows.evidence import Evidence, gather
+from apg_repro.rows.store import Store
+from apg_repro.suite import SEEDS, Cell, Plan
+
+DATASET = "movielens"
+COMMAND = "python -m apg_repro run SUITE --profile full"
+SUITES = {"table2": DATASET, "figure7": DATASET, "table8": DATASET, "starts": DATASET, "table5": "iaac_twin"}
+MIN_SEEDS = 3  # a value with fewer is not compared: its interval is too wide
+CONDITIONS = {
+    "group_user": "the user's embedding",
+    "group_item": "the item's embedding",
+    "mix_user_item_context": "user, item and context, mixed",
+    "self": "the layer's own input (self-wise)",
+}
+ADVICE = {  # by ``protocol.page.answer``
+    "better": "It ends better there: try it, and give the static model as long a search.",
+    "only sooner": (
+        "It learns sooner there and does not end better: consider it where a model sees each row once, and not for "
+        "its AUC where you train until validation AUC stops rising."
+    ),
+    "sooner, at least": "It learns sooner there; whether it ends better, these runs do not tell.",
+    "neither": "These runs show no gain there.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A choice to make, and the cells that differ in it alone.
+
+    Attributes:
+        words: what is chosen, with what is held fixed.
+        suite: whose cells they are.
+        names: what each value is called, by the cell's name.
+    """
+
+    words: str
+    suite: str
+    names: dict[str, str]
+
+
+def along(axis: str, words: str, evidence: Evidence) -> Choice:
+    """A choice along an axis of Figure 7."""
+    names = {cell.name: str(cell.labels["value"]) for cell in evidence.labelled(axis=axis)}
+    return Choice(words=words, suite="figure7", names=names)
+
+
+def committed(store: Store | None = None) -> dict[str, Evidence]:
+    """The committed rows of the suites that this page reads, by suite."""
+    store = store or Store()
+    return {
+        name: gather(get_suite(name), Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), store)
+        for name, dataset in SUITES.items()
+    }
+
+
+def choices(found: dict[str, Evidence]) -> list[Choice]:
+    """What a user of the layer has to choose."""
+    figure7 = found["figure7"]
+    starts = [cell.name for cell in found["starts"].cells if cell.name.startswith("v5")]
+    return [
+        along(K, f"K, with P = {OVER}", figure7),
+        along(P, f"P, with K = {RANK}", figure7),
+        along(LAYERS, f"layers of G, with K = {RANK} and P = {OVER}", figure7),
+        Choice(words="z, the condition", suite="table8", names=CONDITIONS),
+        Choice(words="the start of G", suite="starts", names={name: name.partition(", ")[2] for name in starts}),
+    ]
+
+
+def answer(found: dict[str, Evidence]) -> list[str]:
+    """Whether to use it, in three sentences; none before all of it has been run."""
+    models = found["table2"]
+    early, late = (table2.average(models, protocol, "apg") for protocol in PROTOCOLS)
+    word = better_or_sooner(early, late)
+    if word not in ADVICE:
+        return []
+    sentences = [
+        f"On {models.data.title}, over the paper's seven models, APG gains {format_difference(early)} AUC points after "
+        f"one epoch and {format_difference(late)} with early stopping (n = {late.n}).",
+        ADVICE[word],
+    ]
+    tuned = table2.average(models, "early_stopping", "apg over tuned base")
+    if tuned.n:
+        sentences.append(
+            f"A static model whose learning rate and weight decay were searched as long as K and P is "
+            f"{'ahead of' if tuned.is_below else 'behind' if tuned.is_above else 'level with'} it: "
+            f"{format_difference(tuned)} points with early stopping. Tune yours first."
+        )
+    return sentences
+
+
+def choices_table(found: dict[str, Evidence]) -> Table:
+    """What each choice changes: the value with the highest mean, and those that are not behind it."""
+    lines = []
+    for choice in choices(found):
+        evidence = found[choice.suite]
+        link = Markup(f'<a href="{choice.suite}.html">{escape(evidence.suite.title)}</a>')
+        best = {PROTOCOL_HEADS[how]: best_of(evidence, choice, how) for how in PROTOCOLS}
+        lines.append({"Choice": choice.words} | best | {"Page": link})
+    caption = (
+        f"{found['figure7'].data.title}, WDL. The value with the highest mean gain over base, in AUC points, and the "
+        "values that are not behind it: the 95 % interval of their paired difference from it holds 0 or more. Picked "
+        f"from test rows after the fact, so take it as a place to start. Values with fewer than {MIN_SEEDS} seeds are "
+        "left out."
+    )
+    return Table(pd.DataFrame(lines), caption, wrap=True)
+
+
+def best_of(evidence: Evidence, choice: Choice, protocol: Protocol) -> Markup:
+    """The best value of a choice under a protocol, and those not behind it."""
+    cells = [evidence.cell(name) for name in choice.names]
+    cells = [cell for cell in cells if len(evidence.differences(cell, protocol)) >= MIN_SEEDS]
+    if not cells:
+        return Markup("not run")
+    gains = {cell.name: estimate(evidence.differences(cell, protocol)) for cell in cells}
+    best = max(cells, key=lambda cell: gains[cell.name].mean)
+    level = [choice.names[cell.name] for cell in level_with(evidence, best, cells, protocol)]
+    rest = "no other is level" if not level else "all others are level" if len(level) == len(cells) - 1 else ""
+    text = rest or f"level: {', '.join(level)}"
+    return Markup(f"<b>{escape(choice.names[best.name])}</b>: {with_n(gains[best.name])}<br>{escape(text)}")
+
+
+def level_with(evidence: Evidence, best: Cell, cells: Sequence[Cell], protocol: Protocol) -> list[Cell]:
+    """The other cells whose paired difference from the best is not below 0."""
+    others = [cell for cell in cells if cell is not best]
+    return [cell for cell in others if not estimate(evidence.between([cell], [best], protocol)).is_below]
+
+
+def costs_table(found: dict[str, Evidence]) -> Table:
+    """What it costs in training, relative to a static model: time, and weights of the hidden layers."""
+    lines = []
+    for width in WIDTHS:
+        for version in ("v4", "v5"):
+            line = {"Hidden layers": width, "Version": version}
+            for on in measured_devices(found["table5"]):
+                time = table5.ratio_to(on, version, width, "epoch_time")
+                line[f"Time {on_a(on)}"] = rounded(time[0]["p50"]) if time else "not run"
+            pairs = (table5.ratio_to(on, version, width, "hidden_memory") for on in measured_devices(found["table5"]))
+            weights = next(filter(None, pairs), None)
+            lines.append(line | {"Hidden weights in training": rounded(weights[0]["p50"]) if weights else "not run"})
+    caption = (
+        "Relative to base, with the user's embedding as z, K = 4 and P = 32. v5 folds into v4 for serving: the same "
+        "weights and the same time."
+    )
+    return Table(pd.DataFrame(lines), caption)
+
+
+def weights_sentence(found: dict[str, Evidence]) -> Markup:
+    """How many hidden weights the APG that is compared by AUC has, in training and as served."""
+    models, parts = found["table2"], []
+    for words, attribute in (("in training", "n_hidden"), ("as served", "n_served")):
+        ours, base = (models.found(models.cell(name, "WDL"), "early_stopping") for name in ("apg", "base"))
+        if not (ours and base):
+            return Markup("<p>Not run.</p>")
+        parts.append(f"{rounded(getattr(ours[0], attribute) / getattr(base[0], attribute))} times {words}")
+    chosen = models.chosen(models.cell("apg", "WDL"), "early_stopping") or {}
+    setting = f"K = {chosen['rank']}, P = {chosen['over']}"
+    return Markup(
+        f"<p>Self-wise, with the K and P that validation chose for WDL ({setting}), APG has this many hidden weights "
+        f"relative to base: {' and '.join(parts)}.</p>"
+    )

@@ -1,0 +1,79 @@
+"""The block that a page begins with: what came out, in a few sentences computed from its rows. Imports no torch."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+
+from apg_repro.config import PROTOCOLS, Protocol
+from apg_repro.report.comparison import Comparison, compare
+from apg_repro.report.statistics import count
+from apg_repro.report.tables import WHEN, Markup, badges, format_difference
+from apg_repro.rows.evidence import Evidence
+
+Text = str | Markup
+NO_RESULTS = "Quick profile: these numbers are no results."
+NOTHING = "Nothing of this has been run yet."
+
+
+def in_short(found: Sequence[Evidence], *says: Callable[[Sequence[Evidence]], Iterable[Text]]) -> Markup:
+    """What came out, in words; of a quick profile, that its numbers are no results.
+
+    Args:
+        found: what the page shows.
+        says: each makes sentences of it, or none of what has not been run.
+    """
+    if not all(evidence.is_result for evidence in found):
+        return block([NO_RESULTS])
+    return block([text for say in says for text in say(found)])
+
+
+def block(texts: Sequence[Text]) -> Markup:
+    """Some sentences as the block that a page begins with; without any, that nothing has been run."""
+    lines = [text.html if isinstance(text, Markup) else escape(text) for text in texts] or [NOTHING]
+    items = "".join(f"<li>{line}</li>" for line in lines)
+    body = f"<ul>{items}</ul>" if len(lines) > 1 else f"<p>{lines[0]}</p>"
+    return Markup(f'<div class="apg-short"><b>In short</b>{body}</div>')
+
+
+def gains(found: Sequence[Evidence]) -> list[Text]:
+    """One sentence per protocol: how many differences have which verdict, the smallest and the largest of them.
+
+    They are those that the paper prints. On a page that shows none of these, they are all that are taken from a
+    reference.
+    """
+    return [text for protocol in PROTOCOLS if (text := gains_under(found, protocol))]
+
+
+def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:
+    """The same for one protocol; empty before anything has been run."""
+    compared = [(evidence, line) for evidence in found for line in compare(evidence, protocol).values()]
+    compared = [(evidence, line) for evidence, line in compared if line.reference]
+    printed = [(evidence, line) for evidence, line in compared if line.cell.is_printed]
+    shown = printed or compared
+    ran = [(evidence, line) for evidence, line in shown if not math.isnan(line.difference.mean)]
+    if not ran:
+        return Markup("")
+    titles = list(dict.fromkeys(evidence.data.title for evidence, _ in ran))
+    shown = [(evidence, line) for evidence, line in shown if evidence.data.title in titles]
+    where = titles[0] if len(titles) == 1 else f"{len(titles)} data sets"
+    low, high = (
+        end_in_words(*end(ran, key=lambda pair: pair[1].difference.mean), with_title=len(titles) > 1)
+        for end in (min, max)
+    )
+    verdicts = badges(count([line.judgement for _, line in shown]))
+    judged = any(line.verdict not in ("", "not run") for _, line in shown)
+    whose = "the paper's " if all(line.is_printed for _, line in shown) else "the "
+    of = f"{whose}{len(shown)} difference{'s' * (len(shown) > 1)}"
+    start = f"{WHEN[protocol]} on {escape(where)}, "
+    span = f"from {low} to {high}" if low != high else f"{low}"
+    if not judged:
+        return Markup(f"{start}{escape(of)} of AUC reach {escape(span)}.")
+    return Markup(f"{start}the verdicts on {escape(of)} of AUC are {verdicts}. Ours reach {escape(span)}.")
+
+
+def end_in_words(evidence: Evidence, line: Comparison, with_title: bool) -> str:
+    """A difference in points, and which it is."""
+    is_shared = sum(cell.name == line.cell.name for cell in evidence.cells) > 1
+    name = f"{line.cell.backbone}, {line.cell.name}" if is_shared else line.cell.name
+    title = f" on {evidence.data.title}" if with_title else ""
+    return f"{format_difference(line.difference)} points ({name}{title}, n = {line.difference.n})"

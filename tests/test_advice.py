@@ -1,0 +1,69 @@
+"""The page "Should I use it?": what it picks and says, from made rows."""
+
+from dataclasses import replace
+
+import pytest
+
+from apg_repro.experiments.advice import page
+from apg_repro.experiments.figure7.plan import K
+from apg_repro.report.tables import plain
+from apg_repro.rows.evidence import Evidence
+from tests.conftest import FULL, evidence_of, scores
+
+PLAN = replace(FULL, seeds=(1, 2, 3))
+
+
+def test_the_best_value_is_named_with_those_that_are_not_behind_it(row):
+    """K = 8 is best in the mean, K = 4 is level with it within the noise of its seeds, K = 2 and 6 are behind."""
+    gains = {2: (0.1, 0.1, 0.1), 4: (0.5, 0.2, 0.3), 6: (0.3, 0.2, 0.1), 8: (0.4, 0.4, 0.4)}
+
+    def auc(config):
+        if config.version == "base":
+            return 0.8
+        if config.over != 32 or config.rank not in gains or config.generator_layers > 1 or not config.damping:
+            return None
+        return 0.8 + gains[config.rank][config.seed - 1] / 100
+
+    evidence = evidence_of("figure7", row, auc, plan=PLAN)
+    text = plain(page.best_of(evidence, page.along(K, "K", evidence), "one_epoch"))
+    assert text == "8: +0.40 ± 0.00 (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}3) level: 4, 6"
+
+
+def test_a_value_with_few_seeds_is_not_picked(row):
+    evidence = evidence_of("figure7", row, lambda config: 0.8, plan=FULL)  # two seeds
+    assert plain(page.best_of(evidence, page.along(K, "K", evidence), "one_epoch")) == "not run"
+
+
+@pytest.mark.parametrize(
+    ("late", "tuned", "words"),
+    [
+        (0.0, 0.3, ["learns sooner there and does not end better", "is ahead of it: −0.30 ± 0.00"]),
+        (0.4, 0.0, ["ends better there", "is behind it: +0.40 ± 0.00"]),
+    ],
+)
+def test_the_answer_follows_the_rows(row, late, tuned, words):
+    def extra(config):
+        if config.version != "base":
+            return {"scores": scores(0.802, 0.8 + late / 100)}
+        is_tuned = config.learning_rate == 0.001
+        return {"scores": scores(0.8, 0.8 + tuned * is_tuned / 100 + 1e-9 * is_tuned)}
+
+    found = {"table2": evidence_of("table2", row, lambda config: 0.8, extra)}
+    text = " ".join(page.answer(found))
+    assert "gains +0.20 ± 0.00 AUC points after one epoch" in text
+    for part in words:
+        assert part in text
+
+
+def test_without_rows_the_page_says_so():
+    found = {name: Evidence(suite=evidence.suite, plan=evidence.plan) for name, evidence in page.committed().items()}
+    assert page.answer(found) == []
+    assert set(page.choices_table(found).data["One epoch"].map(plain)) == {"not run"}
+    assert plain(page.weights_sentence(found)) == "Not run."
+
+
+def test_the_committed_rows_answer_every_choice():
+    found = page.committed()
+    table = page.choices_table(found).data
+    assert not table[["One epoch", "Early stopping"]].map(plain).isin(["not run"]).any(axis=None)
+    assert len(page.costs_table(found).data) == 10

@@ -1,0 +1,133 @@
+"""The block that a page begins with."""
+
+from dataclasses import replace
+
+import nbformat
+import pytest
+
+from apg_repro.claims.short import claims_of, claims_without_protocol, models_in_short
+from apg_repro.experiments import get_suite
+from apg_repro.experiments.errata import page as errata
+from apg_repro.experiments.planted import page as planted
+from apg_repro.experiments.protocol import page as protocol
+from apg_repro.experiments.speed import page as speed
+from apg_repro.experiments.stability import page as stability
+from apg_repro.experiments.table7 import page as table7
+from apg_repro.paths import NOTEBOOKS
+from apg_repro.report.short import NO_RESULTS, NOTHING, block, gains, in_short
+from apg_repro.report.tables import Markup, badge, plain
+from apg_repro.rows.evidence import Evidence
+from apg_repro.study import committed
+from apg_repro.suite import Plan
+from tests.conftest import FULL, evidence_of, measured_of
+
+PLAN = replace(FULL, seeds=(1, 2, 3))
+ALL = {"table2": models_in_short, "table4": gains, "table1": claims_of, "figure7": claims_of,
+       "table6": claims_without_protocol, "planted": planted.main_points, "protocol": protocol.main_points,
+       "speed": speed.main_points, "stability": stability.main_points, "table7": table7.main_points}  # fmt: skip
+
+
+def table4(row, dataset="movielens", extra=0.0):
+    """v4 gains a point, v5 half a point, and each a hundredth more with every seed; v1 and v2 as much as base."""
+    found = {"v4": 0.01 + extra, "v5": 0.005 + extra}
+
+    def auc(config):
+        return 0.79 + (found[config.version] + config.seed / 10_000 if config.version in found else 0)
+
+    return evidence_of("table4", row, auc, plan=replace(PLAN, dataset=dataset))
+
+
+def words(texts):
+    return [plain(text if isinstance(text, Markup) else Markup(text)).replace("\u00a0", " ") for text in texts]
+
+
+def test_a_page_of_differences_counts_its_verdicts_and_names_the_ends(row):
+    early, late = words(gains([table4(row)]))
+    assert early == (
+        "After one epoch on MovieLens-1M, the verdicts on the paper's 4 differences of AUC are ✓ 2 reproduced "
+        "= 2 no difference. Ours reach from +0.00 ± 0.00 points (v1, n = 2) to +1.02 ± 0.02 points (v4, n = 3)."
+    )
+    assert late.startswith("With early stopping on MovieLens-1M, the verdicts on the paper's 4 differences")
+
+
+def test_several_data_sets_have_one_sentence_whose_ends_say_where_they_are(row):
+    (early, _) = words(gains([table4(row), table4(row, "frappe", extra=0.01)]))
+    assert "After one epoch on 2 data sets, the verdicts on the 8 differences" in early
+    assert "to +2.02 ± 0.02 points (v4 on Frappe, n = 3)" in early
+
+
+def test_differences_that_the_paper_does_not_claim_have_no_verdict(row):
+    def auc(config):
+        return 0.79 + (config.optimizer == "row_adam") * (0.002 if config.version == "v5" else -0.001)
+
+    found = evidence_of("optimizers", row, auc, plan=PLAN)
+    (early, _) = words(gains([found]))
+    assert early == (
+        "After one epoch on MovieLens-1M, the 2 differences of AUC reach from −0.10 ± 0.00 points (base by row, n = 3) "
+        "to +0.20 ± 0.00 points (apg by row, n = 3)."
+    )
+
+
+def test_a_quick_page_says_that_its_numbers_are_no_results_and_one_without_rows_that_nothing_ran():
+    quick = Evidence(suite=get_suite("table4"), plan=Plan(profile="quick", dataset="movielens", seeds=(1, 2)))
+    assert NO_RESULTS in in_short([quick], gains).html
+    assert NOTHING in in_short([Evidence(suite=get_suite("table4"), plan=PLAN)], gains).html
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_without_rows_no_page_has_a_sentence_and_with_the_committed_rows_each_has(name):
+    suite = get_suite(name)
+    empty = Evidence(suite=suite, plan=replace(PLAN, dataset=suite.datasets[0]))
+    assert ALL[name]([empty]) == []
+    texts = words(ALL[name](committed(name)))
+    assert texts
+    assert all(text.endswith(".") and "nan" not in text for text in texts)
+
+
+def test_text_is_escaped_and_markup_is_not():
+    html = block(["1 < 2", Markup("<b>3</b>")]).html
+    assert "<li>1 &lt; 2</li><li><b>3</b></li>" in html
+
+
+def test_few_claims_are_named_with_their_verdicts_and_many_are_counted():
+    (complexities, _) = words(claims_of(committed("table1")))
+    assert complexities.startswith("“complexities of the versions (Table 1)”: ")
+    early, late = words(claims_of(committed("figure7")))
+    assert "the verdicts on the paper's 10 claims are" in early
+    assert late.startswith("With early stopping on MovieLens-1M")
+
+
+def test_times_are_said_of_each_kind_of_device():
+    ratios = {"apg": {"p10": 0.4, "p50": 0.5, "p90": 0.6}, "v1": {"p10": 8.0, "p50": 9.0, "p90": 9.5}}
+    served = {name: {"answered": 1.0, "ratio": ratio} for name, ratio in ratios.items()}
+    engines = {"eager": {"base": {"answered": 1.0}, **served}}
+    models = {name: {"n_hidden": n, "n_parameters": n} for name, n in {"base": 100, "apg": 10, "v1": 900}.items()}
+    plan = replace(PLAN, dataset="iaac_twin")
+    texts = claims_of([measured_of("table10", {"1 candidate": {"engines": engines, "models": models}}, plan=plan)])
+    assert words(texts)[0] == (
+        "“APG responds about as fast as base, or faster”: on a CPU ✓ reproduced, 0.50 × base; on a GPU ○ not run."
+    )
+
+
+def test_the_planted_verdict_is_in_its_colour():
+    texts = planted.main_points(committed("planted"))
+    centre = planted.points(committed("planted"), "one_epoch")[planted.CENTRE]
+    assert badge(centre.verdict).html in str(texts[0])
+
+
+def test_the_errata_count_every_derived_number():
+    table = errata.tally().data.set_index("Where").loc["all"]
+    (text,) = errata.main_points()
+    assert text.startswith(f"Of {table.sum()} numbers")
+    assert f"{table['slip']} cannot come from them" in text
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_page_of_results_begins_with_its_answer(path):
+    """Before the first heading, without its code."""
+    if path.stem == "hands_on":  # where the reader computes
+        return
+    cells = nbformat.read(path, as_version=4).cells
+    first = next(n for n, cell in enumerate(cells) if n and cell.cell_type == "markdown")
+    short = [cell for cell in cells[:first] if cell.source.splitlines()[-1].startswith(("in_short(", "block("))]
+    assert [cell.metadata["tags"] for cell in short] == [["remove-input"]]
