@@ -244,7 +244,7 @@ def kept(path: Path, key: str, make: Callable[[], Any]) -> Any:
         if found["key"] == key:
             return found["value"]
     value = json.loads(json.dumps(make()))
-    path.write_text(json.dumps({"key": key, "value": value}))
+    path.write_text(json.dumps({"key": key, "value": value}), encoding="utf-8")
     return value
 
 
