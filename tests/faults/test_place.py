@@ -37,7 +37,7 @@ def test_neither_path_nor_locale_nor_a_missing_home_changes_a_row(tmp_path, whol
     assert made.lines() == whole[:1]
     assert "Mini, synthetic, profile quick" in made.words()
     assert "Traceback" not in made.words()
-    assert made.start("-m", "apg_repro", "status", **odd, **ASCII).wait(ENOUGH) == 0, made.words()
+    assert made.start("-m", "apg_repro", "status", "--profile", "quick", **odd, **ASCII).wait(ENOUGH) == 0, made.words()
     assert re.search(r"^mini +quick .*synthetic.* runs 1 of ", made.words(), re.MULTILINE), made.words()
 
 
