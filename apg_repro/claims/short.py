@@ -68,7 +68,7 @@ def device(claim: Claim) -> str:
     return TITLES[claim.rule.kind] if isinstance(claim.rule, On) else ""
 
 
-def judge_claim(claim: Claim, evidence: Evidence) -> dict[str, Finding]:
+def judge_claim(claim: Claim, evidence: Evidence) -> dict[Protocol, Finding]:
     """What a page's rows say of a claim, by protocol."""
     assert claim.rule is not None  # as it rests on a suite
     return {protocol: claim.rule.judge(evidence, protocol) for protocol in PROTOCOLS}
@@ -80,9 +80,9 @@ def in_words(words: str, claims: Sequence[Claim], evidence: Evidence) -> Markup:
     for claim in claims:
         found = judge_claim(claim, evidence)
         is_same = claim.protocol_independent or len({str(one) for one in found.values()}) == 1
-        for protocol, finding in list(found.items())[: 1 if is_same else None]:
-            of_protocol = "" if is_same else PROTOCOL_TITLES[protocol]
-            where = f"on a {device(claim)}" if device(claim) else of_protocol
+        on_device = f"on a {device(claim)}" if device(claim) else ""
+        for protocol in PROTOCOLS[:1] if is_same else PROTOCOLS:
+            finding, where = found[protocol], on_device if is_same else PROTOCOL_TITLES[protocol]
             ours = finding.ours.html if isinstance(finding.ours, Markup) else escape(finding.ours)
             verdict = " ".join(filter(None, [where, badge(finding.text).html]))
             parts.append(", ".join(filter(None, [verdict, ours])))

@@ -217,13 +217,13 @@ def main_points(found: Sensitivity) -> list[str]:
     for protocol in PROTOCOLS:
         if not (n_judged := len(found.words[rule, protocol])):
             continue
-        changed = {name: found.n_changed(name, protocol) for name in others}
-        most = max(others, key=lambda name: changed[name])
+        n_changed = {name: found.n_changed(name, protocol) for name in others}
+        most = max(n_changed, key=n_changed.__getitem__)
         unmoved = found.unmoved(protocol)
         kept = Counter(found.words[rule, protocol][cell] for cell in unmoved)
         texts.append(
             f"{WHEN[protocol]}, {len(unmoved)} of {n_judged} differences keep their word in all "
-            f"variants of the rule: {listed(kept)}. “{most}” changes most words, {found.n_changed(most, protocol)}."
+            f"variants of the rule: {listed(kept)}. “{most}” changes most words, {n_changed[most]}."
         )
     return texts
 
