@@ -4,6 +4,8 @@ Commands import what they need: with the layer alone installed, or where there i
 """
 
 import argparse
+import errno
+import io
 import json
 import os
 import signal
@@ -11,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, get_args
 
 from apg_repro import __version__
@@ -22,9 +25,13 @@ from apg_repro.suite import SEEDS, Plan
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a subcommand; a user's mistake prints one line and returns 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no Δ
     try:
         args = parser().parse_args(arguments)
-        require_checkout()
+        args.typed = list(sys.argv[2:] if arguments is None else arguments[1:])
+        if args.command is not try_:
+            require_checkout()
         with signals_interrupt():
             args.command(args)
         sys.stdout.flush()
@@ -32,10 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; what was trained is in the store, and the same command goes on from there", file=sys.stderr)
+        print("\nstopped; what was trained is kept, and the same command goes on from there", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # who read the output, such as head, has seen enough
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's exit would write there once more
+        if error.errno == errno.ENOSPC:  # else who read the output, such as head, has seen enough
+            print(f"error: the output cannot be written ({error.strerror}); rows are in the store", file=sys.stderr)
         return 1
     return 0
 
@@ -73,6 +84,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--jobs", type=int, help="runs side by side; default: one per core, or 16 per GPU")
     train.add_argument("--threads", type=int, help="of each run; default: cores divided by jobs, 1 on a cluster")
     train.add_argument(
+        "--deterministic", action="store_true", help="torch's deterministic kernels alone: slower on a GPU"
+    )
+    train.add_argument(
         "--executor", choices=["processes", "ray", "submitit"], default="processes",
         help="where: processes of this machine (default), a Ray cluster, or SLURM",
     )  # fmt: skip
@@ -105,6 +119,33 @@ def parser() -> argparse.ArgumentParser:
     book.add_argument("--datasets", default="", help="names joined by commas; default: what is at hand")
     book.add_argument("--run", choices=["missing", "none"], default="missing", help="train what is missing, or not")
 
+    yours = commands.add_parser("try", help="does APG pay on your data? a search, a verdict, a report, a model")
+    yours.set_defaults(command=try_)
+    yours.add_argument("file", type=Path, help="your rows: CSV, TSV, JSON lines (also .gz) or Parquet")
+    yours.add_argument("--label", default="", metavar="COLUMN", help="what to predict")
+    yours.add_argument("--positive", default="", metavar="VALUE", help="the label's value that counts as 1")
+    for name, what in {
+        "fields": "ids and categories", "numbers": "quantities", "drop": "to be left out",
+    }.items():  # fmt: skip
+        yours.add_argument(
+            f"--{name}", default="", metavar="A,B", help=f"columns that are {what}, whatever they look like"
+        )
+    for name in ("user", "item", "time"):
+        yours.add_argument(f"--{name}", default="", metavar="COLUMN", help=f"the column of the {name}")
+    yours.add_argument(
+        "--schema", type=Path, metavar="FILE", help="columns as in this file, an edited schema.json or TOML"
+    )
+    yours.add_argument("--show", action="store_true", help="show the columns, and stop")
+    yours.add_argument("--split", default="", help="random (default), time, or column:NAME with train, valid and test")
+    yours.add_argument("--min-count", type=int, metavar="N", help="rarer ids share one id with unseen ones; default: 2")
+    yours.add_argument("--backbone", default="WDL", help="WDL (default), DeepFM, DCN and so on")
+    yours.add_argument("--minutes", type=float, default=5.0, help="for the search and the seeds; default: 5")
+    yours.add_argument("--trials", type=int, help="of each side; default: what fits into the minutes")
+    yours.add_argument("--seeds", type=int, help="paired seeds of the best; default: what fits into the minutes")
+    yours.add_argument("--rows", type=int, help="of a random sample; default: all, or what fits into the minutes")
+    yours.add_argument("--out", type=Path, metavar="FOLDER", help="where everything is kept; default: NAME_apg")
+    yours.add_argument("--device", default="cpu", help="where to train: cpu, cuda, cuda:1")
+
     for command in (train, book):
         command.add_argument("--profile", choices=get_args(Profile), default="quick")
         command.add_argument("--seeds", default="", help="numbers joined by commas; default: the profile's")
@@ -128,6 +169,12 @@ def run(args: argparse.Namespace) -> None:
         cluster = Cluster(kind=args.executor, address=args.address, gpus_per_run=args.gpus_per_run, options=options)
     elif args.address or args.gpus_per_run is not None or options:
         raise UserError("--address, --gpus-per-run and --cluster-options need --executor ray or submitit")
+    if args.deterministic:
+        if cluster:
+            raise UserError("--deterministic is for runs on this machine: leave out --executor")
+        from apg_repro.run.task import be_deterministic
+
+        be_deterministic()
     where = {"device": args.device, "jobs": args.jobs, "threads": args.threads, "cluster": cluster, "store": store}
     seeds = parse_seeds(args.seeds) or SEEDS[args.profile]
     datasets = parse_names(args.datasets) or usual_datasets(suite, args.profile)
@@ -193,6 +240,24 @@ def notebooks(args: argparse.Namespace) -> None:
         "run": args.run,
     }
     execute_for_book(args.names, parameters)
+
+
+def try_(args: argparse.Namespace) -> None:
+    """Tries APG on the user's own rows."""
+    try:
+        from apg_repro.yours.columns import Wishes
+        from apg_repro.yours.trying import Request, try_apg
+    except ModuleNotFoundError as error:
+        raise UserError(f"`apg try` needs {error.name}: pip install 'apg-repro[try]'") from error
+    wishes = Wishes(
+        positive=args.positive, fields=tuple(parse_names(args.fields)), numbers=tuple(parse_names(args.numbers)),
+        drop=tuple(parse_names(args.drop)), user=args.user, item=args.item, time=args.time, split=args.split,
+        min_count=args.min_count,
+    )  # fmt: skip
+    if args.schema and wishes != Wishes():
+        raise UserError("--schema says what each column is: write it there, and leave out other options on columns")
+    names = ("file", "label", "schema", "backbone", "minutes", "trials", "seeds", "rows", "device", "out", "show")
+    try_apg(Request(wishes=wishes, **{name: getattr(args, name) for name in names}), ["apg", "try", *args.typed])
 
 
 def parse_names(text: str) -> list[str]:

@@ -5,4 +5,4 @@ one instance, in ``tests/reference/``.
 """
 
 PAPER_BACKBONES = ("WDL", "PNN", "FiBiNET", "DIFM", "DeepFM", "DCN", "AutoInt")  # Table 2's seven, in its order
-BACKBONES = (*PAPER_BACKBONES,)  # what the paper does not have goes behind its seven
+BACKBONES = (*PAPER_BACKBONES, "DCNv2")  # what the paper does not have goes behind its seven

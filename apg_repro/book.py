@@ -20,6 +20,7 @@ from nbformat.reader import NotJSONError
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
+from apg_repro import faults
 from apg_repro.claims.overview import home, opening
 from apg_repro.errors import UserError
 from apg_repro.experiments import SUITES
@@ -55,7 +56,7 @@ class Kernel(AsyncKernelManager):
 
 
 def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
-    """Executes the named notebooks (none: all) and writes what the home page begins with.
+    """Executes the named notebooks (none: all) and writes what the home page and the page of faults include.
 
     Args:
         names: such as "table4".
@@ -73,14 +74,15 @@ def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
     lines = stored_lines(RESULTS)
     for notebook in notebooks:
         complete(EXECUTED / notebook.name, lines)
-    (EXECUTED / PROFILE_FILE).write_text(json.dumps({"profile": parameters["profile"]}))
+    (EXECUTED / PROFILE_FILE).write_text(json.dumps({"profile": parameters["profile"]}), encoding="utf-8")
     for name, part in (("_answer.md", opening), ("_verdict.md", home)):
-        (EXECUTED / name).write_text(part(Store()))
+        (EXECUTED / name).write_text(str(part(Store())), encoding="utf-8")
+    (EXECUTED / "_faults.md").write_text(faults.page(), encoding="utf-8")
 
 
 def stored_lines(results: Path) -> dict[str, str]:
     """Every stored row as it is written, by its id."""
-    lines = [line for file in sorted(results.glob("*/*/*.jsonl")) for line in file.read_text().splitlines()]
+    lines = [line for file in sorted(results.glob("*/*/*.jsonl")) for line in file.read_text("utf-8").splitlines()]
     return {found[1]: line for line in lines if (found := re.search(r'"id": "(\w+)"', line))}
 
 
@@ -103,7 +105,7 @@ def complete(page: Path, lines: dict[str, str]) -> None:
         found = re.search(r'<code class="apg-ids">([\w ]*)</code>', html)
         if found:
             rows = [lines[one] for one in found[1].split() if one in lines]
-            (EXTRA / "rows" / f"{page.stem}.jsonl").write_text("\n".join(rows) + "\n")
+            (EXTRA / "rows" / f"{page.stem}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
             link = f'<p><a download href="../rows/{page.stem}.jsonl">These {len(rows)} rows as JSON lines</a></p>'
             output["data"]["text/html"] = html.replace("<!-- rows -->", link)
     nbformat.write(notebook, page)
@@ -133,11 +135,14 @@ def execute(notebooks: Sequence[Path], target: Path, parameters: dict[str, Any])
     """Executes notebooks into a folder; an executed notebook appears there whole or not at all.
 
     Raises:
-        UserError: one failed; the others are finished first.
+        UserError: one failed; the others are finished first. The folder cannot be written.
     """
-    target.mkdir(parents=True, exist_ok=True)
-    for unfinished in target.glob(".*.ipynb"):
-        unfinished.unlink()  # of an execution that was killed
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for unfinished in target.glob(".*.ipynb"):
+            unfinished.unlink()  # of an execution that was killed
+    except OSError as error:
+        raise UserError(f"{target} cannot be written ({error.strerror}): make it a folder of yours") from error
     errors = []
     pool = ThreadPoolExecutor(2)
     futures: list[Future[None]] = []

@@ -119,6 +119,8 @@ CATALOGUE = {
     "iaac_twin": DataSet(title="shape twin of IAAC", kind="twin", script="iaac_twin", paper="iaac", context="brand"),
 }  # fmt: skip
 
+YOURS = "yours"  # what `apg try` prepares, of a user's own rows, in a folder of its own (``yours/``)
+
 # What every table of AUC is made for: the real ones, and the synthetic one where no real one is at hand.
 REAL_OR_SYNTHETIC = (*(name for name, entry in CATALOGUE.items() if entry.kind == "real"), "synthetic")
 
@@ -156,6 +158,8 @@ def check_prepared(name: str, root: Path | None = None) -> None:
 
 def how_to_prepare(name: str) -> str:
     """The command that prepares a data set."""
+    if name == YOURS:
+        return "apg try FILE --label COLUMN"
     entry = CATALOGUE.get(family(name))
     variant = f" --variant {entry.variant}" if entry and entry.variant else ""
     return f"python data_scripts/{entry.script if entry else name}.py{variant}"

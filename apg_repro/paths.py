@@ -1,5 +1,6 @@
 """Where things lie in a checkout."""
 
+import re
 from pathlib import Path
 
 from apg_repro.errors import UserError
@@ -11,6 +12,17 @@ DATA = ROOT / "data"
 RESULTS = ROOT / "results"
 NOTEBOOKS = ROOT / "notebooks"
 EXECUTED = ROOT / "book" / "executed"
+
+
+def within(folder: Path, name: str) -> Path:
+    """The entry of this name in a folder.
+
+    Raises:
+        UserError: the name could lead out of the folder.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise UserError(f"{name!r} is no name: take letters, digits and any of _ . -")
+    return folder / name
 
 
 def require_checkout() -> None:

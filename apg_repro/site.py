@@ -112,7 +112,7 @@ def words_of(asset: Any) -> str:
 def is_quick(source: Path) -> bool:
     """Whether the pages were executed with the quick profile."""
     file = source / "executed" / PROFILE_FILE
-    return file.exists() and json.loads(file.read_text())["profile"] == "quick"
+    return file.exists() and json.loads(file.read_text("utf-8"))["profile"] == "quick"
 
 
 def leave_out(app: Any, exception: Exception | None) -> None:

@@ -187,7 +187,8 @@ def parameters(notebook: Mapping[str, Any], idle: Sequence[str] = ()) -> dict[st
             raise UserError(f"the parameters cell lacks {name}")
         value = as_list(name, notebook[name]) if kind is list else notebook[name]
         if not isinstance(value, kind):
-            raise UserError(f"parameter {name} must be a {kind.__name__}, not {value!r}")
+            in_yaml = ": in YAML, put it into quotes" if kind is str and isinstance(value, bool) else ""  # run: no
+            raise UserError(f"parameter {name} must be a {kind.__name__}, not {value!r}{in_yaml}")
         given[name] = value
     if not all(isinstance(seed, int) and not isinstance(seed, bool) for seed in given["seeds"]):
         raise UserError(f"seeds must be whole numbers, as in [1, 2]; got {given['seeds']}")

@@ -62,6 +62,8 @@ class Plan:
             raise UserError(f"profile {self.profile!r} is unknown; choose quick or full")
         if not self.seeds or min(self.seeds) <= SEARCH_SEED or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds must be different and above {SEARCH_SEED}, which chooses K and P; got {self.seeds}")
+        if max(self.seeds) >= 2**63:
+            raise UserError(f"seeds must be below 2^63, so that other programs can read the rows; got {self.seeds}")
 
 
 @dataclass(frozen=True, kw_only=True)

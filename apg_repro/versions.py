@@ -1,7 +1,7 @@
 """The versions of the layer: what each needs, costs and is served as. Imports no torch.
 
-Adding a version: its entry here, its class in ``nn/apg.py`` (and in ``LAYERS`` there), its equation in
-``tests/reference/apg.py``, and the cell that trains it.
+Adding a version: its entry here, its class (the paper's in ``nn/apg.py`` and in ``PAPER_LAYERS`` there, others in
+``nn/comparators.py`` and in ``LAYERS`` there), its equation in ``tests/reference/apg.py``, and the cell that trains it.
 
 A formula is a sum of products, written as text with the letters of the paper's Table 1: N outputs, M inputs, D the
 size of the condition, K the rank.
@@ -36,7 +36,8 @@ class Version:
     in_table_1: bool = False
 
 
-VERSIONS = {
+# The paper's: what its tables of costs are made for.
+PAPER_VERSIONS = {
     "base": Version(computation=("", "", "NM"), memory=("", "NM"), biases="N", in_table_1=True),
     "v1": Version(computation=("NMD", "", "NM"), memory=("NMD", ""), biases="NM + N", generated="NM", in_table_1=True),
     "v2": Version(
@@ -75,3 +76,29 @@ VERSIONS = {
         served_as="v4",
     ),
 }
+
+# What the paper does not have: other layers that depend on a condition (``nn/comparators.py``).
+COMPARATORS = {
+    "gate": Version(
+        computation=("ND", "", "NM"),
+        memory=("ND", "NM"),
+        biases="N + N",
+        generated="N",
+        extra_multiplications="N + N",
+    ),
+    "film": Version(
+        computation=("ND + ND", "", "NM"),
+        memory=("ND + ND", "NM"),
+        biases="N + N + N",
+        generated="N + N",
+        extra_multiplications="N",
+    ),
+    "adapter": Version(
+        options=("rank",),
+        computation=("NKD + MKD", "", "NM + NK + MK"),
+        memory=("NKD + MKD", "NM"),
+        biases="NK + MK + N",
+        generated="NK + MK",
+    ),
+}
+VERSIONS = PAPER_VERSIONS | COMPARATORS

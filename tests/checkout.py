@@ -6,6 +6,7 @@ What is tested with it are commands as users give them, and faults as they happe
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,13 +14,19 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from apg_repro.catalogue import is_prepared
 from apg_repro.paths import ROOT
+
+in_proc = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
+needs_synthetic = pytest.mark.skipif(not is_prepared("synthetic"), reason="python data_scripts/synthetic.py")
 
 PLAN = '''"""One model, small and long."""
 
 from apg_repro.suite import Cell, Suite
 
-SIZE = {"rows": 2000, "d_embedding": 4, "hidden": (8,), "max_epochs": 120, "patience": 120}
+SIZE = {"rows": 2000, "d_embedding": 4, "hidden": (8,), "max_epochs": 60, "patience": 60}
 SUITE = Suite(
     name="mini", title="Mini", datasets=("synthetic",),
     cells=lambda plan: (Cell(name="base", options=SIZE, against=None),),
@@ -57,18 +64,21 @@ class Checkout:
             row["history"] = [{k: v for k, v in entry.items() if k not in TIMES} for entry in row["history"]]
         return sorted(({k: v for k, v in row.items() if k not in TIMES} for row in found), key=lambda row: row["seed"])
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         """A process with one thread for each run; its words go to ``words.txt``."""
         name, _, value = self.mark.partition("=")
-        environment = os.environ | {"PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1", name: value}
+        own = {"PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1", name: value}
+        environment = {**os.environ, **own, **environment}
         with (self.folder / "words.txt").open("w") as words:
             return subprocess.Popen(
-                [sys.executable, *command], cwd=self.folder, env=environment, stdout=words, stderr=words, text=True
-            )
+                [sys.executable, *command], cwd=self.folder, env=environment, stdout=words, stderr=words, text=True,
+                preexec_fn=usual_signals,
+            )  # fmt: skip
 
-    def run(self, *options: str) -> subprocess.Popen[str]:
+    def run(self, *options: str, **environment: str) -> subprocess.Popen[str]:
         """``python -m apg_repro run mini``."""
-        return self.start("-m", "apg_repro", "run", "mini", "--seeds", "1,2,3,4,5,6,7,8", "--threads", "1", *options)
+        command = ("-m", "apg_repro", "run", "mini", "--seeds", "1,2,3,4,5,6,7,8", "--threads", "1", *options)
+        return self.start(*command, **environment)
 
     def words(self) -> str:
         """What the last process has said."""
@@ -87,6 +97,12 @@ class Checkout:
         return found
 
 
+def usual_signals() -> None:
+    """As in a terminal: in the background of a shell, Ctrl-C is ignored, and by what is started there too."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def eventually(what: Callable[[], bool]) -> bool:
     """Waits until something is true; False if it never is."""
     end = time.monotonic() + ENOUGH
@@ -95,3 +111,8 @@ def eventually(what: Callable[[], bool]) -> bool:
             return True
         time.sleep(0.05)
     return what()
+
+
+def is_idle(checkout: Checkout) -> bool:
+    """Whether all processes of a checkout end."""
+    return eventually(lambda: not checkout.processes())

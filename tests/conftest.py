@@ -1,7 +1,9 @@
 """Rows that many tests use. Shapes in annotations are checked while the tests run: see pytest's options."""
 
+import os
+import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +26,8 @@ from apg_repro.rows.numerics import version_of
 from apg_repro.rows.provenance import TIMING
 from apg_repro.rows.row import MeasuredRow, Origin, Score, TrainedRow
 from apg_repro.suite import Plan
+from tests.checkout import ENOUGH, Checkout
+from tests.faults.record import pytest_addoption, pytest_configure  # noqa: F401 (pytest takes them from here)
 from tests.tiny import table
 from tests.tiny import write as write_tiny
 
@@ -102,6 +106,24 @@ def tiny(tmp_path: Path) -> Path:
     """A folder with a prepared data set of its own, "tiny"."""
     write_tiny(tmp_path, table())
     return tmp_path
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    """A small checkout; what still runs there at the end, of a test that has failed, is killed."""
+    made = Checkout(tmp_path / "checkout")
+    yield made
+    for process in made.processes():
+        os.kill(process, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+    """The rows of that checkout's suite, trained one by one by a command that nobody interrupts."""
+    made = Checkout(tmp_path_factory.mktemp("whole") / "checkout")
+    assert made.run("--jobs", "1").wait(ENOUGH) == 0, made.words()
+    assert len(made.lines()) == 8
+    return made.lines()
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,23 @@
 import copy
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from apg_repro.nn.apg import LAYERS, ApgLayer, ApgV2, ApgV3, ApgV4, ApgV5, count_served, fold
+from apg_repro.config import RunConfig
+from apg_repro.experiments.table1 import measure as table1
+from apg_repro.nn.apg import ApgLayer, ApgV2, ApgV3, ApgV4, ApgV5, count_served, fold
 from apg_repro.nn.checks import require_choice, require_sizes
+from apg_repro.nn.comparators import LAYERS
 from apg_repro.nn.dense import StaticDense, initialise
 from apg_repro.nn.mix import OutputMix
+from apg_repro.paper.complexity import evaluate, total
+from apg_repro.training.build import build
+from apg_repro.versions import COMPARATORS
 from apg_repro.versions import VERSIONS as TABLE
 from tests.weights import dense, randomised, sizes_of
 
@@ -254,11 +261,54 @@ def test_parameter_counts_are_those_of_table_1(version, count):
     assert sum(parameter.numel() for parameter in make(version).parameters()) == count
 
 
+@pytest.mark.parametrize("version", COMPARATORS)
+@pytest.mark.parametrize("condition", ["self", "group"])
+def test_a_comparator_with_a_static_start_is_base(version, condition, schema, batch):
+    """The same model, number by number: with W as base's, whatever the condition is."""
+    task = RunConfig(
+        dataset="random", seed=3, d_embedding=D, hidden=(6, 5), version=version, rank=K, condition=condition,
+        init="static_start",
+    )  # fmt: skip
+    ours, base = build(task, schema), build(replace(task, version="base"), schema)
+    assert torch.equal(ours.deep.layers[0].weight, base.deep.layers[0].weight)
+    torch.testing.assert_close(ours(batch.fields, batch.numbers), base(batch.fields, batch.numbers), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("version", COMPARATORS)
+def test_a_comparator_costs_what_its_entry_says(version):
+    """Multiplications, weights, biases and what is generated, counted as Table 1's are."""
+    entry, layer = TABLE[version], make(version)
+    sizes = {"N": N, "M": M, "D": D, "K": K}
+    with torch.device("meta"):
+        shape = make(version)
+    found = table1.count(
+        table1.Layer(part="square", condition="group", version=version, sizes=sizes, generated=0, module=shape)
+    )
+    computation = (total(entry.computation), entry.extra_multiplications)
+    assert found["multiplications"] == sum(evaluate(formula, sizes) for formula in computation)
+    assert found["a_batch"] == 0
+    assert found["parameters"] - found["biases"] == evaluate(total(entry.memory), sizes)
+    assert found["biases"] == evaluate(entry.biases, sizes)
+    assert layer.generated(rows(M).float(), rows(D, 2).float()).shape == (B, evaluate(entry.generated, sizes))
+
+
+def test_an_adapter_of_rank_k_adds_a_matrix_of_rank_k():
+    layer = randomised(make("adapter"))
+    z = rows(D, 2)[:1].expand(M, D)
+    eye = torch.eye(M, dtype=torch.double)
+    added = layer(eye, z) - layer.shared(eye)
+    assert torch.linalg.matrix_rank(added) == K
+
+
 def test_damping_names_the_weights_that_make_weights_and_their_terms():
     v1, v3, v4, v5 = (make(version) for version in ("v1", "v3", "v4", "v5"))
     assert v1.damped_parameters() == {v1.generator.last.weight: D}
     assert v3.damped_parameters() == {v3.generator.last.weight: 3 * D * K**2}
     assert v4.damped_parameters() == {v4.generator.last.weight: D}
+    gate, film, adapter = (make(version) for version in ("gate", "film", "adapter"))
+    assert gate.damped_parameters() == {gate.generator.last.weight: D}
+    assert film.damped_parameters() == {film.generator.last.weight: D}
+    assert adapter.damped_parameters() == {adapter.generator.last.weight: 2 * D * K}
     factors = dict.fromkeys([v5.u_left, v5.u_right, v5.v_left, v5.v_right], P)
     assert v5.damped_parameters() == {v5.generator.last.weight: D} | factors
 
@@ -327,6 +377,8 @@ def test_a_layer_shows_its_sizes():
     assert repr(ApgV4(185, 256, rank=4, d_condition=32)) == "ApgV4(185 → 256, K=4, D=32)"
     assert repr(make("v1", layers=2)) == "ApgV1(6 → 5, layers=2, D=4)"
     assert repr(make("v3", None)) == "ApgV3(6 → 5, K=3, self-wise)"
+    assert repr(make("gate")) == "GatedDense(6 → 5, D=4)"
+    assert repr(make("adapter", None)) == "AdapterDense(6 → 5, K=3, self-wise)"
 
 
 # Every version and way of computing: one linear layer as G or more, a rank above the outputs, several G.

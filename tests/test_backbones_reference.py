@@ -5,13 +5,14 @@ import torch
 
 from apg_repro.config import RunConfig
 from apg_repro.data.dataset import Dataset
-from apg_repro.models import BACKBONES, DOMAIN_MODELS
+from apg_repro.models import BACKBONES, DOMAIN_MODELS, FLOORS
 from apg_repro.models.fibinet import Bilinear
 from apg_repro.nn.conditions import make_condition
 from apg_repro.training.build import make_dense
 from tests.reference.autoint import autoint
-from tests.reference.common import flat
+from tests.reference.common import flat, pairwise_products
 from tests.reference.dcn import dcn
+from tests.reference.dcnv2 import dcnv2
 from tests.reference.deepfm import deepfm
 from tests.reference.difm import difm
 from tests.reference.fibinet import fibinet
@@ -25,7 +26,8 @@ E, HIDDEN, K, P, ROWS = 4, (6, 5), 2, 3, 10
 MIXED = "output_attention(user,item,group)"
 # static, every version, and every kind of condition
 LAYERS = [
-    ("base", "self"), ("v1", "group"), ("v2", "input_mean(user,group)"), ("v3", "self"), ("v4", MIXED), ("v5", "self")
+    ("base", "self"), ("v1", "group"), ("v2", "input_mean(user,group)"), ("v3", "self"), ("v4", MIXED), ("v5", "self"),
+    ("gate", "group"), ("film", "self"), ("adapter", "input_mean(user,group)"),
 ]  # fmt: skip
 EVERY = pytest.mark.parametrize(("version", "condition"), LAYERS, ids=[version for version, _ in LAYERS])
 
@@ -124,6 +126,28 @@ def test_dcn_runs_its_cross_network_in_parallel_with_the_deep_part(version, cond
         return dcn(row.embedded(model.features), row.plain, cross, layers, unit(model.output))
 
     hold(model, rows, reference)
+
+
+@EVERY
+def test_dcnv2_crosses_by_matrices_in_parallel_with_the_deep_part(version, condition, schema, rows):
+    model = make("DCNv2", schema, version, condition)
+
+    def reference(row):
+        layers = deep(model, row.condition(condition, model))
+        cross = [unit(layer) for layer in model.cross]
+        return dcnv2(row.embedded(model.features), row.plain, cross, layers, unit(model.output))
+
+    hold(model, rows, reference)
+
+
+def test_logistic_regression_is_the_linear_part_alone(schema, rows):
+    model = randomised(FLOORS["LR"](schema, E))
+    hold(model, rows, lambda row: row.wide(model.wide))
+
+
+def test_a_factorisation_machine_adds_the_products_of_all_pairs(schema, rows):
+    model = randomised(FLOORS["FM"](schema, E))
+    hold(model, rows, lambda row: row.wide(model.wide) + pairwise_products(row.embedded(model.features)))
 
 
 @EVERY

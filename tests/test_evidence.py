@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from apg_repro.backbones import BACKBONES
 from apg_repro.config import PROTOCOLS, RunConfig
 from apg_repro.experiments import SUITES
-from apg_repro.rows.evidence import Evidence
+from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.row import Score, TrainedRow
+from apg_repro.rows.store import Store
 from apg_repro.suite import Cell, Plan, Suite, candidate, configure
 from tests.conftest import trained_row
 
@@ -99,7 +101,7 @@ def test_every_suite_names_each_cell_once_and_reports_no_run_of_its_search():
 
 def test_base_is_tuned_with_as_many_points_as_apg():
     cells = {cell.key: cell for cell in SUITES["table2"].cells(FULL)}
-    assert len(cells) == 6 * 7
+    assert len(cells) == 6 * len(BACKBONES)
     assert cells["WDL", "tuned apg"].grid == cells["WDL", "tuned base"].grid
     for (_, name), cell in cells.items():
         assert len(cell.grid) == (0 if name in ("base", "damped base") else 20)
@@ -150,3 +152,37 @@ def test_evidence_holds_the_rows_that_its_page_rests_on_and_no_others():
     own, other = (trained_row(RunConfig(dataset="movielens", seed=1, patience=patience)) for patience in (1, 2))
     evidence = Evidence(suite=suite, plan=TWO_SEEDS, runs={own.id: own, other.id: other})
     assert evidence.rows == [own]
+
+
+def decisions(evidence: Evidence) -> list[object]:
+    """All that rows decide: what the search chose, which runs are reported, what a cell is compared with."""
+    found: list[object] = []
+    for cell in evidence.cells:
+        for protocol in PROTOCOLS:
+            reference = evidence.reference(cell, protocol)
+            runs = [config.id for config in evidence.reported(cell, protocol)]
+            found.append((cell.key, protocol, evidence.chosen(cell, protocol), runs, reference and reference.key))
+    return found
+
+
+def turned_over(evidence: Evidence) -> Evidence:
+    """The same with test scores whose order is the opposite of the validation scores'."""
+
+    def turned(row: TrainedRow) -> TrainedRow:
+        scores = {how: replace(one, test_auc=1 - one.valid_auc, test_logloss=0.0) for how, one in row.scores.items()}
+        return replace(row, scores=scores)
+
+    runs = {key: turned(row) for key, row in evidence.runs.items()}
+    return Evidence(suite=evidence.suite, plan=evidence.plan, runs=runs)
+
+
+@pytest.mark.fault("a choice is made by test scores", "no choice changes when the test scores of all rows do")
+def test_no_choice_depends_on_a_test_score(monkeypatch):
+    """With the committed rows. Then with a leak, which must be seen."""
+    store = Store()
+    found = [gather(SUITES[name], FULL, store) for name in ("table2", "table4", "table8", "optimizers")]
+    for evidence in found:
+        assert decisions(turned_over(evidence)) == decisions(replace(evidence, _known={}))
+    monkeypatch.setattr(TrainedRow, "valid_auc", TrainedRow.test_auc)
+    for evidence in found[:2]:
+        assert decisions(turned_over(evidence)) != decisions(replace(evidence, _known={}))

@@ -1,23 +1,16 @@
-"""Faults as they happen: drivers, workers and nodes are killed, and every row arrives once and is the same."""
+"""Where runs are trained: other machines, whose nodes are lost, and the options of the command."""
 
 import importlib.util
 import os
-import signal
 import sys
 
 import pytest
 
 from apg_repro.__main__ import main, parse_options
-from apg_repro.catalogue import is_prepared
 from apg_repro.errors import UserError
 from apg_repro.run.executors import Cluster, optional
 from apg_repro.run.suite import workers
-from tests.checkout import ENOUGH, Checkout, eventually
-
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc"),
-    pytest.mark.skipif(not is_prepared("synthetic"), reason="python data_scripts/synthetic.py"),
-]
+from tests.checkout import ENOUGH, eventually, in_proc, is_idle, needs_synthetic
 
 
 def needs(name):
@@ -25,63 +18,10 @@ def needs(name):
     return pytest.mark.skipif(absent, reason=f"{name} is not installed: pip install --editable '.[{name}]'")
 
 
-@pytest.fixture
-def checkout(tmp_path):
-    made = Checkout(tmp_path / "checkout")
-    yield made
-    for process in made.processes():  # of a test that has failed
-        os.kill(process, signal.SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The rows of a command that nobody interrupts."""
-    made = Checkout(tmp_path_factory.mktemp("whole") / "checkout")
-    assert made.run("--jobs", "2").wait(ENOUGH) == 0, made.words()
-    assert len(made.lines()) == 8
-    return made.lines()
-
-
-def is_idle(checkout):
-    return eventually(lambda: not checkout.processes())
-
-
-def test_workers_end_after_a_driver_that_was_killed_while_they_import(checkout):
-    driver = checkout.run("--jobs", "2")
-    assert eventually(lambda: len(checkout.processes("spawn_main")) == 2)
-    driver.kill()
-    driver.wait()
-    assert is_idle(checkout)
-    assert checkout.lines() == []
-
-
-def test_what_ends_a_command_ends_its_workers_and_the_rows_are_those_of_one_that_nothing_ended(checkout, whole):
-    """A worker killed, Ctrl-C, SIGTERM and a closed terminal, one after the other; then one run alone is left."""
-    for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        driver = checkout.run("--jobs", "2")
-        assert eventually(lambda: "epoch" in checkout.words() and checkout.lines()), checkout.words()
-        victim = checkout.processes("spawn_main")[0] if number == signal.SIGKILL else driver.pid
-        os.kill(victim, number)
-        assert driver.wait(ENOUGH) == (1 if number == signal.SIGKILL else 130), checkout.words()
-        last = checkout.words().splitlines()[-1]
-        assert last.startswith("error: a training process was killed" if number == signal.SIGKILL else "stopped;"), last
-        assert "Traceback" not in checkout.words()
-        assert is_idle(checkout)
-    assert checkout.run("--jobs", "2").wait(ENOUGH) == 0
-    assert checkout.lines() == whole
-    checkout.rows.write_text("\n".join(checkout.rows.read_text().splitlines()[:7]) + "\n")
-    assert checkout.run("--jobs", "2").wait(ENOUGH) == 0
-    assert checkout.lines() == whole
-
-
-def test_two_drivers_of_one_suite_train_no_run_twice(checkout, whole):
-    """A run that was trained by both would be refused by the store, which ends the command that is late."""
-    drivers = [checkout.run("--jobs", "1"), checkout.run("--jobs", "1")]
-    assert [driver.wait(ENOUGH) for driver in drivers] == [0, 0], checkout.words()
-    assert checkout.lines() == whole
-
-
+@in_proc
+@needs_synthetic
 @needs("submitit")
+@pytest.mark.fault("a driver of SLURM jobs is killed", "its jobs end; the next run goes on, with the same rows")
 def test_jobs_of_submitit_give_the_same_rows_and_end_with_their_driver(checkout, whole):
     driver = checkout.run("--executor", "submitit", "--jobs", "2")
     assert eventually(lambda: len(checkout.lines()) > 0), checkout.words()
@@ -115,7 +55,10 @@ nodes.shutdown()
 """
 
 
+@in_proc
+@needs_synthetic
 @needs("ray")
+@pytest.mark.fault("a Ray cluster loses a node", "every row arrives once, as without the loss")
 def test_a_ray_cluster_that_loses_a_node_gives_every_row_once_and_the_same(checkout, whole):
     """The code and the data set are shipped. What a row says of its commit is the driver's."""
     driver = checkout.start("-c", LOSES_A_NODE)
@@ -141,6 +84,7 @@ def test_a_ray_cluster_that_is_not_there_is_one_sentence(capsys):
         (["--executor", "ray", "--cluster-options", "mem_gb=8"], "--cluster-options are for --executor submitit"),
         (["--executor", "ray", "--gpus-per-run", "1.5"], "from 0 to 1, or a whole number, not 1.5"),
         (["--executor", "submitit", "--cluster-options", "mem_gb"], "must be NAME=VALUE joined by commas"),
+        (["--executor", "submitit", "--deterministic"], "--deterministic is for runs on this machine"),
         (["--threads", "0"], "threads must be at least 1, not 0"),
     ],
 )

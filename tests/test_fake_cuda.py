@@ -8,9 +8,9 @@ import torch
 
 from apg_repro.config import RunConfig
 from apg_repro.data import dataset as data_module
-from apg_repro.models import BACKBONES, DOMAIN_MODELS
+from apg_repro.models import BACKBONES, DOMAIN_MODELS, FLOORS
 from apg_repro.nn import embedding
-from apg_repro.nn.apg import LAYERS
+from apg_repro.nn.comparators import LAYERS
 from apg_repro.run.golden import distance, golden_config, made_rows, placed, values_of
 from apg_repro.training import train as training
 from apg_repro.training.graphs import EAGER_STEPS
@@ -46,6 +46,7 @@ CHOICES = [
     *({"version": version, "condition": name} for version, name in product(LAYERS, CONDITIONS)),
     *({"backbone": backbone, "version": version} for backbone, version in product(BACKBONES, ("base", "v5"))),
     *({"backbone": backbone, "version": "v4", "condition": "user"} for backbone in BACKBONES),
+    *({"backbone": floor} for floor in FLOORS),
     *({"backbone": backbone, "version": "v5", "projections": True} for backbone in ("DIFM", "AutoInt")),
     *({"backbone": "FiBiNET", "backbone_options": {"bilinear": kind}} for kind in ("each", "interaction")),
     {"version": "v3", "generator_layers": 2}, {"version": "v4", "generator_layers": 2},

@@ -8,12 +8,17 @@ import torch
 
 from apg_repro.config import RunConfig
 from apg_repro.errors import UserError
+from apg_repro.experiments.table5.measure import peak_bytes
 from apg_repro.rows.store import Store
 from apg_repro.run import driver, fleet, task
 from apg_repro.run.driver import drive
 from apg_repro.run.executors import RunFailed
 from apg_repro.run.fleet import Fleet, out_of_memory
+from apg_repro.run.golden import made_rows, placed
 from apg_repro.run.task import train_row
+from apg_repro.training import memory
+from apg_repro.training.build import build
+from apg_repro.training.train import make_step
 
 SIZE = {"dataset": "small", "d_embedding": 4, "hidden": (8,), "max_epochs": 2}
 RUNS = [
@@ -52,6 +57,7 @@ def test_runs_side_by_side_have_the_rows_of_runs_one_by_one(store, tmp_path):
         assert together[key].origin.threads == 1
 
 
+@pytest.mark.fault("one of several runs in threads fails", "the others arrive; it is named")
 def test_a_run_that_fails_fails_alone_and_is_named_at_the_end(store, capsys):
     fails = RunConfig(seed=1, **SIZE, condition="nobody", version="v4", rank=2)
     with pytest.raises(UserError, match=f"1 of 7 runs failed, the others are in the store: {fails.id}"):
@@ -60,6 +66,7 @@ def test_a_run_that_fails_fails_alone_and_is_named_at_the_end(store, capsys):
     assert f"run {fails.id} failed: UserError" in capsys.readouterr().out
 
 
+@pytest.mark.fault("a GPU's memory is too small for so many runs", "fewer run at once, and all arrive")
 def test_where_memory_does_not_suffice_fewer_run_at_once_and_all_arrive(store):
     failed_once = threading.Event()
 
@@ -112,15 +119,46 @@ def test_closing_at_once_stops_what_runs(store, monkeypatch):
         futures[0].result()
 
 
-def test_a_gpu_gets_a_fleet(store, monkeypatch):
+def test_a_gpu_gets_a_fleet(store, small, monkeypatch, capsys):
     """Which executor is chosen; that it trains there is for a GPU to show."""
     asked = []
     monkeypatch.setattr(driver, "check_prepared", lambda name: None)
     monkeypatch.setattr(driver, "devices_of", lambda device: asked.append(device) or ["cpu"])
+    monkeypatch.setattr(memory, "schema_for", lambda config: small.schema)
     options = {"jobs": 2, "threads": 1, "title": "t"}
     rows = list(driver.train_all(RUNS[:2], store, "quick", device="cuda", **options))
     assert asked == ["cuda"]
+    assert "2 runs side by side on cpu: at most about" in capsys.readouterr().out
     assert {row.id for row in rows} == {config.id for config in RUNS[:2]}
+
+
+def test_only_as_many_run_side_by_side_as_fit(small, monkeypatch):
+    monkeypatch.setattr(memory, "schema_for", lambda config: small.schema)
+    needed = memory.predicted_by_run(RUNS)
+    assert needed == sorted(needed, reverse=True)
+    for n, devices in ((1, ["cuda:0"]), (3, ["cuda:0"]), (2, ["cuda:0", "cuda:1"])):
+        monkeypatch.setattr(fleet, "free_bytes", lambda device, n=n: sum(needed[:n]) / fleet.OF_A_GPU + 1)
+        width, words = fleet.fitting(RUNS, devices, 6)
+        assert width == n * len(devices)
+        assert words.startswith(f"{width} runs side by side on {', '.join(devices)}: at most about ")
+    monkeypatch.setattr(fleet, "free_bytes", lambda device: 0.0)
+    assert fleet.fitting(RUNS, ["cuda:0"], 6)[0] == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"version": "v3", "rank": 3}, {"version": "v5", "rank": 4, "over": 16, "condition": "user"},
+     {"backbone": "FiBiNET"}, {"backbone": "MMoE", "domain": "group"}],
+)  # fmt: skip
+def test_the_memory_of_a_run_is_predicted_within_a_third_of_what_a_step_holds(options):
+    rows = placed(made_rows(), "cpu", torch.float32)
+    config = RunConfig(dataset="golden", seed=1, batch_size=512, hidden=(64, 32), **options)
+    model = build(config, rows.schema)
+    steps, batch = make_step(model, rows, config), torch.arange(512)
+    steps(batch)  # makes the moments
+    held = 4 * sum(weight.nbytes for weight in model.parameters())  # weights, two moments, the best epoch's weights
+    measured = held + peak_bytes(lambda: steps(batch))
+    assert 0.67 < memory.predicted_bytes(config, rows.schema) / measured < 1.5
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

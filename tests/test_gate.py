@@ -111,6 +111,10 @@ def test_missing_and_damaged_files_raise_a_user_error_that_names_the_remedy(tiny
         ("user", DELETED, "column 'user' is missing"),
     ],
 )
+@pytest.mark.fault(
+    "prepared rows with wrong values: ids too large or negative, labels of 2, NaN, text, missing columns",
+    "one sentence with column, row and remedy; nothing is trained",
+)
 def test_the_gate_refuses_values_that_would_train_on_something_else(tiny, column, values, message):
     change_rows(tiny, column, values)
     with pytest.raises(UserError, match=rf"rows.parquet cannot be used \({message}.*\): run `python data_scripts/tiny"):
@@ -147,6 +151,7 @@ def test_the_gate_refuses_values_that_would_train_on_something_else(tiny, column
         ("name", "small", "it is the manifest of 'small'"),
     ],
 )
+@pytest.mark.fault("a manifest that is damaged or contradicts itself", "one sentence with the entry and the remedy")
 def test_the_gate_refuses_a_manifest_that_lacks_an_entry_or_contradicts_itself(tiny, keys, value, message):
     change_manifest(tiny, keys, value)
     with pytest.raises(
@@ -170,6 +175,7 @@ def test_a_manifest_that_is_a_list_raises_a_user_error(tiny):
         ("features.ids.numbers", ["weight"], "column 'weight' is missing"),
     ],
 )
+@pytest.mark.fault("prepared rows that do not fit their manifest", "one sentence; nothing is trained")
 def test_the_gate_refuses_rows_that_differ_from_their_manifest(tiny, keys, value, message):
     change_manifest(tiny, keys, value)
     with pytest.raises(UserError, match=rf"rows.parquet cannot be used \({message}"):
@@ -192,6 +198,7 @@ def test_the_gate_refuses_fewer_rows_than_a_split_needs(tiny):
         ("love", [0] * N),
     ],
 )
+@pytest.mark.fault("prepared rows were changed to other valid values", "the checksum shows it; nothing is trained")
 def test_the_gate_refuses_valid_values_that_are_not_the_prepared_ones(tiny, column, values):
     change_rows(tiny, column, values)
     with pytest.raises(UserError, match=r"has changed since it was prepared: run `python data_scripts/tiny.py` again"):

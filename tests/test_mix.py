@@ -5,7 +5,8 @@ from functools import partial
 import pytest
 import torch
 
-from apg_repro.nn.apg import LAYERS, ApgV1, ApgV4
+from apg_repro.nn.apg import ApgV1, ApgV4
+from apg_repro.nn.comparators import LAYERS
 from apg_repro.nn.dense import initialise
 from apg_repro.nn.mix import OutputMix
 from tests.weights import dense, generate, randomised, sizes_of

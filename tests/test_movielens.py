@@ -76,6 +76,7 @@ def test_a_variant_leaves_out_three_stars_and_is_a_data_set_of_its_own(tmp_path,
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\n\n"])
+@pytest.mark.fault("MovieLens saved as UTF-8, with a byte-order mark, CRLF or blank lines", "the same rows")
 def test_the_same_rows_are_read_from_every_way_of_saving_the_files(tmp_path, encoding, line_end):
     """In UTF-8, half of "Å" is the byte 0x85: a line end for some, as are a form feed and a line separator."""
     movies = MOVIES.replace("Jumanji", "Ålevalen\x0b\x0c\x1c")
@@ -115,11 +116,16 @@ def test_the_same_rows_are_read_from_every_way_of_saving_the_files(tmp_path, enc
         ({"others": ["C:/evil"]}, r"holds 'C:/evil', which lies outside of its folder"),
     ],
 )
+@pytest.mark.fault(
+    "an archive with torn or foreign lines, missing files, or entries that lead out of its folder",
+    "one sentence with file and line; nothing is unpacked",
+)
 def test_what_is_wrong_with_an_archive_is_named_with_file_and_line(tmp_path, change, message):
     with pytest.raises(UserError, match=message):
         movielens.read_archive(archive(tmp_path, **change))
 
 
+@pytest.mark.fault("an archive that explodes", "refused before it is unpacked")
 def test_a_file_that_would_fill_the_memory_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(movielens, "LARGEST", 10_000)
     path = archive(tmp_path, ratings="1::1::5::978300760\n" * 100_000)
@@ -147,6 +153,7 @@ def damaged(content, position, value):
     ],
     ids=["torn", "empty", "web page", "gzip", "flipped", "encrypted", "unknown compression"],
 )
+@pytest.mark.fault("an archive that is torn, flipped, encrypted, a web page", "one sentence with the remedy")
 def test_a_damaged_archive_raises_a_user_error_that_names_the_remedy(tmp_path, damage):
     path = archive(tmp_path)
     path.write_bytes(damage(path.read_bytes()))

@@ -11,7 +11,7 @@ from apg_repro.config import RunConfig
 from apg_repro.data.dataset import Dataset
 from apg_repro.data.schema import Schema
 from apg_repro.errors import UserError
-from apg_repro.nn.apg import LAYERS
+from apg_repro.nn.comparators import LAYERS
 from apg_repro.training import observe
 from apg_repro.training.build import build
 from tests.conftest import random_rows

@@ -143,7 +143,9 @@ def make_environment(folder: Path, *arguments: str) -> subprocess.CompletedProce
 def pretend(path: Path, minor: int) -> None:
     """A Python that claims to be of this version; asked for a virtual environment, it makes the folder."""
     code = f"import sys; sys.version_info = (3, {minor}, 0); exec(sys.argv[1])"
-    path.write_text(f'#!/bin/sh\ntest "$1" = -c || exec mkdir .venv\nexec {sys.executable} -c "{code}" "$2"\n')
+    path.write_text(
+        f'#!/bin/sh\ntest "$1" = -c || exec mkdir .venv\nexec {sys.executable} -c "{code}" "$2"\n', encoding="utf-8"
+    )
     path.chmod(0o755)
 
 
@@ -310,7 +312,15 @@ def test_away_from_a_checkout_what_needs_one_says_so(installed, tmp_path):
     assert python("from apg_repro.paths import require_checkout; require_checkout()").returncode == 0
 
 
+def test_away_from_a_checkout_apg_try_needs_none(installed, tmp_path):
+    pytest.importorskip("torch")
+    command = [sys.executable, "-m", "apg_repro", "try", "clicks.csv", "--label", "click"]
+    done = subprocess.run(command, cwd=tmp_path, env=installed, check=False, capture_output=True, text=True)
+    assert done.stderr == "error: there is no file clicks.csv: give the path of your rows, such as clicks.csv\n"
+
+
 @pytest.mark.parametrize("command", [["status"], ["run", "table4"], ["notebooks"]])
+@pytest.mark.fault("the package is used away from a checkout", "one sentence; no folder is made")
 def test_away_from_a_checkout_a_command_ends_in_one_line_and_makes_no_folder(command, installed, tmp_path):
     before = set(Path(installed["PYTHONPATH"]).iterdir())
     done = subprocess.run(

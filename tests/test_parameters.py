@@ -10,8 +10,8 @@ from math import ceil
 import pytest
 
 from apg_repro.config import RunConfig
-from apg_repro.models import BACKBONES, DOMAIN_MODELS
-from apg_repro.nn.apg import LAYERS
+from apg_repro.models import BACKBONES, DOMAIN_MODELS, FLOORS
+from apg_repro.nn.comparators import LAYERS
 from apg_repro.training.build import build
 from apg_repro.versions import VERSIONS
 
@@ -34,6 +34,9 @@ def dense(version: str, m: int, n: int, d: int) -> int:
         "v3": ((d + 1) * (n * K + K * K + K * m), 0),
         "v4": ((d + 1) * K * K, n * K + K * m),
         "v5": ((d + 1) * K * K, n * P + P * K + K * P + P * m),
+        "gate": ((d + 1) * n, n * m),
+        "film": ((d + 1) * 2 * n, n * m),
+        "adapter": ((d + 1) * (n * K + K * m), n * m),
     }[version]
     return spg + sps + n
 
@@ -64,10 +67,16 @@ def formula(backbone: str, version: str, d: int | None, projections: str = "base
             return EMBEDDINGS + linear + attention(projections, E, E, d) + deep(version, X, d) + factors
         case "DCN":
             return EMBEDDINGS + 6 * 2 * X + deep(version, X, d) + X + H + 1
+        case "DCNv2":
+            return EMBEDDINGS + 2 * (X * X + X) + deep(version, X, d) + X + H + 1
         case "AutoInt":
             heads = 2 * 32
             interacting = attention(projections, E, heads, d) + 2 * attention(projections, heads, heads, d)
             return EMBEDDINGS + interacting + deep(version, X, d) + J * heads + H + 1
+        case "LR":
+            return WIDE
+        case "FM":
+            return EMBEDDINGS + WIDE
         case "MMoE":
             return EMBEDDINGS + WIDE + 8 * deep("base", X, None) + GROUPS * (8 * X + 8 + H + 1)
         case "Star":
@@ -101,6 +110,11 @@ def test_generated_projections_count_as_any_generated_layer(backbone, version, s
 @pytest.mark.parametrize("backbone", DOMAIN_MODELS)
 def test_domains_cost_a_gate_and_a_tower_in_mmoe_and_a_whole_deep_part_in_star(backbone, schema):
     assert count(schema, backbone=backbone, domain="group") == formula(backbone, "base", None)
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_a_floor_has_weights_of_ids_and_numbers_and_embeddings_for_pairs(floor, schema):
+    assert count(schema, backbone=floor) == formula(floor, "base", None)
 
 
 @pytest.mark.parametrize("how", ["mean", "concat", "attention"])

@@ -110,6 +110,7 @@ def test_a_download_is_kept_whole(tmp_path, monkeypatch, content):
         (OK + b"Content-Length: 7\r\n\r\n<html/>", f"{URL} gave another file than the official one"),
     ],
 )
+@pytest.mark.fault("a download breaks off, or brings a login page", "nothing stays; one sentence with the remedy")
 def test_a_broken_download_leaves_nothing_behind_and_names_the_remedy(tmp_path, monkeypatch, content, message):
     answer(monkeypatch, content)
     with pytest.raises(prepare.NotFoundError, match=f"{message}.*fetch it on another machine.* --archive a.csv"):
@@ -124,6 +125,7 @@ def test_an_interrupted_download_leaves_nothing_behind(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault("an address leads to http, ftp or a local file", "it is not followed")
 def test_only_https_is_fetched_and_only_https_is_followed(tmp_path):
     with pytest.raises(prepare.NotFoundError, match="the address is not https"):
         prepare.download("http://example.org/a.csv", tmp_path / "a.csv", anything)
@@ -202,6 +204,7 @@ def read(tmp_path, text):
     ],
     ids=["as it is", "no last newline", "CRLF", "mark and blank lines", "repeated header", "quotes"],
 )
+@pytest.mark.fault("a source with CRLF, a byte-order mark, blank lines, a header that is repeated", "the same rows")
 def test_the_same_rows_are_read_from_every_way_of_writing_them(tmp_path, text):
     table = read(tmp_path, text)
     assert table.to_dict("list") == {"user": [0, 1], "item": [0, 0], "price": [1.5, 2.0], "label": [1, 0]}
@@ -213,6 +216,8 @@ def test_the_same_rows_are_read_from_every_way_of_writing_them(tmp_path, text):
     [
         ("", r"table.csv, line 1 does not name the 4 columns"),
         ("user,item,label\na,x,1\n", r"table.csv, line 1 does not name the 4 columns"),
+        ("item,user,price,label\na,x,1,1\n", r"table.csv, line 1 does not name the 4 columns"),
+        ("user,item,price,label,more\na,x,1,1,9\n", r"table.csv, line 1 does not name the 4 columns"),
         ("user,item,price,label\n", r"table.csv, line 1 is a header, and no row follows it"),
         ("user,item,price,label\nuser,item,price,label\n\n", r"line 1 is a header, and no row follows it"),
         ("user,item,price,label\na,x,1,1\nb\0,x,1,1\n", r"table.csv, line 3 has a NUL byte: is the file damaged"),
@@ -223,16 +228,22 @@ def test_the_same_rows_are_read_from_every_way_of_writing_them(tmp_path, text):
         ('user,item,price,label\na,x,1,1\nb,"x,1', r"table.csv, line 3: unexpected end of data"),
     ],
 )
+@pytest.mark.fault(
+    "a source that is empty, torn, in UTF-16, with NUL bytes, with missing, further or shuffled columns",
+    "one sentence with file and line",
+)
 def test_the_line_that_is_torn_or_malformed_is_named(tmp_path, text, message):
     with pytest.raises(UserError, match=message):
         read(tmp_path, text)
 
 
+@pytest.mark.fault("a source in Latin-1 where UTF-8 is expected", "its ids stay different from each other")
 def test_bytes_that_are_no_text_stay_different_from_each_other(tmp_path):
     header = b"user,item,price,label\n"
     assert read(tmp_path, header + b"\xff,x,1,1\n\xfe,x,1,1\n\xff,x,1,1\n")["user"].tolist() == [0, 1, 0]
 
 
+@pytest.mark.fault("a source that is compressed", "one sentence that says so")
 def test_a_compressed_file_is_to_be_unpacked(tmp_path):
     with zipfile.ZipFile(tmp_path / "table.zip", "w") as file:
         file.writestr("table.csv", "user,item,price,label\n")
@@ -269,6 +280,7 @@ def loaded_rows(root):
 
 
 @pytest.mark.parametrize("moment", range(4))
+@pytest.mark.fault("a preparation is interrupted at each of its steps", "the old data set or none is there")
 def test_whenever_it_is_interrupted_the_old_data_set_or_none_is_there(tmp_path, monkeypatch, moment):
     """It stops before the new manifest is written, before the old one goes, and before each replacement."""
     write(tmp_path, rows_of(30))
@@ -297,6 +309,7 @@ def test_whenever_it_is_interrupted_the_old_data_set_or_none_is_there(tmp_path, 
     assert loaded_rows(tmp_path) == 50
 
 
+@pytest.mark.fault("a preparation makes rows that the gate refuses", "the old data set stays")
 def test_rows_that_the_gate_refuses_never_replace_others(tmp_path):
     write(tmp_path, rows_of(30))
     with pytest.raises(UserError, match="column 'label' has the value 2 in row 0, neither 0 nor 1"):
@@ -305,6 +318,7 @@ def test_rows_that_the_gate_refuses_never_replace_others(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sizes of files cannot be limited")
+@pytest.mark.fault("the disk is full while a data set is written", "one sentence; the old data set stays")
 def test_a_full_disk_ends_in_one_line_and_leaves_the_old_data_set(tmp_path):
     """The disk is full after 1,000 bytes: the limit of the process on the size of its files."""
     write(tmp_path, rows_of(30))

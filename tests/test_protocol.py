@@ -4,11 +4,10 @@ import math
 
 import pytest
 
-from apg_repro.backbones import PAPER_BACKBONES
+from apg_repro.backbones import BACKBONES, PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import get_suite
 from apg_repro.experiments.protocol import page
-from apg_repro.experiments.table2 import plan as table2
 from apg_repro.experiments.table2.page import average
 from apg_repro.rows.evidence import Evidence
 from tests.conftest import FULL, evidence_of, scores
@@ -22,7 +21,7 @@ def texts(figure):
 def test_without_rows_every_line_and_every_pair_of_axes_says_not_run():
     empty = Evidence(suite=get_suite("protocol"), plan=FULL)
     assert set(page.answers_table(empty).data["APG learns"]) == {"not run"}
-    assert texts(page.curves_figure(empty)) == {name: ["not run"] for name in PAPER_BACKBONES}
+    assert texts(page.curves_figure(empty)) == {name: ["not run"] for name in BACKBONES}
 
 
 @pytest.mark.parametrize(
@@ -54,8 +53,7 @@ def test_a_run_that_never_had_an_auc_has_no_curve(row):
     assert list(page.answers_table(evidence).data["Model"][:1]) == ["WDL"]
 
 
-def test_a_model_that_the_paper_does_not_have_gets_a_line_and_axes_of_its_own(row, monkeypatch):
-    monkeypatch.setattr(table2, "BACKBONES", (*PAPER_BACKBONES, "DCNv2"))
+def test_a_model_that_the_paper_does_not_have_gets_a_line_and_axes_of_its_own(row):
     evidence = evidence_of("protocol", row, lambda config: 0.8)
     assert list(page.answers_table(evidence).data["Model"]) == [*PAPER_BACKBONES, "average", "DCNv2"]
     figure = page.curves_figure(evidence)

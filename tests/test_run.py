@@ -155,6 +155,7 @@ def test_measurements_are_made_once_and_kept(tmp_path, monkeypatch):
 
 
 @needs_synthetic
+@pytest.mark.fault("one run is left for two workers", "it has the threads that it would have had among others")
 def test_runs_side_by_side_give_the_rows_of_runs_one_by_one(tmp_path):
     """In worker processes, on the prepared synthetic set; the threads of a run do not depend on what is left to do."""
     size = {"rows": 2000, "d_embedding": 4, "hidden": (8,), "max_epochs": 1}
@@ -172,6 +173,30 @@ def test_runs_side_by_side_give_the_rows_of_runs_one_by_one(tmp_path):
     assert len({row.origin.threads for row in found[2].values()}) == 1
 
 
+@needs_synthetic
+def test_deterministic_kernels_are_on_where_runs_train_and_change_no_row(store, tmp_path, monkeypatch):
+    """In this process and in a worker; on a CPU, torch's usual kernels of our layers are deterministic."""
+    run.run_suite(suite_of(BASE), PLAN, jobs=1, store=store)
+    seen, whole = [], task.train
+    monkeypatch.setattr(
+        task, "train", lambda *args: seen.append(torch.are_deterministic_algorithms_enabled()) or whole(*args)
+    )
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    try:
+        task.be_deterministic()
+        beside = Store(tmp_path / "deterministic")
+        run.run_suite(suite_of(BASE), PLAN, jobs=1, store=beside)
+        workers = executors.Processes("cpu", 1, 1)
+        seen.append(workers.pool.submit(torch.are_deterministic_algorithms_enabled).result())
+        workers.close(now=True)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert seen == [True] * 3
+    for one, other in zip(rows(store), rows(beside), strict=True):
+        assert (one.id, one.scores, one.observed) == (other.id, other.scores, other.observed)
+
+
+@pytest.mark.fault("somebody else stores a run while it is trained", "one sentence; nothing is lost")
 def test_a_run_that_somebody_else_has_stored_meanwhile_is_no_silent_success(store, monkeypatch):
     whole = task.train
 
@@ -207,6 +232,9 @@ def almost_full(store):
     return path
 
 
+@pytest.mark.fault(
+    "the disk is full when a row is written", "the row is kept elsewhere, and the message says how to add it"
+)
 def test_a_row_for_which_there_is_no_room_is_kept_elsewhere(store, tmp_path, monkeypatch):
     path = almost_full(store)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -222,6 +250,7 @@ def test_a_row_for_which_there_is_no_room_is_kept_elsewhere(store, tmp_path, mon
     assert len(rows(store)) == 2
 
 
+@pytest.mark.fault("the disk is full, and so is every other place", "the row is in the message")
 def test_a_row_for_which_there_is_no_room_anywhere_is_in_the_message(store, monkeypatch):
     path = almost_full(store)
     monkeypatch.setattr(tempfile, "tempdir", str(path / "nowhere"))
@@ -233,6 +262,7 @@ def test_a_row_for_which_there_is_no_room_anywhere_is_in_the_message(store, monk
     assert len(rows(store)) == 1
 
 
+@pytest.mark.fault("the disk is full before the first run", "one sentence, before anything is trained")
 def test_a_disk_without_any_room_is_found_before_anything_is_trained(store, monkeypatch):
     monkeypatch.setattr(executors, "train_row", lambda *args: pytest.fail("trained"))
     monkeypatch.setattr(sys.modules["apg_repro.rows.store"], "ROOM", LARGEST + 1)
@@ -240,6 +270,7 @@ def test_a_disk_without_any_room_is_found_before_anything_is_trained(store, monk
         run.run_suite(suite_of(BASE), PLAN, jobs=1, store=store)
 
 
+@pytest.mark.fault("the memory is too small for a run", "one sentence; rows of other runs stay")
 def test_a_run_with_too_little_memory_is_one_sentence(store, monkeypatch):
     monkeypatch.setattr(task, "train", lambda *args: torch.empty(2**60))
     with pytest.raises(UserError, match=r"needs more memory than there is: .* fewer --jobs"):

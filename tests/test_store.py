@@ -87,6 +87,7 @@ def test_json_that_is_no_row_is_reported_with_its_line_number(store):
 
 
 @pytest.mark.parametrize("change", [{"version": "v9"}, {"status": None, "kind": "guessed"}, {"one_epoch_epoch": "x"}])
+@pytest.mark.fault("a row of another version of the code", "one sentence with its line")
 def test_a_row_of_another_version_is_reported_with_its_line_number(store, change):
     values = make(4).as_json() | change
     if change == {"one_epoch_epoch": "x"}:
@@ -97,6 +98,7 @@ def test_a_row_of_another_version_is_reported_with_its_line_number(store, change
         store.runs("full", "d")
 
 
+@pytest.mark.fault("a row's configuration was altered by hand", "one sentence with its line")
 def test_a_row_whose_configuration_was_altered_is_refused(store):
     text = path(store).read_text()
     path(store).write_text(text.replace('"learning_rate": 0.005', '"learning_rate": 0.05', 1))
@@ -113,6 +115,7 @@ def test_a_place_that_cannot_be_written_is_reported_before_training(tmp_path):
     assert not list(store.runs_path("quick", "d").parent.iterdir())
 
 
+@pytest.mark.fault("a run stands in a file twice", "one sentence with both lines")
 def test_a_run_that_is_there_twice_is_reported_with_both_lines(store):
     lines = path(store).read_text()
     path(store).write_text(lines + lines.splitlines()[0] + "\n")
@@ -138,6 +141,7 @@ def append_many(root, start):
         Store(root).append("full", make(seed))
 
 
+@pytest.mark.fault("several processes append to one file at once", "no row is lost, none is there twice")
 def test_processes_may_write_side_by_side(tmp_path):
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=append_many, args=(tmp_path, start)) for start in (1, 16)]
@@ -156,6 +160,7 @@ def test_a_run_appended_by_another_process_is_seen_at_once(tmp_path):
         assert make(seed).id in ours.runs("full", "d")
 
 
+@pytest.mark.fault("another process holds the lock of a file", "the command says so, waits and goes on")
 def test_who_waits_for_another_process_says_so_and_goes_on_waiting(store, monkeypatch, capsys):
     monkeypatch.setattr(stores, "PATIENCE", 0.1)
     lock = path(store).with_suffix(".lock")

@@ -9,7 +9,7 @@ from apg_repro.experiments.table1 import page
 from apg_repro.experiments.table1.plan import D_CONDITION, RANK, RANKS, folded
 from apg_repro.nn.embedding import Features
 from apg_repro.paper.complexity import evaluate, total
-from apg_repro.versions import VERSIONS
+from apg_repro.versions import PAPER_VERSIONS
 from tests.measured import measured_evidence
 
 M, N = 11, 7
@@ -38,15 +38,15 @@ def test_a_small_v4_layer_costs_what_one_counts_by_hand():
 
 
 def test_every_version_is_counted_and_folded_where_it_is_served_as_another(layers):
-    served = {folded(version) for version, entry in VERSIONS.items() if entry.served_as}
-    assert {layer.version for layer in layers} == {*VERSIONS, *served}
+    served = {folded(version) for version, entry in PAPER_VERSIONS.items() if entry.served_as}
+    assert {layer.version for layer in layers} == {*PAPER_VERSIONS, *served}
     assert {layer.sizes["K"] for layer in layers if layer.version == "v2"} == set(RANKS)
 
 
 def test_every_version_multiplies_as_often_as_table_1_says(counted):
     for layer, found in counted:
         if layer.version in page.IN_TABLE_1:
-            entry = VERSIONS[layer.version]
+            entry = PAPER_VERSIONS[layer.version]
             formulas = total(entry.computation), entry.extra_multiplications
             assert found["multiplications"] == sum(evaluate(formula, layer.sizes) for formula in formulas)
             assert found["a_batch"] == 0
@@ -55,7 +55,7 @@ def test_every_version_multiplies_as_often_as_table_1_says(counted):
 def test_every_version_stores_what_table_1_says_and_biases(counted):
     for layer, found in counted:
         if layer.version in page.IN_TABLE_1:
-            entry = VERSIONS[layer.version]
+            entry = PAPER_VERSIONS[layer.version]
             assert found["parameters"] - found["biases"] == evaluate(total(entry.memory), layer.sizes)
             assert found["biases"] == evaluate(entry.biases, layer.sizes)
 
@@ -167,7 +167,7 @@ def test_a_folded_v5_that_costs_more_than_v4_is_noticed():
 
 def test_a_version_added_since_the_layers_were_counted_is_not_run(monkeypatch):
     monkeypatch.setattr(page, "IN_TABLE_1", (*page.IN_TABLE_1, "v6"))
-    monkeypatch.setitem(page.VERSIONS, "v6", VERSIONS["v4"])
+    monkeypatch.setitem(page.PAPER_VERSIONS, "v6", PAPER_VERSIONS["v4"])
     evidence = evidence_of(layer_of("base"), *(layer_of(version, K=2.0) for version in ("v1", "v2", "v3", "v4")))
     assert page.formula_verdicts(evidence, "weights")["v6"] == "not run"
     assert "v6" not in set(page.relative_costs_table(evidence, "weights").data["Version"])

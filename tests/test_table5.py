@@ -25,7 +25,7 @@ from apg_repro.report.devices import devices_note
 from apg_repro.suite import Plan
 from apg_repro.training.timing import Effort
 from apg_repro.training.train import count
-from apg_repro.versions import VERSIONS
+from apg_repro.versions import PAPER_VERSIONS
 from tests.measured import line_of, measured_evidence, on_both
 
 LEAST = Case(width="64-32-16", condition="user", part="step")
@@ -34,13 +34,13 @@ WIDEST = "1024-512-256"
 
 
 @pytest.mark.parametrize("case", [LEAST, SELF], ids=["group-wise", "self-wise"])
-@pytest.mark.parametrize("version", [version for version, entry in VERSIONS.items() if not entry.served_as])
+@pytest.mark.parametrize("version", [version for version, entry in PAPER_VERSIONS.items() if not entry.served_as])
 def test_table_1_counts_the_multiplications_that_a_layer_makes(version, case):
     deep = table5.hidden_layers(table5.configure(case, version, "iaac_twin"))
     z = None if case is SELF else torch.randn(3, 32)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         deep(torch.randn(3, 393), z)
-    has_core = "KK" in VERSIONS[version].computation[2]
+    has_core = "KK" in PAPER_VERSIONS[version].computation[2]
     core = RANK**2 * len(deep.layers) if has_core else 0  # S_i h_i, which torch does not count
     assert counter.get_total_flops() / 2 / 3 + core == page.multiplications(version, case.width, case.condition)
 
@@ -57,7 +57,7 @@ def test_only_a_self_wise_v1_of_the_widest_model_is_too_big_to_run():
     too_big = {
         (case.width, case.condition, version)
         for case in CASES.values()
-        for version in VERSIONS
+        for version in PAPER_VERSIONS
         if table5.bytes_needed(table5.configure(case, version, "iaac_twin")) > MEMORY_LIMIT
     }
     assert too_big == {(WIDEST, "self", "v1")}
@@ -111,7 +111,7 @@ def twin(monkeypatch):
 def test_a_row_has_every_version_and_its_ratio_to_base(twin, part):
     case = Case(width="64-32-16", condition="user", part=part)
     row = table5.measure(Measurement(name="table5", dataset="iaac_twin", profile="quick", case=case.name))
-    assert list(row["versions"]) == list(VERSIONS)
+    assert list(row["versions"]) == list(PAPER_VERSIONS)
     assert row["versions"]["base"]["ratio"]["base"] == {"p10": 1, "p50": 1, "p90": 1}
     assert all("base" in entry["ratio"] for entry in row["versions"].values())
     assert all(entry["seconds"]["p50"] > 0 for entry in row["versions"].values())
@@ -140,7 +140,7 @@ def test_a_version_that_is_not_named_slow_takes_turns_with_the_fast_ones(twin, m
         turns.append(versions)
         return {version: {} for version in versions}
 
-    monkeypatch.setitem(table5.VERSIONS, "v6", VERSIONS["v4"])
+    monkeypatch.setitem(table5.PAPER_VERSIONS, "v6", PAPER_VERSIONS["v4"])
     monkeypatch.setattr(table5, "time_versions", time_versions)
     table5.measure(Measurement(name="table5", dataset="iaac_twin", profile="quick", case=LEAST.name))
     assert turns == [["base", "v3", "v4", "v5", "v6"], ["base", "v1", "v2"]]

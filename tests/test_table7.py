@@ -3,7 +3,7 @@
 import torch
 
 from apg_repro.config import Measurement
-from apg_repro.data.dataset import Dataset
+from apg_repro.data.dataset import Dataset, Part
 from apg_repro.data.schema import Schema
 from apg_repro.experiments.table7 import measure as table7
 from apg_repro.experiments.table7 import page
@@ -20,14 +20,33 @@ def evidence_of(dataset, rows, users, items):
 
 def test_ids_that_occur_are_counted_in_the_fields_that_the_catalogue_names(monkeypatch):
     """MovieLens' item is its movie. The last id of either field does not occur."""
+    n = 60
     data = Dataset(
         name="movielens", schema=Schema(fields={"user": 4, "movie": 3}, inputs=("user", "movie")), checksum="2" * 64,
-        fields=torch.tensor([[0, 0], [1, 1], [2, 0]], dtype=torch.int32), numbers=torch.empty(3, 0),
-        labels=torch.tensor([1.0, 1.0, 0.0]),
+        fields=torch.tensor([[row % 3, row % 2] for row in range(n)], dtype=torch.int32), numbers=torch.empty(n, 0),
+        labels=torch.tensor([float(row % 4 < 2) for row in range(n)]),
     )  # fmt: skip
     monkeypatch.setattr(table7, "load", lambda name: data)
+    monkeypatch.setattr(table7, "SEEDS", {"full": ()})
     found = table7.measure(Measurement(name="table7", dataset="movielens"))
-    assert found == {"rows": 3, "users": 3, "items": 2, "positive_rate": 0.666667, "data": "2" * 64}
+    assert found == {"rows": n, "users": 3, "items": 2, "positive_rate": 0.5, "unseen": {}, "data": "2" * 64}
+
+
+def test_test_rows_with_an_id_that_training_does_not_see_are_counted(monkeypatch):
+    train, valid, test = [[0, 0], [1, 1]], [[2, 2]], [[0, 1], [2, 0], [1, 2], [3, 2]]
+    data = Dataset(
+        name="movielens", schema=Schema(fields={"user": 4, "movie": 3}, inputs=("user", "movie")), checksum="",
+        fields=torch.tensor([*train, *valid, *test], dtype=torch.int32), numbers=torch.empty(7, 0),
+        labels=torch.zeros(7),
+    )  # fmt: skip
+    parts = [Part(whole=data, rows=rows) for rows in torch.arange(7).split([2, 1, 4])]
+    monkeypatch.setattr(table7, "split", lambda data, seed: parts)
+    found = table7.unseen(data, "user", "movie", 1)
+    assert found == {"test rows": 4, "new user": 2, "new item": 2, "either": 3}
+    table = page.unseen_table([measured_evidence("table7", {"": {"unseen": {"1": found}}}, dataset="movielens")])
+    assert table.data.to_dict("records") == [
+        {"Data set": "MovieLens-1M", "Seed": "1", "Test rows": "4", "New user": "2", "New item": "2", "Either": "3"}
+    ]
 
 
 def test_a_count_is_reproduced_by_the_very_same_number():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from apg_repro.config import DIVERGED_ABOVE, RunConfig
-from apg_repro.data.dataset import split
+from apg_repro.data.dataset import Part, split
 from apg_repro.errors import UserError
 from apg_repro.nn import fold
 from apg_repro.training.build import build
@@ -55,6 +55,27 @@ def test_early_stopping_keeps_the_best_epoch_and_stops_when_the_next_is_no_bette
     best = scores.index(max(scores)) + 1
     assert result.test["early_stopping"]["epoch"] == best
     assert len(scores) == best + 1 < 30, "patience 1"
+
+
+@pytest.mark.fault("training or early stopping sees a test row", "other test labels change no epoch, only test scores")
+def test_training_and_early_stopping_see_no_test_row(small, monkeypatch):
+    """Then with a leak, test rows in place of validation rows, which must be seen."""
+
+    def history(parts):
+        monkeypatch.setattr("apg_repro.training.train.split", lambda data, seed: parts)
+        result = train(config(max_epochs=30, learning_rate=0.05), small, CPU)
+        return result.test, [{k: v for k, v in entry.items() if k != "seconds"} for entry in result.history]
+
+    training, valid, test = split(small, 1)
+    labels = small.labels.clone()
+    labels[test.rows] = 1 - labels[test.rows]
+    turned = Part(whole=dataclasses.replace(small, labels=labels), rows=test.rows)
+    scores, expected = history((training, valid, test))
+    others, found = history((training, valid, turned))
+    assert found == expected
+    assert others["early_stopping"]["epoch"] == scores["early_stopping"]["epoch"]
+    assert others["early_stopping"]["auc"] != scores["early_stopping"]["auc"]
+    assert history((training, test, test))[1] != expected
 
 
 def test_base_and_apg_see_the_same_batches(small, monkeypatch):

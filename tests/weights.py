@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from apg_repro.config import parse_mix
 from apg_repro.data.schema import Schema
-from apg_repro.nn.apg import LAYERS
 from apg_repro.nn.attention import FieldAttention
+from apg_repro.nn.comparators import LAYERS
 from apg_repro.nn.dense import StaticDense
 from apg_repro.nn.embedding import Features, FieldEmbedding
 from apg_repro.nn.mix import OutputMix

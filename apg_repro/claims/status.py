@@ -9,7 +9,7 @@ from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.encodings import page as encodings
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.report.comparison import Comparison, compare
-from apg_repro.report.statistics import Estimate, count, judge, pool
+from apg_repro.report.statistics import Estimate, Pooled, count, judge, pool
 from apg_repro.report.tables import (
     NBSP,
     PROTOCOL_TITLES,
@@ -75,13 +75,15 @@ def on_every_data_set(found: Mapping[tuple[str, str], Evidence]) -> list[dict[st
     ]
     lines: list[dict[str, Markup | str]] = []
     for evidence in sets:
-        of_set = {how: compare(evidence, how)[SELF] for how in PROTOCOLS}
+        of_set: dict[Protocol, Comparison] = {how: compare(evidence, how)[SELF] for how in PROTOCOLS}
         lines.append({"Gain of AUC": f"WDL on {evidence.data.title}, K = 8 and P = 128, against base"})
         lines[-1] |= {
             heads(how): badge_over(judgement_text(line), with_n(line.difference)) for how, line in of_set.items()
         }
     if len(sets) > 1:
-        pooled = {how: pool([compare(evidence, how)[SELF].difference for evidence in sets]) for how in PROTOCOLS}
+        pooled: dict[Protocol, Pooled | None] = {
+            how: pool([compare(evidence, how)[SELF].difference for evidence in sets]) for how in PROTOCOLS
+        }
         lines.append({"Gain of AUC": f"the same, random-effects mean of {len(sets)} data sets"})
         lines[-1] |= {heads(how): format_pooled(mean) if mean else "" for how, mean in pooled.items()}
     return lines

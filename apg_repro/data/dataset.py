@@ -20,7 +20,7 @@ from apg_repro.errors import UserError
 from apg_repro.paths import DATA
 from apg_repro.seeds import generator
 
-__all__ = ["Dataset", "Part", "Rows", "load", "load_manifest", "split"]
+__all__ = ["Dataset", "Part", "Rows", "load", "load_manifest", "random_parts", "split"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,9 +168,7 @@ def split(data: Dataset, seed: int) -> tuple[Part, Part, Part]:
     if len(data) < MIN_ROWS:
         raise UserError(f"{data.name}: {len(data)} rows cannot be split, take at least {MIN_ROWS}")
     if data.parts is None:
-        order = torch.randperm(len(data), generator=generator(seed, "split")).to(data.labels.device)
-        tenth = len(data) // 10
-        numbers = order.split([len(data) - 2 * tenth, tenth, tenth])
+        numbers = [rows.to(data.device) for rows in random_parts(len(data), seed)]
     else:
         numbers = [(data.parts == part).nonzero().squeeze(1) for part in range(len(PARTS))]
     parts = [Part(whole=data, rows=rows) for rows in numbers]
@@ -182,4 +180,11 @@ def split(data: Dataset, seed: int) -> tuple[Part, Part, Part]:
                 f"needs both classes: take more than {len(data):,} rows"
             )
     train, valid, test = parts
+    return train, valid, test
+
+
+def random_parts(n: int, seed: int) -> tuple[Int[torch.Tensor, " _"], Int[torch.Tensor, " _"], Int[torch.Tensor, " _"]]:
+    """The numbers of the training, validation and test rows among n rows; fixed by the seed."""
+    tenth = n // 10
+    train, valid, test = torch.randperm(n, generator=generator(seed, "split")).split([n - 2 * tenth, tenth, tenth])
     return train, valid, test

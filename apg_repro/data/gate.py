@@ -24,7 +24,7 @@ from apg_repro.catalogue import check_prepared, how_to_prepare
 from apg_repro.data.checksums import checksum
 from apg_repro.data.schema import Schema
 from apg_repro.errors import UserError
-from apg_repro.paths import DATA
+from apg_repro.paths import DATA, within
 
 # A tenth of the rows are validation rows and a tenth are test rows: two each, so that both classes fit in.
 MIN_ROWS = 20
@@ -90,8 +90,8 @@ def load_manifest(name: str, root: Path = DATA) -> dict[str, Any]:
     Raises:
         UserError: the data set has not been prepared, or its manifest is damaged.
     """
+    path = within(root, name) / "manifest.json"
     check_prepared(name, root)
-    path = root / name / "manifest.json"
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         check_manifest(manifest)

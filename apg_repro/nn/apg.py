@@ -439,7 +439,8 @@ class ApgV5(ApgLayer):
         return {"K": self.rank, "P": self.over}
 
 
-LAYERS = {"v1": ApgV1, "v2": ApgV2, "v3": ApgV3, "v4": ApgV4, "v5": ApgV5}  # by version, as in ``versions.VERSIONS``
+# By version, as in ``versions.PAPER_VERSIONS``; ``nn/comparators.py`` has those of all versions.
+PAPER_LAYERS = {"v1": ApgV1, "v2": ApgV2, "v3": ApgV3, "v4": ApgV4, "v5": ApgV5}
 
 
 def feed_shared_factors(

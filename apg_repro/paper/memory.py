@@ -16,7 +16,7 @@ from apg_repro.paper.complexity import evaluate
 from apg_repro.paper.consistency import HALF, PUBLIC
 from apg_repro.paper.numbers import table5_widths
 from apg_repro.paper.settings import RANKS, TABLE5_INPUTS, TABLE5_RANK
-from apg_repro.versions import VERSIONS
+from apg_repro.versions import PAPER_VERSIONS
 
 BYTES = 12  # per parameter: a float32 weight and Adam's two moments
 UNIT = 1e6
@@ -62,7 +62,7 @@ class Shape:
 
 def parameters(version: str, shape: Shape) -> int:
     """Parameters of the hidden layers: Table 1's terms, G of one layer, and biases."""
-    formulas = [*VERSIONS[version].memory, *([VERSIONS[version].biases] if shape.bias else [])]
+    formulas = [*PAPER_VERSIONS[version].memory, *([PAPER_VERSIONS[version].biases] if shape.bias else [])]
     d = shape.d_condition
     return sum(
         evaluate(formula, {"N": o, "M": i, "D": i if d is None else d, "K": shape.rank})
@@ -227,7 +227,7 @@ def fits() -> tuple[Fit, ...]:
 def fit_table5(version: str, width: str) -> Fit:
     """A memory cell of Table 5."""
     shape = Shape(hidden=width, d_condition=D_V2 if version == "v2" else D)
-    rank = f"K = {shape.rank}, " if "rank" in VERSIONS[version].options else ""
+    rank = f"K = {shape.rank}, " if "rank" in PAPER_VERSIONS[version].options else ""
     return Fit(
         table="table5", model=version, width=width,
         account="" if version == "base" else f"{rank}D = {shape.d_condition}",

@@ -30,6 +30,7 @@ from apg_repro.report.statistics import (
     with_marks,
 )
 from apg_repro.rows.evidence import Evidence
+from apg_repro.suite import Options
 
 PROTOCOL_TITLES: dict[Protocol, str] = {"one_epoch": "one epoch", "early_stopping": "early stopping"}
 PROTOCOL_HEADS = {protocol: title.capitalize() for protocol, title in PROTOCOL_TITLES.items()}
@@ -37,7 +38,13 @@ WHEN: dict[Protocol, str] = {  # how a sentence begins
     "one_epoch": "After one epoch",
     "early_stopping": "With early stopping",
 }
-OPTION_NAMES = {"rank": "K", "over": "P", "learning_rate": "learning rate", "weight_decay": "weight decay"}
+OPTION_NAMES = {
+    "rank": "K",
+    "over": "P",
+    "learning_rate": "learning rate",
+    "weight_decay": "weight decay",
+    "condition": "condition",
+}
 MISSING = "–"
 NBSP = "\N{NO-BREAK SPACE}"
 NOT_IN_THE_PAPER = (
@@ -268,12 +275,19 @@ def comparison_frame(found: Mapping[tuple[str, str], Comparison]) -> pd.DataFram
             "n": f"{line.ours.n}" + (f" ({line.n_diverged} diverged)" if line.n_diverged else ""),
             "Paper AUC": "" if math.isnan(line.paper) else f"{line.paper:.2f}",
             "Our AUC": format_estimate(line.ours),
-            "Chosen": ", ".join(f"{OPTION_NAMES[name]} {value:g}" for name, value in line.chosen.items()),
+            "Chosen": format_chosen(line.chosen),
             "Added": line.cell.registered,
         }
         for line in found.values()
     )
     return without_empty_columns(table.drop(columns="Backbone") if set(table["Backbone"]) == {"WDL"} else table)
+
+
+def format_chosen(options: Options) -> str:
+    """What a search chose, in words."""
+    return ", ".join(
+        f"{OPTION_NAMES[name]} {value if isinstance(value, str) else f'{value:g}'}" for name, value in options.items()
+    )
 
 
 def format_p(p: float) -> str:

@@ -56,7 +56,7 @@ def record(path: Path = PATH) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return json.loads(path.read_text())["cases"]
+        return json.loads(path.read_text(encoding="utf-8"))["cases"]
     except (ValueError, KeyError) as error:
         raise UserError(f"{path} is damaged ({error}): take it from git again") from error
 

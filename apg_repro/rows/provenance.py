@@ -19,6 +19,8 @@ def commit() -> tuple[str | None, bool | None]:
     Asked once per process: what counts is the code that was imported.
     """
     try:
+        if git("rev-parse", "--show-prefix").strip():  # the checkout has no git of its own, but lies in another's
+            return None, None
         head = git("rev-parse", "--short=12", "HEAD").strip()
         return head, bool(git("status", "--porcelain", "--", "apg_repro").strip())
     except (OSError, subprocess.CalledProcessError):
@@ -33,7 +35,7 @@ def git(*arguments: str) -> str:
 def cpu_name() -> str:
     """What the CPU is called."""
     try:
-        with Path("/proc/cpuinfo").open() as lines:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
             return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()

@@ -7,7 +7,8 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from apg_repro.config import DIVERGED_ABOVE, PROTOCOLS, Measurement, Protocol, RunConfig, Status
 
@@ -138,7 +139,7 @@ class TrainedRow:
         """The row in a line.
 
         Raises:
-            UserError, KeyError, TypeError: it is none of this version.
+            UserError, KeyError, TypeError, ValueError: it is none of this version.
         """
         scores: dict[Protocol, Score] = {
             protocol: Score(
@@ -152,10 +153,21 @@ class TrainedRow:
             if values[f"{protocol}_epoch"] is not None
         }
         names = ("status", "history", "n_parameters", "n_hidden", "n_served", "train_rows", "seconds", "numerics")
-        return cls(
+        row = cls(
             config=RunConfig.of(values), scores=scores, observed=values.get("observed", {}), origin=Origin.of(values),
             **{name: values[name] for name in names},
         )  # fmt: skip
+        for part in (row, row.origin, *scores.values()):
+            check_types(part)
+        if not all(isinstance(entry, Mapping) for entry in row.history):
+            raise TypeError("history has an entry that is no object")
+        for score in scores.values():
+            if score.epoch not in range(1, len(row.history) + 1):
+                raise ValueError(f"it has no epoch {score.epoch}")
+            for auc in (score.valid_auc, score.test_auc):
+                if auc < 0 or auc > 1:  # neither, if it is NaN
+                    raise ValueError(f"an AUC is {auc}, not from 0 to 1")
+        return row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,16 +203,35 @@ class MeasuredRow:
         """The row in a line.
 
         Raises:
-            UserError, KeyError, TypeError: it is none of this version.
+            UserError, KeyError, TypeError, ValueError: it is none of this version.
         """
-        return cls(
+        row = cls(
             measurement=Measurement.of(values), values=values["values"], timing=values["timing"],
             origin=Origin.of(values),
         )  # fmt: skip
+        for part in (row, row.origin):
+            check_types(part)
+        return row
 
 
 Row = TrainedRow | MeasuredRow
 KINDS: dict[str, type[TrainedRow] | type[MeasuredRow]] = {"trained": TrainedRow, "measured": MeasuredRow}
+
+
+def check_types(part: Any) -> None:
+    """Raises a TypeError that names the first field of a dataclass whose value is not of its type.
+
+    Of ``Mapping[str, Any]`` and the like, only ``Mapping`` is looked at.
+    """
+    for name, kind in hints(type(part)).items():
+        value, outer = getattr(part, name), get_origin(kind)
+        fits = value in get_args(kind) if outer is Literal else isinstance(value, outer if outer in OUTER else kind)
+        if not fits:
+            raise TypeError(f"{name} is {value!r}"[:100])
+
+
+OUTER = (Mapping, Sequence)
+hints = cache(get_type_hints)
 
 
 def finite(value: Any) -> Any:

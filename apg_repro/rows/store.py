@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from apg_repro.config import Profile, RunConfig
 from apg_repro.errors import UserError
-from apg_repro.paths import RESULTS
+from apg_repro.paths import RESULTS, within
 from apg_repro.rows.row import KINDS, MeasuredRow, Row, TrainedRow
 
 Found = TypeVar("Found")
@@ -45,11 +45,11 @@ class Store:
 
     def runs_path(self, profile: Profile, dataset: str) -> Path:
         """Where the training runs of a data set are."""
-        return self.root / profile / "runs" / f"{dataset}.jsonl"
+        return within(self.root / profile / "runs", f"{dataset}.jsonl")
 
     def measured_path(self, profile: Profile, name: str) -> Path:
         """Where the measurements of an artefact are."""
-        return self.root / profile / "measured" / f"{name}.jsonl"
+        return within(self.root / profile / "measured", f"{name}.jsonl")
 
     def runs(self, profile: Profile, dataset: str) -> dict[str, TrainedRow]:
         """The training runs of a data set by id, whichever tables show them.
@@ -70,13 +70,23 @@ class Store:
         return {row.id: row for row in rows if isinstance(row, MeasuredRow) and row.dataset == dataset}
 
     def read(self, path: Path) -> list[Row]:
-        """The rows of a file in the order in which they were written; read again only when the file has changed."""
-        if not path.exists():
+        """The rows of a file in the order in which they were written; read again only when the file has changed.
+
+        Raises:
+            UserError: as ``runs``; it cannot be read.
+        """
+        if not os.path.lexists(path):
             return []
-        state = (path.stat().st_mtime_ns, path.stat().st_size)
         known, rows = self._read.get(path, (None, []))
+        try:
+            state = (path.stat().st_mtime_ns, path.stat().st_size)
+            content = path.read_bytes() if known != state else b""
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be read ({error.strerror}): make it a file of yours, or move it away"
+            ) from error
         if known != state:
-            rows = parse(path, path.read_bytes())
+            rows = parse(path, content)
             self._read[path] = state, rows
         return rows
 
@@ -170,7 +180,7 @@ def parse(path: Path, content: bytes) -> list[Row]:
             continue
         values = values_of(line)
         if values is None:
-            if number == len(lines):  # no newline after it: a write was cut short
+            if number == len(lines) and is_torn(line):
                 continue
             raise UserError(f"{path}, line {number} is damaged: delete that line and run the same command again")
         row = understood(path, number, lambda values=values: KINDS[values["kind"]].of_json(values))
@@ -195,6 +205,18 @@ def values_of(line: bytes) -> dict[str, Any] | None:
     """The values of a whole line; None if it is none."""
     try:
         values = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) and {"kind", "id"} <= values.keys() else None
+
+
+def is_torn(line: bytes) -> bool:
+    """Whether the last line is what is left of a row whose writing was cut short: no whole row is in it.
+
+    Rows whose newlines were turned into others are one line, and to be kept.
+    """
+    try:
+        json.JSONDecoder().raw_decode(line.decode(errors="replace"))
+    except (ValueError, RecursionError):
+        return True
+    return False

@@ -24,7 +24,7 @@ from apg_repro.rows.numerics import case_of, version_of
 from apg_repro.rows.row import Row, TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.run.executors import KILLED, Cluster, Executor, InThisProcess, Processes, RunFailed
-from apg_repro.run.fleet import Fleet, devices_of
+from apg_repro.run.fleet import Fleet, devices_of, fitting
 
 LOOK = 0.5  # seconds between two looks at what is done
 
@@ -62,7 +62,10 @@ def train_all(
 
             executor = Submitit(cluster, device, threads, jobs, store.root / "jobs")
         elif torch.device(device).type == "cuda":
-            executor = Fleet(devices_of(device), threads, width)
+            devices = devices_of(device)
+            width, need = fitting(configs, devices, width)
+            tqdm.write(need)
+            executor = Fleet(devices, threads, width)
         elif width == 1:
             executor = InThisProcess(device, threads, bar.set_postfix_str)
         else:

@@ -114,7 +114,7 @@ class Processes:
         self.words = context.Queue()
         # The driver's number comes with the arguments: a worker that asked for it after its imports would find none
         # that has died by then.
-        arguments = (self.words, threads, os.getpid())
+        arguments = (self.words, threads, os.getpid(), torch.are_deterministic_algorithms_enabled())
         self.pool = ProcessPoolExecutor(width, context, initializer=start_worker, initargs=arguments)
 
     def submit(self, config: RunConfig) -> "Future[TrainedRow]":
@@ -145,11 +145,12 @@ KILLED = (
 _words: Any = None
 
 
-def start_worker(words: Any, threads: int, driver: int) -> None:
+def start_worker(words: Any, threads: int, driver: int, is_deterministic: bool) -> None:
     """Runs once in each worker process."""
     global _words
     _words = words
     torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(is_deterministic)
     threading.Thread(target=exit_when_orphaned, args=(driver,), daemon=True).start()
 
 

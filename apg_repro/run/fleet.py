@@ -7,11 +7,13 @@ has a lock where it happens: building a model, recording a graph; and here, read
 """
 
 import gc
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
+from itertools import accumulate
 
 import torch
 
@@ -20,9 +22,11 @@ from apg_repro.rows.row import TrainedRow
 from apg_repro.run.executors import RunFailed, describe
 from apg_repro.run.task import loaded, train_row
 from apg_repro.training.graphs import RECORDING
+from apg_repro.training.memory import predicted_by_run
 from apg_repro.training.train import Progress
 
 AT_ONCE = 16  # on each GPU, unless --jobs says otherwise: more gain little
+OF_A_GPU = 0.8  # of what is free may be used
 
 Train = Callable[[RunConfig, str, Progress], TrainedRow]
 
@@ -156,6 +160,26 @@ class Fleet:
         if was_alone:
             message = f"{config.id} needs more memory than {device} has, even alone"
             future.set_exception(RunFailed(message))
+
+
+def fitting(configs: Sequence[RunConfig], devices: Sequence[str], width: int) -> tuple[int, str]:
+    """How many of these runs fit side by side, at most ``width``, and what that needs, in words.
+
+    The largest runs are taken to run at the same time. At least one run is tried on each device. The prediction leaves
+    out the rows, which all share, and what CUDA itself takes: so a part of the memory stays free.
+    """
+    needed, free = predicted_by_run(configs), [free_bytes(device) for device in devices]
+    limit = OF_A_GPU * min(free)
+    each = max(1, sum(total <= limit for total in accumulate(needed[: -(-width // len(devices))])))
+    width = min(width, each * len(devices))
+    most = sum(needed[:each]) / 1e9
+    room = "" if math.isinf(limit) else f" of {min(free) / 1e9:.1f} GB that are free"
+    return width, f"{width} runs side by side on {', '.join(devices)}: at most about {most:.2g} GB on each{room}"
+
+
+def free_bytes(device: str) -> float:
+    """What a GPU has free; a CPU's memory is not asked."""
+    return torch.cuda.mem_get_info(device)[0] if torch.device(device).type == "cuda" else math.inf
 
 
 def devices_of(device: str) -> list[str]:

@@ -207,7 +207,7 @@ def record_cases(cases: Mapping[str, RunConfig], path: Path = PATH) -> dict[str,
     news |= {name: "dropped: no suite asks for it" for name in known if name not in kept}
     head = {"tolerance": TOLERANCE, "torch": torch.__version__, "python": platform.python_version()}
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(case)}" for name, case in kept.items())
-    path.write_text(f'{{\n "made with": {json.dumps(head)},\n "cases": {{\n{lines}\n }}\n}}\n')
+    path.write_text(f'{{\n "made with": {json.dumps(head)},\n "cases": {{\n{lines}\n }}\n}}\n', encoding="utf-8")
     record.cache_clear()
     return news
 

@@ -1,6 +1,7 @@
 """One task, a run of training or a measurement → its row."""
 
 import ctypes
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -50,6 +51,12 @@ def row_or_mistake(config: RunConfig, device: str, threads: int) -> TrainedRow |
         return train_row(config, device)
     except UserError as error:
         return error
+
+
+def be_deterministic() -> None:
+    """Lets torch use deterministic kernels alone, here and in workers; it raises a RuntimeError where it has none."""
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS asks for it; read when a GPU is first used
+    torch.use_deterministic_algorithms(True)
 
 
 def check_device(device: str) -> None:

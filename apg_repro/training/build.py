@@ -11,8 +11,8 @@ from torch import nn
 from apg_repro.config import RunConfig
 from apg_repro.data.schema import Schema
 from apg_repro.errors import UserError
-from apg_repro.models import BACKBONES, DOMAIN_MODELS
-from apg_repro.nn.apg import LAYERS
+from apg_repro.models import BACKBONES, DOMAIN_MODELS, FLOORS
+from apg_repro.nn.comparators import LAYERS
 from apg_repro.nn.conditions import SelfWise, make_condition
 from apg_repro.nn.dense import DampedDense, MakeDense, StaticDense, initialise
 from apg_repro.nn.mix import OutputMix
@@ -30,14 +30,16 @@ def build(config: RunConfig, schema: Schema) -> nn.Module:
     Raises:
         UserError: the backbone does not exist, nor does the field of the condition or of the domain, or an option of
             the backbone; the backbone has no projections or no domain, but the run asks for them; a backbone with
-            domains is to have another version than base.
+            domains, or without hidden layers, is to have another version than base.
     """
     if config.backbone in DOMAIN_MODELS:
         make = make_domain_model
+    elif config.backbone in FLOORS:
+        make = make_floor
     elif config.backbone in BACKBONES:
         make = make_backbone
     else:
-        names = ", ".join([*BACKBONES, *DOMAIN_MODELS])
+        names = ", ".join([*BACKBONES, *DOMAIN_MODELS, *FLOORS])
         raise UserError(f"backbone {config.backbone!r} is unknown; choose one of {names}")
     with BUILDING:
         model = make(config, schema)
@@ -72,6 +74,16 @@ def make_domain_model(config: RunConfig, schema: Schema) -> nn.Module:
         raise UserError(f'{name} needs version "base" and a domain, such as "genres" or "gender+age"')
     options = own_options(name, backbone, config.backbone_options)
     return backbone(schema, config.d_embedding, config.hidden, config.domain, **options)
+
+
+def make_floor(config: RunConfig, schema: Schema) -> nn.Module:
+    """A model without hidden layers."""
+    name, floor = config.backbone, FLOORS[config.backbone]
+    if config.version != "base" or config.domain is not None or config.projections or config.base_damping:
+        raise UserError(
+            f'{name} has no hidden layers: it needs version "base", and no domain, projections or base_damping'
+        )
+    return floor(schema, config.d_embedding, **own_options(name, floor, config.backbone_options))
 
 
 def own_options(name: str, backbone: Callable[..., nn.Module], options: Mapping[str, Any]) -> dict[str, Any]:

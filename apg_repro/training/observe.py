@@ -15,7 +15,7 @@ from apg_repro.catalogue import CATALOGUE, DataSet, family
 from apg_repro.data.dataset import Dataset, Rows
 from apg_repro.data.gate import enter
 from apg_repro.errors import UserError
-from apg_repro.nn.apg import LAYERS, ApgLayer
+from apg_repro.nn.apg import PAPER_LAYERS, ApgLayer
 from apg_repro.nn.conditions import GroupWise
 from apg_repro.paths import DATA
 from apg_repro.seeds import generator
@@ -138,7 +138,7 @@ def generated_states(model: nn.Module, rows: Dataset) -> list[Float[torch.Tensor
 
     layers = [layer for layer in model.modules() if isinstance(layer, ApgLayer) and layer.generates_only_s]
     if not layers:
-        able = " and ".join(version for version, layer in LAYERS.items() if layer.generates_only_s)
+        able = " and ".join(version for version, layer in PAPER_LAYERS.items() if layer.generates_only_s)
         raise UserError(f"only {able} generate S alone: observe its states in a run of one of them")
     hooks = [layer.register_forward_pre_hook(keep) for layer in layers]
     predict(model, rows)

@@ -63,7 +63,7 @@ Progress = Callable[[dict[str, Any]], None]
 
 
 def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: Progress = lambda _: None) -> Result:
-    """Trains one model.
+    """Trains one model on a random split of the data that the run's seed fixes.
 
     Args:
         config: the run.
@@ -75,9 +75,21 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
     Raises:
         UserError: see ``build``; or a part of the split allows no AUC, whatever the model (see ``split``).
     """
+    return train_on(config, split(data, config.seed), device, on_progress)[0]
+
+
+def train_on(
+    config: RunConfig, parts: tuple[Rows, Rows, Rows], device: torch.device,
+    on_progress: Progress = lambda _: None,
+) -> tuple[Result, nn.Module]:  # fmt: skip
+    """Trains one model on parts that are given: training, validation and test rows. Otherwise as ``train``.
+
+    Returns:
+        What was measured; and the model, with the weights of its best epoch.
+    """
     start = time.perf_counter()
-    train_rows, valid, test = split(data, config.seed)
-    model = build(config, data.schema).to(device)
+    train_rows, valid, test = parts
+    model = build(config, train_rows.schema).to(device)
     steps = make_step(model, train_rows, config)
     shuffle = generator(config.seed, "batches")
     hidden = model.get_submodule("deep")
@@ -112,7 +124,7 @@ def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: P
     if has_diverged(result):
         result.status = "diverged"
     result.seconds = round(time.perf_counter() - start, 3)
-    return result
+    return result, model
 
 
 @torch.no_grad()

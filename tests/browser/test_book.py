@@ -182,7 +182,7 @@ def test_a_table_and_the_rows_of_a_page_can_be_saved(visit):
     tab = visit.open(BUILT / "executed" / "table4.html")
     with tab.expect_download() as saved:
         tab.locator(".apg-save a").first.click()
-    lines = Path(saved.value.path()).read_text().splitlines()
+    lines = Path(saved.value.path()).read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("Version,")
     assert len(lines) == 1 + tab.locator(".apg-table").first.locator("tbody tr").count()
     rows = tab.locator(".apg-foot a[download]").get_attribute("href")

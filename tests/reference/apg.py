@@ -1,4 +1,4 @@
-"""Equations 1 to 7 of the paper for one instance: plain functions over explicit weights.
+"""Equations 1 to 7 of the paper, and those of the layers beside it, for one instance: functions over explicit weights.
 
 M inputs, N outputs, D size of the condition, K rank, P width of the over-parameterisation. G, ``g``, is a function,
 such as ``generate`` with given layers. Whatever else an equation takes has the name that the layer has for it. A bias
@@ -66,3 +66,21 @@ def v5(
 ) -> Tensor:
     """As v4 with U = U^l U^r and V = V^l V^r; Eq. 7."""
     return v4(x, z, g, bias, u_left @ u_right, v_left @ v_right)
+
+
+def gate(x: Tensor, z: Tensor, g: Generate, bias: Tensor, weight: Tensor) -> Tensor:
+    """y = (W x + b) ⊙ 2 / (1 + exp(−G(z_i))); Chang et al., 2023."""
+    return (weight @ x + bias) * 2 / (1 + torch.exp(-g(z)))
+
+
+def film(x: Tensor, z: Tensor, g: Generate, bias: Tensor, weight: Tensor) -> Tensor:
+    """y = (1 + γ_i) ⊙ (W x + b) + β_i, (γ_i, β_i) = G(z_i); Perez et al., 2018."""
+    values, n = g(z), len(bias)
+    return weight @ x + bias + values[:n] * (weight @ x + bias) + values[n:]
+
+
+def adapter(x: Tensor, z: Tensor, g: Generate, bias: Tensor, weight: Tensor, rank: int) -> Tensor:
+    """y = (W + A_i B_i) x + b, (A_i, B_i) = reshape(G(z_i)); Hu et al., 2022."""
+    values, n, m = g(z), len(bias), len(x)
+    a, b = matrix(values[: n * rank], n, rank), matrix(values[n * rank :], rank, m)
+    return (weight + a @ b) @ x + bias

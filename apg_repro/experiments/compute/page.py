@@ -78,10 +78,10 @@ def costs_table(found: Sequence[Sequence[Evidence]]) -> Table:
 
 
 def total(found: Sequence[Sequence[Evidence]]) -> str:
-    """All runs, each once, in words."""
+    """All runs, each once, in words, as HTML."""
     rows = trained([evidence for of_suite in found for evidence in of_suite])
     machines = sorted({machine(row) for row in rows})
     return (
         f"{len(rows):,} runs of training took {hours(rows):.0f} hours together, each on its own thread or threads. "
-        f"Machines: {'; '.join(machines)}."
+        f"Machines: {escape('; '.join(machines))}."
     )

@@ -19,12 +19,12 @@ from apg_repro.config import Measurement
 from apg_repro.data.dataset import load
 from apg_repro.data.schema import Schema
 from apg_repro.experiments.table1.plan import D_CONDITION, HIDDEN, RANK, RANKS, SQUARE, WIDTHS, folded
-from apg_repro.nn.apg import LAYERS, fold
+from apg_repro.nn.apg import PAPER_LAYERS, fold
 from apg_repro.nn.dense import StaticDense
 from apg_repro.nn.embedding import Features
 from apg_repro.paper.complexity import evaluate
 from apg_repro.suite import Options
-from apg_repro.versions import VERSIONS
+from apg_repro.versions import PAPER_VERSIONS
 
 Part = Literal["square", "WDL"]
 Condition = Literal["group", "self"]
@@ -84,12 +84,12 @@ def versions(part: Part, condition: Condition, m: int, n: int, ranks: tuple[int,
         own = sizes | letters
         found.append(
             Layer(part=part, condition=condition, version=version, sizes=own, module=module,
-                  generated=evaluate(VERSIONS[kind].generated, own))
+                  generated=evaluate(PAPER_VERSIONS[kind].generated, own))
         )  # fmt: skip
 
     with torch.device("meta"):
         for options in choices:
-            for version, entry in VERSIONS.items():
+            for version, entry in PAPER_VERSIONS.items():
                 if set(entry.options) != set(options):
                     continue
                 add(version, version, options, make_layer(version, sizes, options))
@@ -103,7 +103,7 @@ def make_layer(version: str, sizes: dict[str, int], options: Options) -> nn.Modu
     """A layer of a version."""
     if version == "base":
         return StaticDense(sizes["M"], sizes["N"])
-    return LAYERS[version](sizes["M"], sizes["N"], d_condition=sizes["D"], **options)
+    return PAPER_LAYERS[version](sizes["M"], sizes["N"], d_condition=sizes["D"], **options)
 
 
 def count(layer: Layer) -> dict[str, Any]:

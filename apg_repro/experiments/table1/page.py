@@ -15,20 +15,20 @@ from apg_repro.report.costs import measured_values, rounded
 from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.tables import Table
 from apg_repro.rows.evidence import Evidence
-from apg_repro.versions import VERSIONS
+from apg_repro.versions import PAPER_VERSIONS
 
 Cost = Literal["multiplications", "weights"]
 COSTS: tuple[Cost, ...] = get_args(Cost)
 FormulaVerdict = Literal["holds exactly", "holds up to lower-order terms", "does not hold", "not run"]
 
-IN_TABLE_1 = tuple(name for name, entry in VERSIONS.items() if entry.in_table_1)
+IN_TABLE_1 = tuple(name for name, entry in PAPER_VERSIONS.items() if entry.in_table_1)
 CONDITIONS = {"group": "one embedding", "self": "self-wise"}
 BATCH = 1024
 
 
 def formula(version: str, cost: Cost) -> str:
     """Table 1's formula of a cost."""
-    entry = VERSIONS[version]
+    entry = PAPER_VERSIONS[version]
     return total(entry.computation if cost == "multiplications" else entry.memory)
 
 
@@ -68,7 +68,7 @@ def judge_formula(version: str, cost: Cost, found: Sequence[Mapping[str, Any]]) 
     """The verdict on a version's formula of a cost, from all counted layers of the version."""
     if not found:
         return "not run"
-    entry, whole = VERSIONS[version], formula(version, cost)
+    entry, whole = PAPER_VERSIONS[version], formula(version, cost)
     left_out, counted = (
         (entry.extra_multiplications, cost) if cost == "multiplications" else (entry.biases, "parameters")
     )
@@ -89,7 +89,7 @@ def formulas_table(evidence: Evidence, cost: Cost) -> Table:
         if cost == "multiplications":
             line["Layers"] = sum(layer["version"] == version for layer in counted)
         else:
-            line["Leaves out: biases"] = VERSIONS[version].biases
+            line["Leaves out: biases"] = PAPER_VERSIONS[version].biases
         lines.append(line)
     return Table(pd.DataFrame(lines), f"Table 1's formulas for {cost}, compared with our layers.")
 

@@ -35,7 +35,7 @@ from apg_repro.training.build import build, make_dense
 from apg_repro.training.graphs import Work, captured
 from apg_repro.training.timing import Effort, clock, ratios, spread, take_turns, threads
 from apg_repro.training.train import count, make_step
-from apg_repro.versions import VERSIONS
+from apg_repro.versions import PAPER_VERSIONS
 
 CPU = torch.device("cpu")
 BATCH = 1024
@@ -69,7 +69,7 @@ def measure(measurement: Measurement) -> dict[str, Any]:
     case, profile = CASES[measurement.case], measurement.profile
     kind: DeviceKind = measurement.device_kind
     rows = load(measurement.dataset, rows=BATCH * BATCHES).to(torch.device(kind))
-    fast = [version for version in VERSIONS if version not in SLOW]
+    fast = [version for version in PAPER_VERSIONS if version not in SLOW]
     with_kernels = [*FUSED] if kind == "cuda" and fused.is_usable(rows.labels.device) else []
     with threads(1 if profile == "quick" else cores()) as n_threads:
         found = time_versions(case, [*fast, *with_kernels], rows, EFFORT[profile], STEPS_PER_ROUND[kind])
@@ -78,7 +78,7 @@ def measure(measurement: Measurement) -> dict[str, Any]:
     return {
         "threads": n_threads,
         "data": rows.checksum,
-        "versions": {version: found[version] for version in (*VERSIONS, *with_kernels)},
+        "versions": {version: found[version] for version in (*PAPER_VERSIONS, *with_kernels)},
     }
 
 
@@ -147,7 +147,7 @@ def bytes_needed(config: RunConfig) -> int:
     largest such part twice more, as a gradient and as a temporary.
     """
     generated = [
-        evaluate(VERSIONS[config.version].generated,
+        evaluate(PAPER_VERSIONS[config.version].generated,
                  {"N": n, "M": m, "D": d_condition(config) or m, "K": config.rank or 0})
         for m, n in pairwise((N_INPUTS, *config.hidden))
     ]  # fmt: skip

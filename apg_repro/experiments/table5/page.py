@@ -27,11 +27,11 @@ from apg_repro.report.devices import NOT_YET, TITLES, device_title, each_device,
 from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.tables import MISSING, Table, format_signed
 from apg_repro.rows.evidence import Evidence
-from apg_repro.versions import VERSIONS
+from apg_repro.versions import PAPER_VERSIONS
 
 CONDITIONS = {"user": "group-wise", "self": "self-wise"}
 PARTS = {"step": "whole step", "hidden": "hidden layers alone"}
-PALETTE = dict(zip(VERSIONS, sns.color_palette("colorblind", len(VERSIONS)), strict=True))
+PALETTE = dict(zip(PAPER_VERSIONS, sns.color_palette("colorblind", len(PAPER_VERSIONS)), strict=True))
 WIDEST = list(WIDTHS)[-1]
 # The abstract's saving of time, where it is looked for: kind of device, version, and what the layers are called.
 ABSTRACT: tuple[tuple[DeviceKind, str, str], ...] = (
@@ -46,7 +46,7 @@ def multiplications(version: str, width: str, condition: str) -> int:
     """Multiplications per instance in the hidden layers, forward (the paper's Table 1, G of one layer)."""
     return sum(
         evaluate(
-            total(VERSIONS[plain(version)].computation),
+            total(PAPER_VERSIONS[plain(version)].computation),
             {"N": n, "M": m, "D": m if condition == "self" else RunConfig.d_embedding, "K": RANK},
         )
         for m, n in pairwise((N_INPUTS, *WIDTHS[width]))
@@ -222,7 +222,7 @@ def crossings_table(evidence: Evidence) -> Table:
     cheaper = {
         (version, condition): {width: relative_multiplications(version, width, condition) < 1 for width in WIDTHS}
         for condition in CONDITIONS
-        for version, entry in VERSIONS.items()
+        for version, entry in PAPER_VERSIONS.items()
         if not entry.served_as
     }
     anywhere = {version for (version, _), by_width in cheaper.items() if any(by_width.values())}
@@ -304,7 +304,7 @@ def width_figure(evidence: Evidence) -> Picture:
     ours = [(on, part) for on in each_device(evidence) for part in PARTS]
     fig, axes = plt.subplots(1, 1 + len(ours), figsize=(1 + 3 * (1 + len(ours)), 3.8), sharex=True)
     units = {width: hidden[0] for width, hidden in WIDTHS.items()}
-    for version in (*VERSIONS, *FUSED):
+    for version in (*PAPER_VERSIONS, *FUSED):
         is_fused = version in FUSED
         look: dict[str, Any] = {"color": PALETTE[plain(version)], "label": version, "ls": "--" if is_fused else "-"}
         if not is_fused:
@@ -330,7 +330,9 @@ def width_figure(evidence: Evidence) -> Picture:
     labels = {name: line for axis in axes for line, name in zip(*axis.get_legend_handles_labels(), strict=True)}
     fig.legend(list(labels.values()), list(labels), loc="outside upper center", ncol=len(labels), frameon=False)
     width = list(WIDTHS)[-1]
-    ratios = {version: ratio_to(evidence, version, width, "epoch_time") for version in VERSIONS if version != "base"}
+    ratios = {
+        version: ratio_to(evidence, version, width, "epoch_time") for version in PAPER_VERSIONS if version != "base"
+    }
     words = [f"{version} {found[0]['p50']:.2f} (paper {found[1]:.2f})" for version, found in ratios.items() if found]
     return Picture(
         fig,
@@ -347,7 +349,7 @@ def multiplications_figure(evidence: Evidence) -> Picture:
     words = []
     for axis, (condition, name) in zip(axes, CONDITIONS.items(), strict=True):
         ends = [1.0, 1.0]
-        for version in VERSIONS:
+        for version in PAPER_VERSIONS:
             if version == "base":
                 continue
             points = [

@@ -13,7 +13,7 @@ from typing import Literal
 from apg_repro.config import DeviceKind, Measurement, OptimizerName
 from apg_repro.paper import settings
 from apg_repro.suite import Options, Plan, Suite
-from apg_repro.versions import VERSIONS
+from apg_repro.versions import PAPER_VERSIONS
 
 WIDTHS = {
     "64-32-16": (64, 32, 16),
@@ -65,7 +65,7 @@ def options(version: str) -> Options:
     """A version with the K and P of the efficiency tables."""
     version = plain(version)
     known = {"rank": RANK, "over": OVER}
-    return {"version": version, **{name: known[name] for name in VERSIONS[version].options}}
+    return {"version": version, **{name: known[name] for name in PAPER_VERSIONS[version].options}}
 
 
 def plain(version: str) -> str:

@@ -38,6 +38,18 @@ def counts_table(found: Sequence[Evidence]) -> Table:
     return Table(pd.DataFrame(lines), "What the paper counts, and what we count in our copy.")
 
 
+def unseen_table(found: Sequence[Evidence]) -> Table:
+    """How many test rows have an id that training does not see, seed by seed."""
+    lines = [
+        {"Data set": evidence.data.title, "Seed": seed}
+        | {name[0].upper() + name[1:]: f"{count:,}" for name, count in counts.items()}
+        for evidence in found
+        if evidence.measured
+        for seed, counts in measured_values(evidence).get("unseen", {}).items()
+    ]
+    return Table(pd.DataFrame(lines), "Test rows whose user or item is in no training row of the same seed.")
+
+
 def main_points(found: Sequence[Evidence]) -> list[str]:
     """How many of the paper's counts are ours, one sentence per data set of which we have a copy."""
     texts = []
@@ -74,4 +86,7 @@ def judge_count(theirs: float, ours: int | None) -> str:
     return "reproduced" if theirs == ours else "contradicted"
 
 
-TABLES: tuple[Callable[[Evidence], Table], ...] = (lambda evidence: counts_table([evidence]),)
+TABLES: tuple[Callable[[Evidence], Table], ...] = (
+    lambda evidence: counts_table([evidence]),
+    lambda evidence: unseen_table([evidence]),
+)

@@ -1,0 +1,64 @@
+"""What the book shows of the faults that the tests try: ``results/faults.json``, which the tests write themselves.
+
+Imports no torch.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from apg_repro.paths import RESULTS
+from apg_repro.report.tables import Markup, Table
+
+RECORD = RESULTS / "faults.json"
+WORDS = {"passed": "as it must", "skipped": "not tried there", "failed": "fails"}
+Fault = dict[str, Any]
+
+
+def read(path: Path = RECORD) -> list[Fault]:
+    """The record, one entry per test: "fault", "expected", "test", "cases", "outcome", and when and where it was tried:
+    "date", "commit", "dirty", "python", "platform"."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def summary(faults: Sequence[Fault]) -> str:
+    """When and where the faults were tried, and what came of them, as HTML."""
+    counts = Counter(fault["outcome"] for fault in faults)
+    came = ", ".join(f"{counts[outcome]} {word}" for outcome, word in WORDS.items() if counts[outcome])
+    dates, commits, pythons, platforms = (
+        ", ".join(sorted({str(fault[name]) for fault in faults})) for name in ("date", "commit", "python", "platform")
+    )
+    cases = sum(fault["cases"] for fault in faults)
+    text = (
+        f"{len(faults)} faults in {cases} cases, tried on {dates} at commit {commits} "
+        f"with Python {pythons} on {platforms}. What happens: {came}."
+    )
+    return f"<p>{escape(text)}</p>"
+
+
+def table(faults: Sequence[Fault]) -> Table:
+    """One line per fault."""
+    lines = [
+        {
+            "Fault": fault["fault"],
+            "What must happen": fault["expected"],
+            "Happens": WORDS[fault["outcome"]],
+            "Cases": fault["cases"],
+            "Test": Markup(f"<code>{escape(fault['test'].partition('::')[0])}</code>"),
+        }
+        for fault in faults
+    ]
+    return Table(pd.DataFrame(lines), "Faults that the tests make happen.", wrap=True)
+
+
+def page(path: Path = RECORD) -> str:
+    """What ``book/faults.md`` includes, as HTML; a sentence where nothing is recorded."""
+    if not path.exists():
+        return "<p>Nothing is recorded yet.</p>"
+    faults = read(path)
+    return f"{summary(faults)}\n\n{table(faults)._repr_html_()}"

@@ -1,0 +1,142 @@
+"""The model to take, as programs that need neither this package nor its training, with what is needed to call them.
+
+``model.pt2`` (torch.export) and ``model.onnx`` take fields (R, F), whole numbers of 32 bits, and numbers (R, C),
+float32 with NaN where a value is missing; they give the probability of the label, (R,). R may be any number.
+``vocabulary.json`` has the ids; ``score.py`` scores a file of new rows, in ten lines.
+
+Shapes: R rows, F fields, C numbers.
+"""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import nn
+
+from apg_repro.config import RunConfig
+from apg_repro.nn.apg import fold
+from apg_repro.training.build import build
+from apg_repro.yours.prepare import MISSING, RARE, Encoding, standardised
+from apg_repro.yours.read import MISSING as NO_VALUE
+from apg_repro.yours.read import Form
+
+READ = {
+    "text": 'pd.read_csv(sys.argv[1], sep={delimiter!r}, dtype="string", keep_default_na=False, na_values=known["none"])',  # noqa: E501
+    "json": 'pd.read_json(sys.argv[1], lines=True, dtype=False, convert_dates=False).convert_dtypes().astype("string")',
+    "parquet": 'pd.read_parquet(sys.argv[1]).convert_dtypes().astype("string")',
+}
+SCORE = '''"""Scores new rows: python score.py FILE > scored.csv. It needs numpy, pandas and onnxruntime."""
+import json, pathlib, sys
+import numpy as np, onnxruntime, pandas as pd
+here = pathlib.Path(__file__).parent
+known = json.load(open(here / "vocabulary.json", encoding="utf-8"))
+rows = {read}
+text = {{name: rows[name].str.strip() for name in [*known["ids"], *known["numbers"]]}}
+ids = [text[name].map(one).fillna({rare}).where(text[name].notna(), {missing}) for name, one in known["ids"].items()]
+numbers = [pd.to_numeric(text[n], errors="coerce").to_numpy("float32", na_value=np.nan) for n in known["numbers"]]
+inputs = {{"fields": np.stack(ids, 1).astype("int32"), **({{"numbers": np.stack(numbers, 1)}} if numbers else {{}})}}
+rows["probability"] = onnxruntime.InferenceSession(here / "model.onnx").run(None, inputs)[0]
+rows.to_csv(sys.stdout, index=False)
+'''
+
+
+class Served(nn.Module):
+    """From ids and raw numbers to a probability: numbers are standardised within, v5 is folded."""
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+    lacking: torch.Tensor
+
+    def __init__(self, model: nn.Module, encoding: Encoding) -> None:
+        super().__init__()
+        self.model = fold(deepcopy(model)).eval()
+        self.register_buffer("mean", torch.from_numpy(encoding.mean))
+        self.register_buffer("scale", torch.from_numpy(encoding.scale))
+        self.register_buffer("lacking", torch.tensor(encoding.prepared.lacking, dtype=torch.long))
+
+    def forward(
+        self, fields: Int[torch.Tensor, "R F"], numbers: Float[torch.Tensor, "R C"]
+    ) -> Float[torch.Tensor, " R"]:
+        missing = numbers.isnan().index_select(1, self.lacking).float()
+        numbers = torch.cat([standardised(numbers, self.mean, self.scale), missing], dim=1)
+        return self.model(fields, numbers).sigmoid()
+
+
+class ServedIds(nn.Module):
+    """The same for a file without numbers."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = fold(deepcopy(model)).eval()
+
+    def forward(self, fields: Int[torch.Tensor, "R F"]) -> Float[torch.Tensor, " R"]:
+        return self.model(fields, fields.new_zeros((fields.shape[0], 0), dtype=torch.float32)).sigmoid()
+
+
+def trained(config: RunConfig, encoding: Encoding, weights: Path) -> nn.Module:
+    """The model of a run, with its weights, on the CPU."""
+    model = build(config, encoding.schema)
+    model.load_state_dict(torch.load(weights, weights_only=True))
+    return model.eval()
+
+
+def served(model: nn.Module, encoding: Encoding) -> nn.Module:
+    """What is exported."""
+    return Served(model, encoding) if encoding.prepared.n_numbers else ServedIds(model)
+
+
+def export(model: nn.Module, encoding: Encoding, folder: Path, form: Form = "text", delimiter: str = ",") -> None:
+    """Writes the four files.
+
+    Args:
+        model: on the CPU.
+        folder: is made if it is not there.
+        form, delimiter: of the files that ``score.py`` will read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = encoding.prepared.columns
+    program, names = served(model, encoding), ["fields"] + ["numbers"] * bool(columns.numbers)
+    example = [torch.zeros(3, len(columns.fields), dtype=torch.int32)]
+    example += [torch.zeros(3, len(columns.numbers))] if columns.numbers else []
+    shapes = tuple({0: torch.export.Dim("rows")} for _ in names)
+    with torch.no_grad(), quiet():
+        exported = torch.export.export(program, tuple(example), dynamic_shapes=shapes)
+        torch.export.save(exported, folder / "model.pt2")
+        torch.onnx.export(
+            exported, tuple(example), folder / "model.onnx", input_names=names, output_names=["probability"],
+            dynamo=True, verbose=False, external_data=False,
+        )  # fmt: skip
+    (folder / "vocabulary.json").write_text(vocabulary(encoding), encoding="utf-8")
+    read = READ[form].format(delimiter=delimiter)
+    score = SCORE.format(read=read, rare=RARE, missing=MISSING)
+    (folder / "score.py").write_text(score, encoding="utf-8")
+
+
+def vocabulary(encoding: Encoding) -> str:
+    """The ids of every field's values, and the names of the numbers, in the order of the programs' inputs, as JSON."""
+    prepared, ids = encoding.prepared, {}
+    for name, values in prepared.values.items():
+        known = encoding.ids[name][1:]
+        ids[prepared.names[name]] = {value: int(one) for value, one in zip(values, known, strict=True) if one != RARE}
+    numbers = list(prepared.columns.numbers)
+    what = {"ids": ids, "numbers": numbers, "missing": MISSING, "rare or unseen": RARE, "none": list(NO_VALUE)}
+    return json.dumps(what, ensure_ascii=False) + "\n"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silences what the exporters say about their own parts."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

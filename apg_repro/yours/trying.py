@@ -1,0 +1,292 @@
+"""``apg try``: from a file of rows to an answer, a report and a model, in a folder that a stopped run goes on in."""
+
+import contextlib
+import hashlib
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from apg_repro import __version__
+from apg_repro.errors import UserError
+from apg_repro.models import BACKBONES
+from apg_repro.rows.row import TrainedRow, finite
+from apg_repro.run.task import check_device, kept_memory
+from apg_repro.training.timing import threads
+from apg_repro.yours import export, report, search
+from apg_repro.yours.columns import Columns, Wishes, check, choose, in_words, inspect, labels_of
+from apg_repro.yours.costs import costs, latency
+from apg_repro.yours.prepare import Encoding, Prepared, datasets, load, prepare
+from apg_repro.yours.read import Source, read, stored
+from apg_repro.yours.search import SIDES, Plan, Search, Side
+from apg_repro.yours.seeds import BASELINE_SEEDS, GROUPS, Seeds, baselines
+from apg_repro.yours.verdict import finding
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asks for.
+
+    Attributes:
+        label: the column to predict; "" if the schema says it.
+        schema: a file that ``Columns.save`` wrote, in place of wishes.
+        minutes: how long the search and the seeds may take together.
+        trials, seeds, rows: of the plan, where they are not to follow from the minutes.
+        out: the work folder.
+        show: whether to stop when the columns are shown.
+    """
+
+    file: Path
+    label: str = ""
+    wishes: Wishes = field(default_factory=Wishes)
+    schema: Path | None = None
+    backbone: str = "WDL"
+    minutes: float = 5.0
+    trials: int | None = None
+    seeds: int | None = None
+    rows: int | None = None
+    device: str = "cpu"
+    out: Path | None = None
+    show: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The work folder: NAME_apg, beside the current directory's files, unless one is named."""
+        return self.out or Path(f"{self.file.name.split('.')[0] or 'rows'}_apg")
+
+
+def try_apg(request: Request, command: Sequence[str] = ()) -> dict[str, Any] | None:
+    """Does it all, or what is still missing of it; the answer, None where only the columns were shown.
+
+    Args:
+        command: what was typed, for the report.
+
+    Raises:
+        UserError: the file, its columns or the request cannot be used; the text says why, and what to do.
+    """
+    start = time.monotonic()
+    check_request(request)
+    source = read(request.file)
+    inspected, columns = columns_of(source, request)
+    print(in_words(inspected, columns))
+    if lacking := source.table.column(columns.label).null_count:
+        print(f"{lacking:,} rows lack the label, and are left out")
+    if request.show:
+        return None
+    folder = request.folder
+    with at_work(folder), kept_memory():
+        begin(folder, source, columns, request)
+        prepared = load(columns, folder)
+        todo = plan_of(folder, prepared, request)
+        print(f"{todo.words}; everything is kept in {folder}")
+        with threads(todo.threads):
+            found = work(folder, prepared, todo, request, start)
+        found |= {
+            "source": {
+                "file": source.path.name, "sha256": source.sha256, "positive_rate": float(prepared.rows.labels.mean()),
+            },
+            "columns": asdict(columns), "inspected": [asdict(column) for column in inspected],
+            "command": shlex.join(command), "version": f"apg-repro {__version__}",
+            "minutes": spent(folder, time.monotonic() - start),
+        }  # fmt: skip
+        finish(folder, found, prepared, source)
+        return found
+
+
+def check_request(request: Request) -> None:
+    """Raises a UserError if what is asked for cannot be, before anything is read."""
+    if request.backbone not in BACKBONES:
+        raise UserError(f"backbone {request.backbone!r} is unknown; choose one of {', '.join(BACKBONES)}")
+    for name, value, least in (
+        ("minutes", request.minutes, 0.1), ("trials", request.trials, 1), ("seeds", request.seeds, 2),
+        ("rows", request.rows, 200),
+    ):  # fmt: skip
+        if value is not None and not value >= least:
+            raise UserError(f"--{name} must be at least {least}, not {value}")
+    if not request.label and not request.schema:
+        raise UserError("name the column to predict: --label click")
+    check_device(request.device)
+
+
+def columns_of(source: Source, request: Request) -> tuple[list[Any], Columns]:
+    """What every column is, and which are used."""
+    given = Columns.load(request.schema) if request.schema else None
+    label = given.label if given else request.label
+    positive = given.positive if given else request.wishes.positive
+    inspected = inspect(source.table, label, labels_of(source.table, label, positive))
+    names = [column.name for column in inspected]
+    return inspected, check(given, names) if given else choose(inspected, label, request.wishes)
+
+
+@contextlib.contextmanager
+def at_work(folder: Path) -> Iterator[None]:
+    """Makes the work folder, and keeps other processes out of it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock").acquire(blocking=False)
+    except Timeout as error:
+        raise UserError(f"another process works in {folder}: wait for it, or give another folder, --out") from error
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}): give another folder, --out") from error
+    try:
+        with lock:
+            yield
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or folder} cannot be used ({error.strerror or error}): make room, or make it yours; the "
+            "same command then goes on from there"
+        ) from error
+
+
+def begin(folder: Path, source: Source, columns: Columns, request: Request) -> None:
+    """Prepares the rows, unless they are there from an earlier run; refuses a folder that holds other work."""
+    what = {"sha256": source.sha256, **asdict(columns), "backbone": request.backbone}
+    key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
+    path = folder / "key"
+    if path.exists():
+        if path.read_text() != key:
+            raise UserError(
+                f"{folder} holds the work on another file, other columns or another backbone: give another folder, "
+                "--out, or delete it"
+            )
+        return
+    prepare(source, columns, folder)
+    columns.save(folder / "schema.json")
+    path.write_text(key)
+
+
+def plan_of(folder: Path, prepared: Prepared, request: Request) -> Plan:
+    """What is done: what the folder's earlier run had planned, or what fits into the minutes; as the user wishes."""
+    path, total = folder / "plan.json", len(prepared.rows.labels)
+    if path.exists():
+        todo = Plan(**stored(path))
+    else:
+        device = torch.device(request.device)
+        n = min(total, search.FEWEST_ROWS)
+        _, _, parts = datasets(prepared, 0, n, device)
+        seconds, fastest = search.speed(parts[0], request.backbone)
+        todo = search.plan(total, seconds, request.minutes, request.backbone, fastest)
+    if request.rows:
+        rows = min(request.rows, total)
+        if path.exists() and rows != todo.rows:
+            raise UserError(f"{folder} holds the work on {todo.rows:,} rows: for others give another folder, --out")
+        todo = replace(todo, rows=rows, search_rows=min(todo.search_rows, rows))
+    todo = replace(todo, trials=request.trials or todo.trials, seeds=request.seeds or todo.seeds)
+    todo.save(path)
+    return todo
+
+
+def work(folder: Path, prepared: Prepared, todo: Plan, request: Request, start: float) -> dict[str, Any]:
+    """The search, the seeds, the baselines, the costs and the model: what an answer says of them."""
+    device, share = torch.device(request.device), search.SEARCH_SHARE * 60 * request.minutes
+    seek = Search(folder, prepared, todo)
+    with tqdm(total=0, unit="run", file=sys.stderr) as bar:
+
+        def done() -> None:
+            bar.update()
+
+        def stage(words: str, n: int, later: int) -> None:
+            bar.set_description(words)
+            bar.total = bar.n + n + later
+            bar.refresh()
+
+        after = 2 * todo.seeds + min(BASELINE_SEEDS, todo.seeds)
+        if seek.missing:
+            stage("search", seek.missing, after)
+            _, _, parts = datasets(prepared, 0, todo.search_rows, device)
+            seek.run(parts, start + share if request.trials is None else float("inf"), done)
+            todo = replace(todo, trials=min(map(seek.done, SIDES)))
+            todo.save(folder / "plan.json")  # a resumed run does not search longer, and so keeps its seeds
+        best: dict[Side, dict[str, Any]] = {side: seek.best(side)[0] for side in SIDES}
+        seeds = Seeds(folder, prepared, todo, best, device)
+        stage("seeds", len(seeds.missing), min(BASELINE_SEEDS, todo.seeds))
+        seeds.run(start + 2 * share if request.seeds is None else float("inf"), done)
+        stage("baselines", min(BASELINE_SEEDS, todo.seeds), 0)
+        plain = baselines(prepared, todo, folder / "baselines.json", done)
+        bar.set_description("times")
+    rows = seeds.rows
+    encoding, _, parts = datasets(prepared, 1, todo.rows, CPU)
+    models = {
+        side: export.trained(seeds.configs[side, 1], encoding, seeds.model_path(seeds.configs[side, 1]))
+        for side in SIDES
+    }
+    found: dict[str, Any] = {
+        "plan": asdict(todo),
+        "search": {
+            side: {"options": best[side], "valid_auc": seek.best(side)[1], "trials": seek.trials(side)}
+            for side in SIDES
+        },
+        "seeds": seeds.paired, "group_names": list(GROUPS),
+        "runs": {side: [run_of(rows[side, seed]) for seed in seeds.paired] for side in SIDES},
+        "baselines": plain, "costs": costs(rows), "origin": asdict(rows["base", 1].origin),
+        "latency": kept(
+            folder / "latency.json", " ".join(seeds.configs[side, 1].id for side in SIDES),
+            lambda: latency({side: export.fold(model) for side, model in models.items()}, parts[2]),
+        ),
+    }  # fmt: skip
+    return found
+
+
+def kept(path: Path, key: str, make: Callable[[], Any]) -> Any:
+    """What was made for this key, now or by an earlier run in this folder; JSON-ready."""
+    if path.exists():
+        found = stored(path)
+        if found["key"] == key:
+            return found["value"]
+    value = json.loads(json.dumps(make()))
+    path.write_text(json.dumps({"key": key, "value": value}), encoding="utf-8")
+    return value
+
+
+def exported(model: torch.nn.Module, encoding: Encoding, folder: Path, source: Source) -> list[str]:
+    """Exports the model for files like this one; the names of what was written."""
+    export.export(model, encoding, folder, source.form, source.delimiter)
+    return sorted(path.name for path in folder.iterdir())
+
+
+def run_of(row: TrainedRow) -> dict[str, Any]:
+    """What an answer says of a run."""
+    score = row.scores.get("early_stopping")
+    return {
+        "seed": row.config.seed, "id": row.id, "status": row.status, "auc": score and score.test_auc,
+        "logloss": score and score.test_logloss, "epoch": score and score.epoch, "seconds": row.seconds,
+        "groups": row.observed.get("early_stopping", {}),
+    }  # fmt: skip
+
+
+def spent(folder: Path, seconds: float) -> float:
+    """Minutes of work in this folder so far, these seconds included."""
+    path = folder / "seconds"
+    total = seconds + (float(path.read_text()) if path.exists() else 0.0)
+    path.write_text(f"{total:.1f}")
+    return total / 60
+
+
+def finish(folder: Path, found: dict[str, Any], prepared: Prepared, source: Source) -> None:
+    """Writes model, answer and report, and prints the verdict."""
+    side: Side = "apg" if finding(found).word == "better" else "base"
+    found["exported"] = side
+    todo = Plan(**found["plan"])
+    encoding, _, _ = datasets(prepared, 1, todo.rows, CPU)
+    config = search.config_of(side, found["search"][side]["options"], seed=1, rows=todo.rows, backbone=todo.backbone)
+    model = export.trained(config, encoding, folder / "models" / f"{config.id}.pt")
+    kept(folder / "exported.json", config.id, lambda: exported(model, encoding, folder / "model", source))
+    answer = json.loads(json.dumps(finite(found)))
+    found.clear()
+    found.update(answer)
+    (folder / "answer.json").write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    page = report.html(answer, (folder / "model" / "score.py").read_text(encoding="utf-8"))
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    print(report.scores_table(answer))
+    print(finding(answer).sentence)
+    print(f"report: {folder / 'report.html'}; the model to take ({report.NAMES[side]}): {folder / 'model'}")

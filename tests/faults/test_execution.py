@@ -1,0 +1,96 @@
+"""Notebooks that fail while they are executed, and what stays of pages that are gone."""
+
+import nbformat
+import papermill
+import pytest
+import yaml
+from papermill.exceptions import PapermillExecutionError
+
+from apg_repro import study
+from apg_repro.__main__ import main
+from apg_repro.errors import UserError
+from apg_repro.paths import NOTEBOOKS
+from tests.checkout import ENOUGH, Checkout, eventually, in_proc
+
+KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
+GIVEN = {"profile": "quick", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
+
+
+def notebook(folder, name, source):
+    cells = [nbformat.v4.new_code_cell(source)]
+    made = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+    nbformat.write(made, folder / "notebooks" / f"{name}.ipynb")
+
+
+@in_proc
+@pytest.mark.fault(
+    "while the book is executed: a notebook raises, a kernel is killed, a notebook is no JSON; pages of notebooks that "
+    "are gone or were never finished lie there",
+    "the command fails and names each; the other notebooks are executed; such pages go",
+)
+def test_what_fails_is_named_and_the_other_notebooks_are_executed(tmp_path):
+    made = Checkout(tmp_path)
+    notebook(tmp_path, "works", "1 + 1")
+    notebook(tmp_path, "raises", "raise ValueError('too odd')")
+    notebook(tmp_path, "dies", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    (tmp_path / "notebooks" / "torn.ipynb").write_text('{"cells": [')
+    executed = tmp_path / "book" / "executed"
+    executed.mkdir(parents=True)
+    for name in ("renamed", ".unfinished"):
+        (executed / f"{name}.ipynb").write_text("{}")
+    assert made.start("-m", "apg_repro", "notebooks").wait(ENOUGH) == 1
+    words = made.words()
+    assert "Traceback" not in words
+    for message in (
+        "raises: cell 2: ValueError: too odd",
+        "dies: its kernel was killed, by lack of memory perhaps",
+        "torn cannot be executed into",
+    ):
+        assert message in words
+    assert [path.name for path in executed.iterdir()] == ["works.ipynb"]
+    assert nbformat.read(executed / "works.ipynb", as_version=4).cells[-1].outputs[0]["data"]["text/plain"] == "2"
+    assert eventually(lambda: not made.processes())
+
+
+def test_a_place_for_pages_that_is_a_file_is_one_sentence(tmp_path, monkeypatch, capsys):
+    (tmp_path / "executed").touch()
+    monkeypatch.setattr("apg_repro.book.EXECUTED", tmp_path / "executed")
+    assert main(["notebooks", "table7", "--run", "none"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path / 'executed'} cannot be written (File exists)")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("run: no", "parameter run must be a str, not False: in YAML, put it into quotes"),
+        ("run: yes", "parameter run must be a str, not True"),
+        ("device: null", "parameter device must be a str, not None"),
+        ("profile: ~", "parameter profile must be a str, not None"),
+        ("seeds: null", "parameter seeds must be a list, not None"),
+        ("seeds: [yes]", r"seeds must be whole numbers, as in \[1, 2\]; got \[True\]"),
+        ("seeds: [null]", "seeds must be whole numbers"),
+        ("seeds: {1: 2}", "parameter seeds must be a list"),
+        ("datasets: [no]", "datasets must be names"),
+        ("datasets: on", "parameter datasets must be a list, not True"),
+        ("datasets: 2026-11-26", "parameter datasets must be a list"),
+    ],
+)
+@pytest.mark.fault("papermill's parameters as YAML: booleans, nulls, dates", "refused in one sentence")
+def test_what_yaml_makes_of_a_word_is_refused(text, message):
+    with pytest.raises(UserError, match=message):
+        study.parameters(GIVEN | yaml.safe_load(text))
+
+
+@pytest.mark.fault("a notebook gets `run: no` from papermill itself", "the page says why and ends there")
+def test_a_notebook_with_a_wrong_parameter_says_so_without_a_traceback(tmp_path):
+    path = tmp_path / "out.ipynb"
+    with pytest.raises(PapermillExecutionError, match="parameter run must be a str, not False"):
+        papermill.execute_notebook(
+            str(NOTEBOOKS / "table7.ipynb"), str(path), GIVEN | yaml.safe_load("run: no"), kernel_name="python3",
+            progress_bar=False,
+        )  # fmt: skip
+    outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
+    (error,) = [output for output in outputs if output["output_type"] == "error"]
+    assert error["traceback"] == [f"error: {error['evalue']}"]

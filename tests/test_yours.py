@@ -1,0 +1,417 @@
+"""``apg try``: a fair search that can be resumed, a verdict by the rule, a report, and a model that is served."""
+
+import dataclasses
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from apg_repro.__main__ import main  # noqa: E402
+from apg_repro.errors import UserError  # noqa: E402
+from apg_repro.paths import ROOT  # noqa: E402
+from apg_repro.report.statistics import quantile  # noqa: E402
+from apg_repro.training.timing import Effort  # noqa: E402
+from apg_repro.yours import costs, page, report, search, seeds, trying, verdict  # noqa: E402
+from apg_repro.yours.columns import Columns  # noqa: E402
+from apg_repro.yours.export import served, trained  # noqa: E402
+from apg_repro.yours.prepare import MISSING, RARE, datasets, load  # noqa: E402
+from apg_repro.yours.trying import Request, try_apg  # noqa: E402
+
+N = 1200
+CPU = torch.device("cpu")
+
+
+def clicks(n=N, seed=0):
+    """Rows whose clicks depend on the user and on a price, and on no pair of both."""
+    random = np.random.default_rng(seed)
+    user, price = random.integers(30, size=n), random.normal(size=n)
+    logit = 2 * np.sin(user) + price
+    rows = pd.DataFrame(
+        {
+            "click": (random.random(n) < 1 / (1 + np.exp(-logit))).astype(int), "user_id": [f"u{u:02d}" for u in user],
+            "item_id": random.integers(200, size=n), "price": (10 + 3 * price).round(2),
+            "age": random.integers(18, 70, size=n),
+        }
+    )  # fmt: skip
+    rows.loc[random.random(n) < 0.1, "price"] = np.nan
+    rows.loc[random.random(n) < 0.05, "user_id"] = None
+    return rows
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Times are taken less often than users have them taken: no test is of a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(costs, "EFFORT", Effort(rounds=3, at_least=1, seconds=0.1, warmup=0))
+        yield
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """The request for a small trial of everything, and its answer."""
+    folder = tmp_path_factory.mktemp("yours")
+    clicks().to_csv(folder / "clicks.csv", index=False)
+    request = Request(file=folder / "clicks.csv", label="click", trials=3, seeds=2, out=folder / "clicks_apg")
+    return request, try_apg(request, ["apg", "try", "clicks.csv", "--label", "click"])
+
+
+def forbid_training(monkeypatch):
+    def trained_again(*args, **options):
+        raise AssertionError("a run was trained again")
+
+    for module in (search, seeds):
+        monkeypatch.setattr(module, "train_on", trained_again)
+
+
+# The search and the seeds.
+
+
+def test_base_and_apg_have_as_many_trials_and_begin_with_the_same_steps(done):
+    _, answer = done
+    trials = {side: answer["search"][side]["trials"] for side in search.SIDES}
+    assert [len(found) for found in trials.values()] == [3, 3]
+    for name in ("learning_rate", "weight_decay"):
+        assert [t[name] for t in trials["base"][:2]] == [t[name] for t in trials["apg"][:2]]
+        assert all(name in t for found in trials.values() for t in found)
+    assert all(1 > t["valid_auc"] > 0.5 for t in trials["base"])
+
+
+def test_the_best_trial_is_what_the_seeds_train(done):
+    request, answer = done
+    for side in search.SIDES:
+        best = max(answer["search"][side]["trials"], key=lambda trial: trial["valid_auc"])
+        assert answer["search"][side]["options"].items() <= best.items()
+        assert [run["seed"] for run in answer["runs"][side]] == [1, 2]
+    rows = [json.loads(line) for line in (request.folder / "full/runs/yours.jsonl").read_text().splitlines()]
+    assert {row["learning_rate"] for row in rows if row["version"] == "base"} == {
+        answer["search"]["base"]["options"]["learning_rate"]
+    }
+
+
+def test_the_search_sees_no_test_row(done, monkeypatch, tmp_path):
+    """Labels of test rows can be anything: no trial changes."""
+    request, answer = done
+    prepared = load(Columns.load(request.folder / "schema.json"), request.folder)
+    _, _, (train, valid, test) = datasets(prepared, 0, N, CPU)
+    turned = dataclasses.replace(test, labels=1 - test.labels)
+    again = search.Search(tmp_path, prepared, search.Plan(**answer["plan"]))
+    again.run((train, valid, turned))
+    assert again.trials("base") == answer["search"]["base"]["trials"]
+
+
+def test_what_is_done_is_not_done_again(done, monkeypatch):
+    request, answer = done
+    forbid_training(monkeypatch)
+    again = try_apg(request)
+    assert again is not None
+    assert again["runs"] == answer["runs"]
+    assert again["search"] == answer["search"]
+    assert again["baselines"] == answer["baselines"]
+
+
+def test_an_interrupted_trial_or_seed_costs_itself_only(done, monkeypatch, tmp_path):
+    """Stopped in its second trial, then in its first seed, then let go: the same answer as without a stop."""
+    request, answer = done
+    request = dataclasses.replace(request, out=tmp_path / "out")
+    for module, stop_at in ((search, 2), (seeds, 1)):
+        count, real = [0], module.train_on
+
+        def stops(*args, count=count, real=real, stop_at=stop_at, **options):
+            count[0] += 1
+            if count[0] == stop_at:
+                raise KeyboardInterrupt
+            return real(*args, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "train_on", stops)
+            with pytest.raises(KeyboardInterrupt):
+                try_apg(request)
+    found = try_apg(request)
+    assert found is not None
+    assert found["search"] == answer["search"]
+    scores = [[(run["auc"], run["logloss"]) for run in one["runs"]["apg"]] for one in (found, answer)]
+    assert scores[0] == scores[1]
+
+
+def test_more_seeds_are_added_to_those_that_are_there(done, monkeypatch, tmp_path):
+    request, answer = done
+    trained_seeds = []
+    real = seeds.train_on
+    monkeypatch.setattr(
+        seeds, "train_on", lambda config, *rest: trained_seeds.append(config.seed) or real(config, *rest)
+    )
+    found = try_apg(dataclasses.replace(request, seeds=3))
+    assert found is not None
+    assert trained_seeds == [3, 3]
+    assert found["runs"]["base"][:2] == answer["runs"]["base"]
+    assert found["seeds"] == [1, 2, 3]
+
+
+def test_a_folder_with_other_work_is_left_alone(done, tmp_path):
+    request, _ = done
+    rows = clicks(seed=1)
+    rows.to_csv(tmp_path / "other.csv", index=False)
+    with pytest.raises(UserError, match="holds the work on another file, other columns or another backbone"):
+        try_apg(dataclasses.replace(request, file=tmp_path / "other.csv"))
+    with pytest.raises(UserError, match="holds the work on 1,200 rows"):
+        try_apg(dataclasses.replace(request, rows=500))
+
+
+@pytest.mark.parametrize("name", ["plan.json", "baselines.json", "latency.json", "yours/values.json"])
+def test_a_damaged_folder_says_which_file(name, done, tmp_path):
+    request, _ = done
+    shutil.copytree(request.folder, tmp_path / "copy")
+    (tmp_path / "copy" / name).write_text("{")
+    with pytest.raises(UserError, match=f"{name} is damaged .*: delete its folder"):
+        try_apg(dataclasses.replace(request, out=tmp_path / "copy"))
+
+
+def test_a_saved_schema_gives_the_same_work(done, monkeypatch):
+    request, answer = done
+    forbid_training(monkeypatch)
+    found = try_apg(dataclasses.replace(request, label="", schema=request.folder / "schema.json"))
+    assert found is not None
+    assert found["columns"] == answer["columns"]
+
+
+def test_a_plan_takes_all_rows_if_there_is_time_and_says_so_if_not():
+    fast = search.plan(100_000, 5e-5, 5, "WDL", 1)
+    assert (fast.search_rows, fast.rows) == (100_000, 100_000)
+    assert fast.trials >= search.FEWEST_TRIALS
+    assert fast.seeds >= search.FEWEST_SEEDS
+    slow = search.plan(1_000_000, 5e-5, 5, "WDL", 1)
+    assert slow.search_rows < slow.rows < 1_000_000
+    assert f"a random {slow.search_rows:,} of 1,000,000 rows" in slow.words
+    pair = 0.8 * search.EPOCHS * 5e-5
+    assert pair * (slow.trials * slow.search_rows + slow.seeds * slow.rows) <= 300
+
+
+def test_conditions_are_self_wise_fields_and_mixes_of_them(done):
+    request, _ = done
+    prepared = load(Columns.load(request.folder / "schema.json"), request.folder)
+    known = search.conditions(prepared)
+    assert known == ["self", "user_id", "item_id", "input_attention(user_id,item_id)"]
+
+
+# The verdict.
+
+
+def answer_with(differences, split="random"):
+    """An answer whose APG differs from base so much, in points, by seed."""
+    runs = {
+        side: [
+            {"seed": seed, "auc": 0.7 + gain * difference / 100, "logloss": 0.5, "status": "ok", "groups": {}}
+            for seed, difference in enumerate(differences, 1)
+        ]
+        for side, gain in (("base", 0), ("apg", 1))
+    }
+    return {"runs": runs, "columns": {"split": split}, "plan": {"rows": 10, "total": 10}, "group_names": []}
+
+
+@pytest.mark.parametrize(
+    ("differences", "word", "sentence"),
+    [
+        ([0.5, 0.6, 0.55, 0.52, 0.58], "better", "APG is better than base: +0.55"),
+        ([0.05, 0.06, 0.055, 0.052, 0.058], "better", "less than the 0.1 that counts"),
+        ([0.02, -0.02, 0.01, -0.01, 0.0], "no difference", "within ±0.1"),
+        ([-0.5, -0.6, -0.55, -0.52, -0.58], "worse", "APG is worse than base"),
+        ([0.9, -0.4, 0.7, -0.2, 0.6], "undecided", "more seeds to decide: --seeds"),
+        ([math.nan, 0.1, 0.2], "undecided", "Undecided"),
+    ],
+)
+def test_the_verdict_is_the_rules(differences, word, sentence):
+    found = verdict.finding(answer_with(differences))
+    assert found.word == word
+    assert sentence in found.sentence
+
+
+def test_the_seeds_that_are_asked_for_would_decide_four_times_in_five():
+    """By simulation: with so many seeds of such a difference, its interval is above 0 in 80 % of cases."""
+    found = verdict.finding(answer_with([0.9, -0.4, 0.7, -0.2, 0.6]))
+    assert found.more is not None
+    n = found.difference.n + found.more
+    spread = found.difference.error * math.sqrt(found.difference.n)
+    values = np.random.default_rng(0).normal(found.difference.mean, spread, (4000, n))
+    above = values.mean(1) > quantile(n) * values.std(1, ddof=1) / math.sqrt(n)
+    assert 0.77 < above.mean() < 0.87
+
+
+def test_a_hopeless_case_is_not_sent_for_seeds():
+    found = verdict.finding(answer_with([3.0, -3.1, 2.9, -3.0, 0.45]))
+    assert found.more is None
+    assert "more rows say more" in found.sentence
+
+
+# What is written.
+
+
+def test_the_report_is_one_file_that_loads_nothing(done):
+    request, answer = done
+    html = (request.folder / "report.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*"|<script|<link|@import|url\((?!#)', html)
+    assert answer["command"] == "apg try clicks.csv --label click"
+    for words in ("Does APG pay", "logistic regression", "gradient boosting", "training rows of the user", "score.py"):
+        assert words in html
+    assert html.count("<svg") == 3
+    assert verdict.finding(answer).sentence[:20] in html
+
+
+def test_baselines_learn_what_is_there_to_learn(done):
+    _, answer = done
+    for scores in answer["baselines"].values():
+        assert all(score["auc"] > 0.65 for score in scores)
+
+
+@pytest.mark.parametrize(("above", "says"), [(0.02, True), (-0.02, False)])
+def test_a_baseline_that_is_ahead_of_both_is_named(above, says):
+    answer = answer_with([0.5, 0.6, 0.55])
+    plain = [{"seed": seed, "auc": 0.706 + above + seed / 1e4, "logloss": 0.5} for seed in (1, 2, 3)]
+    table = report.scores_table(answer | {"baselines": {"gradient boosting": plain}})
+    assert ("Gradient boosting is ahead of both" in table.caption) == says
+
+
+def test_gains_are_of_test_rows_by_their_training_rows(done):
+    _, answer = done
+    rows = answer["runs"]["apg"][0]["groups"]["user"]["rows"]
+    assert sum(rows) == N // 10
+    assert [name for name, n, _ in verdict.gains(answer, "user") if n] == ["10–29", "30–99"]
+
+
+def test_the_exported_model_gives_the_models_probabilities_for_new_rows_too(done):
+    """Missing values, values that are new, and any number of rows: the programs, ``score.py`` and torch agree."""
+    import onnxruntime
+
+    request, answer = done
+    folder, side = request.folder, answer["exported"]
+    rows = clicks(40, seed=5).astype({"item_id": object})
+    rows.loc[[0, 1], "user_id"] = ["nobody yet", None]
+    rows.loc[2, "item_id"] = 123456
+    rows.loc[3, ["price", "age"]] = [np.nan, 1e6]
+    rows.to_csv(folder / "new.csv", index=False)
+    command = [sys.executable, folder / "model" / "score.py", folder / "new.csv"]
+    scored = subprocess.run(command, check=True, capture_output=True, text=True)
+    (folder / "scored.csv").write_text(scored.stdout)
+    probabilities = pd.read_csv(folder / "scored.csv")["probability"].to_numpy()
+
+    prepared = load(Columns.load(folder / "schema.json"), folder)
+    encoding, _, _ = datasets(prepared, 1, answer["plan"]["rows"], CPU)
+    config = search.config_of(
+        side, answer["search"][side]["options"], seed=1, rows=answer["plan"]["rows"], backbone="WDL"
+    )
+    model = served(trained(config, encoding, folder / "models" / f"{config.id}.pt"), encoding)
+    known = json.loads((folder / "model" / "vocabulary.json").read_text())
+    ids = [
+        [MISSING if pd.isna(value) else known["ids"][name].get(str(value), RARE) for value in rows[name]]
+        for name in known["ids"]
+    ]
+    fields = torch.tensor(ids, dtype=torch.int32).T.contiguous()
+    numbers = torch.from_numpy(rows[known["numbers"]].to_numpy(np.float32))
+    with torch.no_grad():
+        expected = model(fields, numbers).numpy()
+    assert fields[0, 0] == RARE
+    assert fields[1, 0] == MISSING
+    assert np.abs(probabilities - expected).max() < 1e-5
+    program = torch.export.load(folder / "model" / "model.pt2").module()
+    assert np.abs(program(fields[:7], numbers[:7]).detach().numpy() - expected[:7]).max() < 1e-5
+    session = onnxruntime.InferenceSession(folder / "model" / "model.onnx")
+    found = session.run(None, {"fields": fields[:1].numpy(), "numbers": numbers[:1].numpy()})[0]
+    assert np.abs(found - expected[:1]).max() < 1e-5
+
+
+def test_what_is_exported_is_what_was_tested(done):
+    """The served model ranks seed 1's test rows as the run's row says."""
+    request, answer = done
+    prepared = load(Columns.load(request.folder / "schema.json"), request.folder)
+    encoding, _, (_, _, test) = datasets(prepared, 1, N, CPU)
+    side = answer["exported"]
+    config = search.config_of(side, answer["search"][side]["options"], seed=1, rows=N, backbone="WDL")
+    model = trained(config, encoding, request.folder / "models" / f"{config.id}.pt")
+    found = seeds.auc(seeds.predict(model, test), test.labels)
+    assert found == pytest.approx(answer["runs"][side][0]["auc"], abs=1e-6)
+
+
+def test_ten_lines_score_new_rows(done):
+    request, _ = done
+    lines = (request.folder / "model" / "score.py").read_text().splitlines()
+    assert len([line for line in lines if not line.startswith(('"""', "import"))]) <= 10
+
+
+# The command.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.csv", "--label", "click"], "there is no file none.csv"),
+        (["{}"], "name the column to predict: --label click"),
+        (["{}", "--label", "clicks"], "there is no column 'clicks' for --label"),
+        (["{}", "--label", "click", "--minutes", "0"], "--minutes must be at least 0.1, not 0"),
+        (["{}", "--label", "click", "--seeds", "1"], "--seeds must be at least 2, not 1"),
+        (["{}", "--label", "click", "--backbone", "WDLL"], "backbone 'WDLL' is unknown; choose one of WDL"),
+        (["{}", "--label", "click", "--device", "gpu"], "device 'gpu' is none of cpu, cuda"),
+        (["{}", "--schema", "none.json"], "there is no schema none.json"),
+        (["{}", "--schema", "none.json", "--user", "user_id"], "--schema says what each column is"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_remedy(arguments, message, done, capsys):
+    assert main(["try", *(part.format(done[0].file) for part in arguments)]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_columns_can_be_looked_at_alone(done, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["try", str(done[0].file), "--label", "click", "--show"]) == 0
+    assert "user_id" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_without_numbers_and_with_odd_names_goes_all_the_way(tmp_path):
+    rows = clicks(400).rename(columns={"user_id": "self", "item_id": "item (id), no. 1"}).drop(columns=["price", "age"])
+    rows.to_csv(tmp_path / "odd.csv", index=False)
+    found = try_apg(Request(file=tmp_path / "odd.csv", label="click", trials=1, seeds=2, out=tmp_path / "out"))
+    assert found is not None
+    scored = subprocess.run(
+        [sys.executable, tmp_path / "out" / "model" / "score.py", tmp_path / "odd.csv"], check=True, capture_output=True
+    )
+    assert scored.stdout.count(b"\n") == 401
+
+
+def test_other_commands_import_no_optuna():
+    code = "import sys, apg_repro.__main__ as m; m.main(['status']); assert 'optuna' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_without_the_extra_one_line_says_how_to_get_it(done, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apg_repro.yours.trying", None)
+    assert main(["try", str(done[0].file), "--label", "click"]) == 1
+    assert "pip install 'apg-repro[try]'" in capsys.readouterr().err
+
+
+def test_a_notebook_shows_what_the_report_shows(done):
+    _, answer = done
+    shown = [one for _, part in report.sections(answer) for one in part]
+    assert all("<" in one._repr_html_() for one in shown)
+    assert trying.Request(file=done[0].file).folder.name == "clicks_apg"
+
+
+def test_the_books_example_is_what_the_command_wrote_and_needs_no_file():
+    answer = page.open("", "", 5)
+    assert answer["command"].startswith("apg try renttherunway.parquet --label rating")
+    assert answer["origin"]["dirty"] is False
+    assert [column["name"] for column in answer["inspected"] if column["kind"] == "leak suspect"] == ["recommend"]
+    runs = answer["runs"]
+    assert [run["seed"] for run in runs["base"]] == [run["seed"] for run in runs["apg"]] == answer["seeds"]
+    assert len(answer["search"]["base"]["trials"]) == len(answer["search"]["apg"]["trials"])
+    assert verdict.finding(answer).sentence in report.verdict_line(answer).html
+    assert verdict.finding(verdict.first(answer, 5)).difference.n == 5
+    assert f"{answer['plan']['rows']:,} of" in report.verdict_line(answer).html

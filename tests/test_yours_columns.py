@@ -1,0 +1,340 @@
+"""``apg try`` before anything runs: files are read or refused in one sentence, and columns are told apart."""
+
+import codecs
+import gzip
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from apg_repro.errors import UserError  # noqa: E402
+from apg_repro.yours import read as reading  # noqa: E402
+from apg_repro.yours.columns import Columns, Wishes, choose, in_words, inspect, labels_of  # noqa: E402
+from apg_repro.yours.prepare import MISSING, RARE, encode, load, parts, prepare, safe_names  # noqa: E402
+from apg_repro.yours.read import read  # noqa: E402
+
+N = 400
+CPU = torch.device("cpu")
+
+
+def table(n=N, seed=0):
+    """Rows of a click log: ids with and without zeros in front, a number with gaps, a time, a constant."""
+    random = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "click": random.integers(2, size=n), "user_id": [f"{u:04d}" for u in random.integers(60, size=n)],
+            "ad": random.choice(["shoe", "a, b", 'say "hi"'], n), "hour": random.integers(24, size=n),
+            "price": np.where(random.random(n) < 0.1, np.nan, random.normal(size=n).round(3)),
+            "when": [f"2026-01-{1 + i % 28:02d} 10:00:00" for i in range(n)], "site": ["x"] * n,
+            "row": [f"r{i}" for i in range(n)],
+        }
+    )  # fmt: skip
+
+
+def written(folder, name="clicks.csv", rows=None, **options):
+    path = folder / name
+    (table() if rows is None else rows).to_csv(path, index=False, **options)
+    return path
+
+
+def chosen(path, wishes=None, label="click"):
+    """The source, its columns as found, and those that are used."""
+    source = read(path)
+    found = inspect(source.table, label, labels_of(source.table, label, ""))
+    return source, found, choose(found, label, wishes or Wishes())
+
+
+def prepared(path, folder, wishes=None):
+    source, _, columns = chosen(path, wishes)
+    prepare(source, columns, folder)
+    return load(columns, folder)
+
+
+# Reading.
+
+
+def test_every_form_of_file_gives_the_same_columns(tmp_path):
+    rows = table()
+    expected = read(written(tmp_path)).table
+    files = {
+        "tabs.tsv": rows.to_csv(index=False, sep="\t").encode(),
+        "semicolons.txt": rows.to_csv(index=False, sep=";").encode(),
+        "bom.csv": codecs.BOM_UTF8 + rows.to_csv(index=False).encode(),
+        "windows.csv": rows.to_csv(index=False, lineterminator="\r\n").encode(),
+        "packed.csv.gz": gzip.compress(rows.to_csv(index=False).encode()),
+        "lines.jsonl": rows.to_json(orient="records", lines=True).encode(),
+        "lines.json.gz": gzip.compress(rows.to_json(orient="records", lines=True).encode()),
+    }
+    rows.to_parquet(tmp_path / "rows.parquet")
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    for name in [*files, "rows.parquet"]:
+        found = read(tmp_path / name).table
+        assert found.column_names == expected.column_names, name
+        for column in ("click", "user_id", "ad", "hour", "when"):
+            assert found[column].to_pylist() == expected[column].to_pylist(), (name, column)
+        price = pd.to_numeric(found["price"].to_pandas())
+        assert np.allclose(price, rows["price"], equal_nan=True), name
+
+
+def csv_with(line, number=300):
+    """A CSV whose line of that number is another one."""
+    lines = table().to_csv(index=False).encode().splitlines(keepends=True)
+    lines[number - 1] = line + b"\n"
+    return b"".join(lines)
+
+
+HEADER = b"click,user_id,ad,hour,price,when,site,row\n"
+FAULTS = {
+    "empty": (b"", "clicks.csv is empty"),
+    "blank": (b" \n\n", "clicks.csv is empty"),
+    "header only": (HEADER, "has a header and no row below it"),
+    "too few rows": (b"".join(csv_with(b"").splitlines(keepends=True)[:50]), "has 49 rows, too few"),
+    "short row": (csv_with(b"1,2"), "line 300: 2 columns where the header has 8"),
+    "long row": (csv_with(b"1,2,3,4,5,6,7,8,9"), "line 300: 9 columns where the header has 8"),
+    "open quote": (csv_with(b"1,\"2,3,4,5,6,7,8").replace(b"\"\"", b""), "line 300"),
+    "one column": (b"click\n" + b"1\n0\n" * 200, "names a single column, 'click'"),
+    "NUL": (csv_with(b"1,2,3\0,4,5,6,7,8"), "line 300 has a NUL byte"),
+    "Latin-1": (csv_with(b"1,2,M\xfcller,4,5,6,7,8"), "line 300 is not UTF-8"),
+    "UTF-16": (table().to_csv(index=False).encode("utf-16"), "is text in UTF-16: save it as UTF-8"),
+    "column twice": (HEADER.replace(b"ad", b"hour") + csv_with(b"").partition(b"\n")[2], "has the column 'hour' twice"),
+    "no name": (HEADER.replace(b"ad", b"") + csv_with(b"").partition(b"\n")[2], "column 3 has no name"),
+    "zip": (b"PK\x03\x04" + bytes(500), "is a zip archive or an Excel sheet"),
+    "half of a gzip": (gzip.compress(csv_with(b""))[:900], "is it complete"),
+    "JSON array": (table().to_json(orient="records").encode(), "is one JSON array: write one object per line"),
+    "JSON, nested": (b'{"click": 1, "tags": ["a"]}\n' * 300, "column 'tags' holds lists or objects"),
+    "JSON, torn": (b'{"click": 1, "user": 2}\n' * 300 + b'{"click": ', "cannot be read"),
+    "torn Parquet": (b"PAR1" + bytes(500), "cannot be read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_a_file_is_one_sentence_that_says_where(fault, tmp_path):
+    content, message = FAULTS[fault]
+    (tmp_path / "clicks.csv").write_bytes(content)
+    with pytest.raises(UserError, match=re.escape(message)) as caught:
+        read(tmp_path / "clicks.csv")
+    assert "\n" not in str(caught.value)
+    assert "clicks.csv" in str(caught.value)
+
+
+def test_a_file_that_is_none_or_too_large_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="there is no file"):
+        read(tmp_path / "none.csv")
+    with pytest.raises(UserError, match="is no file"):
+        read(tmp_path)
+    path = written(tmp_path)
+    monkeypatch.setattr(reading, "LARGEST", 1000)
+    with pytest.raises(UserError, match="take a random sample"):
+        read(path)
+
+
+def test_values_with_delimiters_quotes_and_newlines_stay_whole(tmp_path):
+    rows = table()
+    rows.loc[[0, N - 1], "ad"] = 'two\nlines, "quoted"'
+    found = read(written(tmp_path, rows=rows)).table
+    assert found["ad"].to_pylist() == rows["ad"].tolist()
+
+
+# The label.
+
+
+@pytest.mark.parametrize(
+    ("values", "label", "message"),
+    [
+        ([0, 1], "clck", "there is no column 'clck' for --label; the file has click, user"),
+        ([0, 1, 2], "click", "is not binary, it has '0', '1', '2': say which value counts as 1, --positive 0"),
+        ([1], "click", "all labels are 1"),
+        ([0], "click", "all labels are 0"),
+        (["", 1, 0], "click", "of 600 rows lack the label 'click'"),
+        ([1] + [0] * 59, "click", "only 10 rows are of the rarer class"),
+        (["buy", "look"], "click", "is not binary, it has 'buy', 'look'"),
+    ],
+)
+def test_a_label_that_cannot_be_used_is_refused(values, label, message, tmp_path):
+    rows = pd.DataFrame({"click": (values * 600)[:600], "user": np.arange(600) % 7})
+    source = read(written(tmp_path, rows=rows))
+    with pytest.raises(UserError, match=re.escape(message)):
+        labels_of(source.table, label, "")
+
+
+def test_labels_are_0_and_1_in_the_usual_words_or_by_the_value_that_counts():
+    words = pa.table({"y": ["yes", "No", None, "YES"] * 25})
+    assert labels_of(pa.table({"y": words["y"].to_pylist() + ["no"] * 2000}), "y", "")[:4].tolist() == [1, 0, -1, 1]
+    stars = pa.table({"y": ["10", "8", "6"] * 40})
+    assert labels_of(stars, "y", "10")[:3].tolist() == [1, 0, 0]
+    with pytest.raises(UserError, match="no row has y = '11'"):
+        labels_of(stars, "y", "11")
+
+
+# Columns.
+
+
+def test_columns_are_told_apart(tmp_path):
+    _, found, columns = chosen(written(tmp_path))
+    assert {column.name: column.kind for column in found} == {
+        "user_id": "id", "ad": "id", "hour": "category", "price": "number", "when": "time", "site": "constant",
+        "row": "row id",
+    }  # fmt: skip
+    assert columns.fields == ("user_id", "ad", "hour")
+    assert columns.numbers == ("price",)
+    assert (columns.user, columns.item, columns.time) == ("user_id", "ad", "when")
+    text = in_words(found, columns)
+    assert all(name in text for name in table().columns if name != "click")
+
+
+def test_a_column_that_tells_the_label_is_suspected_and_left_out_unless_it_is_asked_for(tmp_path):
+    rows = table(2000)
+    rows["paid"] = np.where(rows["click"] == 1, rows["click"] * 9.5, 0.25 * rows["hour"])
+    rows["hint"] = np.where(np.arange(2000) % 4, rows["click"], 1 - rows["click"])  # 75 %: not suspicious
+    path = written(tmp_path, rows=rows)
+    _, found, columns = chosen(path)
+    kinds = {column.name: column for column in found}
+    assert kinds["paid"].kind == "leak suspect"
+    assert kinds["paid"].alone > 0.99
+    assert kinds["hint"].kind == "category"
+    assert 0.7 < kinds["hint"].alone < 0.8
+    assert "paid" in columns.drop
+    assert "paid ranks the label by itself with an AUC of" in in_words(found, columns)
+    assert "paid" in chosen(path, Wishes(numbers=("paid",)))[2].numbers
+
+
+def test_an_id_that_is_seen_once_does_not_look_like_a_leak(tmp_path):
+    rows = table(3000)
+    rows["user_id"] = np.random.default_rng(1).integers(2500, size=3000)
+    _, found, _ = chosen(written(tmp_path, rows=rows))
+    (user,) = [column for column in found if column.name == "user_id"]
+    assert user.kind == "id"
+    assert user.alone < 0.6
+
+
+def test_the_user_has_the_last_word(tmp_path):
+    path = written(tmp_path)
+    wishes = Wishes(
+        fields=("site",), numbers=("hour",), drop=("ad",), user="row", time="when", split="time", min_count=5
+    )
+    columns = chosen(path, wishes)[2]
+    assert columns.fields == ("user_id", "site", "row")
+    assert columns.numbers == ("hour", "price")
+    assert columns.user == "row"
+    assert columns.min_count == 5
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        (Wishes(fields=("userid",)), "there is no column 'userid' for --fields"),
+        (Wishes(fields=("ad",), numbers=("ad",)), "is named in --fields and in --numbers"),
+        (Wishes(drop=("user_id", "ad", "hour")), "no column is an id or a category"),
+        (Wishes(split="week"), "--split must be random, time or column:NAME"),
+        (Wishes(split="column:part"), "there is no column 'part' for --split column:"),
+        (Wishes(min_count=0), "--min-count must be at least 1"),
+        (Wishes(user="price", numbers=("price",)), "--user 'price' is no field"),
+    ],
+)
+def test_wishes_that_do_not_fit_are_refused(wishes, message, tmp_path):
+    with pytest.raises(UserError, match=re.escape(message)):
+        chosen(written(tmp_path), wishes)
+
+
+def test_a_number_that_is_none_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"column 'ad' has '.*', which is no number"):
+        prepared(written(tmp_path), tmp_path, Wishes(numbers=("ad",)))
+
+
+def test_a_schema_can_be_saved_edited_and_given_back(tmp_path):
+    columns = chosen(written(tmp_path))[2]
+    columns.save(tmp_path / "schema.json")
+    assert Columns.load(tmp_path / "schema.json") == columns
+    values = json.loads((tmp_path / "schema.json").read_text())
+    lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+    (tmp_path / "schema.toml").write_text("\n".join(lines))
+    assert Columns.load(tmp_path / "schema.toml") == columns
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"label": "y", "feilds": []}', "it has no entry 'feilds'"),
+        ('{"label": "y", "fields": "a"}', 'fields is "a"'),
+        ('{"label": "y", "min_count": "2"}', 'min_count is "2"'),
+        ('{"fields": []}', "it has no entry 'label'"),
+        ("[1]", "it is no object"),
+        ("{", "cannot be used"),
+    ],
+)
+def test_a_damaged_schema_is_refused(text, message, tmp_path):
+    (tmp_path / "schema.json").write_text(text)
+    with pytest.raises(UserError, match=re.escape(message)):
+        Columns.load(tmp_path / "schema.json")
+
+
+# Splits and ids.
+
+
+def test_a_random_split_is_the_projects_own_and_one_of_its_own_for_every_seed(tmp_path):
+    from apg_repro.data.dataset import random_parts
+
+    found = prepared(written(tmp_path), tmp_path)
+    split = parts(found, 3, N)
+    assert [part.tolist() for part in split] == [part.tolist() for part in random_parts(N, 3)]
+    assert split[0].tolist() != parts(found, 4, N)[0].tolist()
+
+
+def test_a_split_by_time_trains_on_the_past_and_tests_on_the_last_rows(tmp_path):
+    rows = table().sample(frac=1, random_state=1)
+    found = prepared(written(tmp_path, rows=rows), tmp_path, Wishes(split="time"))
+    train, valid, test = parts(found, 1, N)
+    assert found.place is not None
+    assert found.place[train].max() <= found.place[valid].min() <= found.place[valid].max() <= found.place[test].min()
+    assert found.place[train].min() < found.place[test].max()
+    assert [len(part) for part in (train, valid, test)] == [320, 40, 40]
+    assert parts(found, 2, N)[2].tolist() == test.tolist()
+
+
+def test_a_split_by_a_column_follows_its_words(tmp_path):
+    words = np.array(["train", "Valid", "test"])[np.arange(N) % 3]
+    found = prepared(written(tmp_path, rows=table().assign(part=words)), tmp_path, Wishes(split="column:part"))
+    assert [set(words[part]) for part in parts(found, 1, N)] == [{"train"}, {"Valid"}, {"test"}]
+    path = written(tmp_path, rows=table().assign(part=np.where(words == "test", "dev2", words)))
+    with pytest.raises(UserError, match="column 'part' has 'dev2': write train, valid or test"):
+        prepared(path, tmp_path / "other", Wishes(split="column:part"))
+
+
+def test_rare_and_unseen_values_share_an_id_and_missing_ones_have_another(tmp_path):
+    rows = table()
+    rows["ad"] = "shoe"
+    rows.loc[:9, "ad"] = ["rare", "late", None, None, "twice", "twice", "hat", "hat", "hat", "late"]
+    found = prepared(written(tmp_path, rows=rows), tmp_path, Wishes(fields=("ad",)))
+    train = np.flatnonzero(~np.isin(np.arange(N), [1, 9]))
+    encoding = encode(found, train)
+    ids = encoding.dataset(np.arange(10), CPU).fields[:, list(encoding.ids).index("ad")].tolist()
+    hat, twice = ids[6], ids[4]
+    assert ids == [RARE, RARE, MISSING, MISSING, twice, twice, hat, hat, hat, RARE]
+    assert {hat, twice} == {3, 4}  # 2 is the most frequent, "shoe"
+    assert encoding.sizes["ad"] == 5
+
+
+def test_numbers_have_mean_0_and_variance_1_over_the_training_rows_and_gaps_an_indicator(tmp_path):
+    found = prepared(written(tmp_path), tmp_path)
+    train = np.arange(300)
+    data = encode(found, train).dataset(train, CPU)
+    price, gap = data.numbers.numpy().T
+    lacks = table()["price"].isna().to_numpy()[:300]
+    assert found.lacking == [0]
+    assert np.array_equal(gap, lacks)
+    assert np.all(price[lacks] == 0)
+    assert abs(price[~lacks].mean()) < 1e-5
+    assert abs(price[~lacks].std() - 1) < 1e-5
+
+
+def test_names_that_conditions_could_not_hold_are_changed():
+    names = ["price (USD)", "self", "label", "a+b", "a_b"]
+    found = safe_names(names)
+    assert len(set(found.values())) == len(names)
+    assert not any(set(name) & set("(),+") or name in ("self", "label") for name in found.values())
