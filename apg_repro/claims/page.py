@@ -168,7 +168,7 @@ def claims_table(found: Committed) -> Table:
     """Every claim, one line per verdict, to be filtered by verdict, protocol and section; each has an anchor."""
     judged, table, seen = lines(found), [], set[str]()
     for line in judged:
-        claim, anchor = line.claim, f"claim-{line.number}"
+        claim, anchor = line.claim, f"claim-{line.number.replace('.', '-')}"  # the theme takes it for a CSS selector
         here = "" if anchor in seen else f' id="{anchor}"'
         seen.add(anchor)
         table.append(

@@ -46,7 +46,7 @@
     count.setAttribute("role", "status");
     const lists = region.dataset.filter.split("|").map((name) => {
       const value = (row) => choice(row.cells[heads.indexOf(name)]);
-      const list = element("select");
+      const list = element("select", { name });
       list.append(new Option("all", ""), ...[...new Set(rows.map(value))].map((text) => new Option(text)));
       list.addEventListener("change", show);
       const label = element("label", {}, `${name} `);
