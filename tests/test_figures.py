@@ -21,6 +21,7 @@ def test_figures_show_every_cell_that_has_rows(row):
         "base (n = 2)",
         "damped base\u00a0* (n = 2)",
         "v4 (n = 2)",
+        "v4, K = 2\u00a0* (n = 2)",
     ]
     axes = differences_figure(evidence).axes
     assert [axis.get_title() for axis in axes] == ["one epoch", "early stopping"]

@@ -182,7 +182,7 @@ def read_text(path: Path) -> tuple[str, pa.Table]:
     if faults:  # only a reader without threads knows the number of a row
         faults.clear()
         table(use_threads=False)
-        row = faults[0]
+        row = next(fault for fault in faults if fault.number is not None)  # opening a file to see its columns uses them
         raise UserError(
             f"{path}, line {row.number}: {row.actual_columns} columns where the header has {row.expected_columns}: put "
             "values with a delimiter in quotes, or mend that line"

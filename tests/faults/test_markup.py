@@ -65,7 +65,8 @@ def shown(name: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
     namespace: dict[str, Any] = {"display": lambda *objects: found.extend(objects)}
     for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
         if "parameters" in cell.metadata.get("tags", []):
-            namespace |= GIVEN
+            exec(cell.source, namespace)
+            namespace |= {name: value for name, value in GIVEN.items() if name in namespace}
         elif cell.cell_type == "code" and ("figure(" not in cell.source or "study" in cell.source):
             tree = ast.parse(cell.source)
             if isinstance(last := tree.body[-1], ast.Expr):  # a notebook shows the value of its last line
