@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
     try:
         # Commands that the tests of faults start and kill train, and would be waited for.
         left_out = [f"--ignore=tests/{name}" for name in ("browser", "faults")]
-        tests = [VENV / "bin" / "python", "-m", "pytest", *left_out, "-p", "tests.without_torch"]
+        tests = [VENV / "bin" / "python", "-m", "pytest", *left_out, "-p", "tests.without_torch", "-n", "2"]
         return subprocess.run(tests, cwd=ROOT, check=False, timeout=TEST_SECONDS).returncode
     except subprocess.TimeoutExpired:
         print(f"The tests did not end within {TEST_SECONDS} seconds.", file=sys.stderr)
