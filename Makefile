@@ -34,7 +34,7 @@ test: .venv/test data/movielens/manifest.json data/synthetic/manifest.json  ## e
 	$(BIN)/python -m apg_repro notebooks --profile full --run none
 	$(BUILD)
 	$(BIN)/python tests/check_html.py _build/html
-	$(BIN)/python -m pytest tests/browser -rs
+	$(BIN)/python -m pytest tests/browser -rs --numprocesses 2
 
 dist: book  ## the built book as one file: _build/apg-book.zip
 	$(BIN)/python -c "import shutil; shutil.make_archive('_build/apg-book', 'zip', '_build', 'html')"

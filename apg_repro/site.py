@@ -78,6 +78,10 @@ def complete_page(app: Any, pagename: str, templatename: str, context: dict[str,
     """A quick book says so on every page; scripts that no page needs are left out."""
     if context.get("body"):
         context["body"] = with_definitions(context["body"], definitions(app.env))
+        # Its entries are no list items, so a reader of the screen would look for some in vain.
+        context["body"] = context["body"].replace(
+            '<div role="list" class="citation-list">', '<div class="citation-list">'
+        )
         if is_quick(Path(app.srcdir)):
             context["body"] = QUICK + context["body"]
     # jupyter-book brings thebe, which would fetch its code from the web, and declares its constants twice.
