@@ -7,6 +7,7 @@ import pandas as pd
 from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.encodings import page as encodings
+from apg_repro.experiments.grids import APG
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.statistics import Estimate, Pooled, count, judge, pool
@@ -74,9 +75,12 @@ def on_every_data_set(found: Mapping[tuple[str, str], Evidence]) -> list[dict[st
         if suite == "table8" and evidence.data.kind == "real" and compare(evidence, "one_epoch")[SELF].difference.n
     ]
     lines: list[dict[str, Markup | str]] = []
+    sizes = APG["full"]
     for evidence in sets:
         of_set: dict[Protocol, Comparison] = {how: compare(evidence, how)[SELF] for how in PROTOCOLS}
-        lines.append({"Gain of AUC": f"WDL on {evidence.data.title}, K = 8 and P = 128, against base"})
+        lines.append(
+            {"Gain of AUC": f"WDL on {evidence.data.title}, K = {sizes['rank']} and P = {sizes['over']}, against base"}
+        )
         lines[-1] |= {
             heads(how): badge_over(judgement_text(line), with_n(line.difference)) for how, line in of_set.items()
         }
