@@ -12,6 +12,7 @@ from apg_repro.report.statistics import estimate, verdict
 from apg_repro.report.tables import Markup
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.numerics import why_stale
+from apg_repro.rows.record import is_altered
 from apg_repro.rows.row import MeasuredRow, Row, TrainedRow
 
 AGAIN = 10  # runs to train again as a check
@@ -103,6 +104,7 @@ def facts(rows: Sequence[Row], found: Sequence[Evidence]) -> dict[str, str]:
         "data": f"sha256 of the prepared columns begins with {each(row.origin.data for row in rows)}",
         "code": "; ".join(f"{count} of these rows {is_or_are(count)} stale: {why}" for why, count in stale.items())
         or still_good(rows),
+        "not as recorded": " ".join(sorted(row.id for row in rows if is_altered(row))),
     }
 
 
