@@ -12,14 +12,7 @@ from apg_repro.errors import UserError
 from apg_repro.paths import NOTEBOOKS
 from tests.checkout import ENOUGH, Checkout, eventually, in_proc
 
-KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 GIVEN = {"profile": "quick", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
-
-
-def notebook(folder, name, source):
-    cells = [nbformat.v4.new_code_cell(source)]
-    made = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
-    nbformat.write(made, folder / "notebooks" / f"{name}.ipynb")
 
 
 @in_proc
@@ -30,9 +23,9 @@ def notebook(folder, name, source):
 )
 def test_what_fails_is_named_and_the_other_notebooks_are_executed(tmp_path):
     made = Checkout(tmp_path)
-    notebook(tmp_path, "works", "1 + 1")
-    notebook(tmp_path, "raises", "raise ValueError('too odd')")
-    notebook(tmp_path, "dies", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    made.notebook("works", "1 + 1")
+    made.notebook("raises", "raise ValueError('too odd')")
+    made.notebook("dies", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     (tmp_path / "notebooks" / "torn.ipynb").write_text('{"cells": [')
     executed = tmp_path / "book" / "executed"
     executed.mkdir(parents=True)
