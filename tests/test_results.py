@@ -144,6 +144,14 @@ def test_scores_are_possible_and_those_of_the_epochs_that_the_history_says():
             assert score.valid_auc == valid[score.epoch - 1], where
 
 
+@pytest.mark.parametrize("name", SUITES)
+def test_runs_of_a_page_had_one_number_of_threads(name):
+    """The foot of a page would name those that had another; here there are none."""
+    for dataset in SUITES[name].datasets:
+        evidence = gather(SUITES[name], Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), STORE)
+        assert len({row.origin.threads for row in evidence.rows if isinstance(row, TrainedRow)}) <= 1, dataset
+
+
 @cache
 def configs(path):
     """The configurations of a file of runs, read without the store."""

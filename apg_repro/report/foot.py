@@ -98,6 +98,7 @@ def facts(rows: Sequence[Row], found: Sequence[Evidence]) -> dict[str, str]:
         "time": f"{hours:.1f} hours of training, the sum over runs" if hours else "",
         "seeds": each(row.config.seed for row in trained),
         "machine": each(map(machine, rows)),
+        "other threads": other_threads(trained),
         "software": f"torch {each(row.origin.torch for row in rows)}, Python {each(row.origin.python for row in rows)}",
         "commit": each(row.origin.commit for row in rows)
         + (" (with uncommitted changes)" if any(row.origin.dirty for row in rows) else ""),
@@ -114,6 +115,13 @@ def machine(row: Row) -> str:
     cores = f"{origin.cores} cores" if origin.cores else "cores not recorded"
     memory = f"{origin.memory_gb:g} GB" if origin.memory_gb else "memory not recorded"
     return ", ".join([origin.device, cores, memory, f"{origin.threads} thread{'s' * (origin.threads > 1)} per run"])
+
+
+def other_threads(rows: Sequence[TrainedRow]) -> str:
+    """Which runs had another number of threads than most, which can move AUC (the book's page on clusters)."""
+    usual = Counter(row.origin.threads for row in rows).most_common(1)
+    others = [row for row in rows if row.origin.threads != usual[0][0]]
+    return ", ".join(f"{row.id} ({row.origin.threads})" for row in others)
 
 
 def still_good(rows: Sequence[Row]) -> str:

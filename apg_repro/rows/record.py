@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from apg_repro.errors import UserError
-from apg_repro.paths import RESULTS
+from apg_repro.paths import RESULTS, write_whole
 from apg_repro.rows.row import Row
 from apg_repro.rows.store import Store
 
@@ -94,10 +94,8 @@ def record(store: Store, path: Path = RECORD, *, replace: bool = False) -> None:
     known, now = read(path), present(store)
     if not replace:
         now = {file: now.get(file, {}) | known.get(file, {}) for file in known | now}
-    part = path.with_name(f"{path.name}.part")
     text = json.dumps({file: dict(sorted(now[file].items())) for file in sorted(now)}, indent=0)
-    part.write_text(f"{text}\n", encoding="utf-8")
-    part.replace(path)
+    write_whole(path, f"{text}\n")
 
 
 def main(arguments: list[str] | None = None, *, store: Store | None = None, path: Path = RECORD) -> int:
