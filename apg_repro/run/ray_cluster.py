@@ -148,7 +148,7 @@ def connect(ray: Any, address: str, content: Mapping[str, Mapping[str, bytes]]) 
 
 
 def knock(address: str) -> None:
-    """Raises an OSError if nobody listens at ``host:port``, with or without ``ray://``; other addresses are Ray's own."""
+    """Raises an OSError if nobody listens at ``host:port``, with or without ``ray://``; the rest is Ray's."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdecimal():
         with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S):
