@@ -40,6 +40,7 @@ EPOCHS = 4.0  # passes over the training rows that a run is expected to take
 MOST_CONDITIONS = 6  # fields that are tried as a group-wise condition
 # With a self-wise condition of some hundred inputs a step of the others costs many times as much.
 VERSIONS = ["v4", "v5"]
+SPACE = 2  # to be raised with every change of what is searched: a folder of an older space is searched anew
 PATIENCE = 2  # epochs without a better validation AUC; a user's validation rows may be few, and their AUC noisy
 STARTUP = 8  # random trials, before earlier ones guide the choice
 PROBE_STEPS, PROBE_BATCH = 5, 1024
@@ -199,7 +200,7 @@ class Search:
     def open(self, storage: JournalStorage, side: Side) -> optuna.Study:
         """The study of one side: new, with the points that it begins with, or as it was left."""
         study = optuna.create_study(
-            study_name=f"{side}, {self.todo.backbone}, {self.todo.search_rows} rows", storage=storage,
+            study_name=f"{side}, {self.todo.backbone}, {self.todo.search_rows} rows, space {SPACE}", storage=storage,
             direction="maximize", load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
         )  # fmt: skip
