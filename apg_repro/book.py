@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import nbformat
+import pandas as pd
 import papermill
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
@@ -87,9 +88,9 @@ def stored_lines(results: Path) -> dict[str, str]:
 
 
 def complete(page: Path, lines: dict[str, str]) -> None:
-    """Makes a page of an executed notebook: without papermill's cell, and with a file of the rows that it shows.
+    """Makes a page of an executed notebook: without papermill's cell, and with two files of the rows that it shows.
 
-    The foot of a page lists the ids of its rows; below them goes the link to the file. The book has a stylesheet of its
+    The foot of a page lists the ids of its rows; below them go the links to the files. The book has a stylesheet of its
     own, and its pages lie one folder above those of the notebooks.
     """
     notebook = nbformat.read(page, as_version=4)
@@ -105,10 +106,23 @@ def complete(page: Path, lines: dict[str, str]) -> None:
         found = re.search(r'<code class="apg-ids">([\w ]*)</code>', html)
         if found:
             rows = [lines[one] for one in found[1].split() if one in lines]
-            (EXTRA / "rows" / f"{page.stem}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
-            link = f'<p><a download href="../rows/{page.stem}.jsonl">These {len(rows)} rows as JSON lines</a></p>'
-            output["data"]["text/html"] = html.replace("<!-- rows -->", link)
+            files = {"JSON lines": ("jsonl", "\n".join(rows) + "\n"), "CSV": ("csv", as_csv(rows))}
+            for ending, text in files.values():
+                (EXTRA / "rows" / f"{page.stem}.{ending}").write_text(text, encoding="utf-8")
+            links = [
+                f'<a download href="../rows/{page.stem}.{ending}">{kind}</a>' for kind, (ending, _) in files.items()
+            ]
+            text = f"<p>These {len(rows)} rows: {', '.join(links)}.</p>"
+            output["data"]["text/html"] = html.replace("<!-- rows -->", text)
     nbformat.write(notebook, page)
+
+
+def as_csv(lines: Sequence[str]) -> str:
+    """Rows as CSV: one column per field; lists and mappings, such as the history of a run, as JSON."""
+    rows = [json.loads(line) for line in lines]
+    nested = (list, dict)
+    flat = [{name: json.dumps(v) if isinstance(v, nested) else v for name, v in row.items()} for row in rows]
+    return pd.DataFrame(flat, dtype=object).to_csv(index=False)
 
 
 def find(names: Sequence[str]) -> list[Path]:

@@ -11,7 +11,7 @@ import pytest
 
 from apg_repro import book
 from apg_repro.__main__ import main
-from apg_repro.book import execute
+from apg_repro.book import as_csv, execute
 from apg_repro.errors import UserError
 from apg_repro.experiments import SUITES
 from apg_repro.paths import NOTEBOOKS
@@ -62,8 +62,15 @@ def test_a_page_is_completed_without_papermills_cell_and_with_its_rows(tmp_path,
     nbformat.write(nbformat.v4.new_notebook(cells=[injected, foot]), tmp_path / "page.ipynb")
     book.complete(tmp_path / "page.ipynb", {"a": '{"id": "a"}', "b": '{"id": "b"}', "c": '{"id": "c"}'})
     (cell,) = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells
-    assert 'href="../rows/page.jsonl">These 2 rows' in cell.outputs[0]["data"]["text/html"]
+    for ending in ("jsonl", "csv"):
+        assert f'href="../rows/page.{ending}"' in cell.outputs[0]["data"]["text/html"]
     assert (tmp_path / "rows" / "page.jsonl").read_text() == '{"id": "b"}\n{"id": "a"}\n'
+    assert (tmp_path / "rows" / "page.csv").read_text() == "id\nb\na\n"
+
+
+def test_rows_as_csv_have_lists_and_mappings_as_json():
+    lines = ['{"id": "a", "history": [{"epoch": 1}], "rank": null}', '{"id": "b", "rank": 8}']
+    assert as_csv(lines) == 'id,history,rank\na,"[{""epoch"": 1}]",\nb,,8\n'
 
 
 def test_a_page_has_the_books_style_and_links_and_the_notebook_those_of_jupyterlab(tmp_path):

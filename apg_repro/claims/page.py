@@ -180,12 +180,17 @@ def claims_table(found: Committed) -> Table:
                 "Verdict": line.finding.text,
                 "Ours": ours_html(line.finding),
                 "Section": line.section,
-                "Evidence": page_link(SUITES[claim.suite], claim.suite) if claim.suite else "",
+                "Evidence": page_link(SUITES[claim.suite], short_title(claim.suite)) if claim.suite else "",
             }
         )
     note = note_on_marks(reason for line in judged for reason in registered(line.claim, found))
     note += note_on_verdicts(line.finding.text for line in judged)
     return Table(pd.DataFrame(table), f"Every claim.{note}", wrap=True, filters=("Verdict", "Protocol", "Section"))
+
+
+def short_title(suite: str) -> str:
+    """The title of a suite's page up to its colon: "Table 2"."""
+    return SUITES[suite].title.partition(":")[0]
 
 
 def ours_html(finding: Finding) -> Markup:
