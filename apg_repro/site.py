@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from datetime import UTC, datetime
 from html import escape
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ class SearchWithNumbers(SearchEnglish):
 
 def setup(app: Any) -> dict[str, Any]:
     """What Sphinx calls."""
+    # One file of 5 MB: ``apg.js`` loads it when a reader asks for a figure of it.
+    app.config.html_static_path.append(str(files("plotly") / "package_data" / "plotly.min.js"))
     app.add_search_language(SearchWithNumbers)
     app.connect("config-inited", add_footer)
     app.connect("html-page-context", complete_page, priority=900)

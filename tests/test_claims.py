@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from apg_repro.catalogue import data_set
 from apg_repro.claims import claims, measured, overview, page, rules
 from apg_repro.claims.claims import MEMORY, TIME, WIDEST, all_claims, cost_claim
 from apg_repro.claims.measured import GroupDistance
+from apg_repro.claims.picture import COLOURS, claims_figure
 from apg_repro.claims.rules import Alike, AllOf, Better, Finding, judge_alike
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import SUITES, get_suite
@@ -569,3 +571,17 @@ def test_claims_are_pooled_over_the_data_sets_that_have_rows(committed, row):
 def test_claims_are_about_the_papers_data_sets():
     assert all(data_set(name).paper for name in claims.OTHER_DATASETS)
     assert set(claims.OTHER_DATASETS) < set(claims.REAL_DATASETS)
+
+
+def test_the_picture_of_the_claims_has_a_mark_for_every_verdict(committed):
+    picture, judged = claims_figure(committed), page.lines(committed)
+    marks = [(trace.name, text) for trace in picture.hover.data for text in trace.text]
+    assert len(marks) == len(judged)
+    (first,) = [text for _, text in marks if text.startswith("3-1: ")]
+    assert first.endswith("Independent of protocol<br>held by a test")
+    places = {(x, y) for trace in picture.hover.data for x, y in zip(trace.x, trace.y, strict=True)}
+    assert len(places) == len(judged), "no mark hides another"
+    counts = Counter(line.finding.verdict for line in judged)
+    drawn = Counter(word for word, _ in marks)
+    assert all(drawn[word] == counts[word] for word in COLOURS)
+    assert f"{counts['held by a test']} held by a test" in picture.alt

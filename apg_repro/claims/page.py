@@ -168,7 +168,7 @@ def claims_table(found: Committed) -> Table:
     """Every claim, one line per verdict, to be filtered by verdict, protocol and section; each has an anchor."""
     judged, table, seen = lines(found), [], set[str]()
     for line in judged:
-        claim, anchor = line.claim, f"claim-{line.number.replace('.', '-')}"  # the theme takes it for a CSS selector
+        claim, anchor = line.claim, anchor_of(line)
         here = "" if anchor in seen else f' id="{anchor}"'
         seen.add(anchor)
         table.append(
@@ -186,6 +186,11 @@ def claims_table(found: Committed) -> Table:
     note = note_on_marks(reason for line in judged for reason in registered(line.claim, found))
     note += note_on_verdicts(line.finding.text for line in judged)
     return Table(pd.DataFrame(table), f"Every claim.{note}", wrap=True, filters=("Verdict", "Protocol", "Section"))
+
+
+def anchor_of(line: Line) -> str:
+    """What links to a claim end with; without points, as the theme takes it for a CSS selector."""
+    return f"claim-{line.number.replace('.', '-')}"
 
 
 def short_title(suite: str) -> str:

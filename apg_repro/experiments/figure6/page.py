@@ -1,13 +1,16 @@
 """Figure 6: the generated S in the plane, and how much of it the kind of item explains. Imports no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import seaborn as sns
 
 from apg_repro.config import Protocol
+from apg_repro.report import hover
 from apg_repro.report.figures import Picture, drawn, not_run
 from apg_repro.report.tables import MISSING, Table, title_of
 from apg_repro.rows.evidence import Evidence
@@ -48,7 +51,33 @@ def plane_figure(evidence: Evidence, cell: Cell, protocol: Protocol = "early_sto
         f"{title_of(evidence, protocol)}. S of {cell.title} in the plane of its first two principal components, "
         f"coloured by the kind of item, seed {min(runs)}.",
         f"The kind of item explains of the variance of S: {', '.join(shares)}.",
+        plane_hover(found, palette.as_hex()),
     )
+
+
+def plane_hover(found: Mapping[str, Any], colours: Sequence[str]) -> go.Figure:
+    """The same with the kind of every point as its text; a click on a kind hides it, two leave it alone."""
+    layers, group = found["layers"], np.array(found["group"])
+    figure = hover.blank(
+        1, len(layers), subplot_titles=[f"layer {number}" for number in range(1, len(layers) + 1)],
+        horizontal_spacing=0.09, height=480,
+    )  # fmt: skip
+    for number, layer in enumerate(layers, 1):
+        spread = np.array(layer["points"])
+        for kind, name in enumerate(found["groups"]):
+            x, y = spread[group == kind].T.round(3).tolist()
+            text = hover.lines(name, f"{len(x)} of {len(group)} points")
+            figure.add_trace(
+                hover.points(
+                    x, y, [text] * len(x), name=name, legendgroup=name, showlegend=number == 1 and bool(x),
+                    marker={"size": 7, "opacity": 0.8, "color": colours[kind]},
+                ),
+                1, number,
+            )  # fmt: skip
+        first, second = (round(100 * share) for share in layer["share"])
+        figure.update_xaxes(title_text=f"PC 1 ({first} %)", row=1, col=number)
+        figure.update_yaxes(title_text=f"PC 2 ({second} %)", row=1, col=number)
+    return figure.update_layout(margin_b=150, dragmode="zoom")
 
 
 def explained_table(evidence: Evidence, protocol: Protocol = "early_stopping") -> Table:
