@@ -61,7 +61,7 @@ nodes.shutdown()
 @pytest.mark.fault("a Ray cluster loses a node", "every row arrives once, as without the loss")
 def test_a_ray_cluster_that_loses_a_node_gives_every_row_once_and_the_same(checkout, whole):
     """The code and the data set are shipped. What a row says of its commit is the driver's."""
-    driver = checkout.start("-c", LOSES_A_NODE)
+    driver = checkout.start("-c", LOSES_A_NODE, RAY_raylet_start_wait_time_s="200")  # on a busy machine
     assert driver.wait(2 * ENOUGH) == 0, checkout.words()
     assert "a node is gone" in checkout.words()
     assert checkout.lines() == whole

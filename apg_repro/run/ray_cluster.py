@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import shutil
+import socket
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
@@ -29,6 +30,7 @@ from apg_repro.run.executors import Cluster, optional
 from apg_repro.run.task import row_or_mistake
 
 FILES = ("rows.parquet", "manifest.json")  # of a prepared data set
+KNOCK_S = 10
 RETRIES = 3  # of a run whose node or process died
 Commit = tuple[str | None, bool | None]
 
@@ -136,12 +138,21 @@ def connect(ray: Any, address: str, content: Mapping[str, Mapping[str, bytes]]) 
     with TemporaryDirectory() as folder:
         stage(Path(folder), content)
         try:
+            knock(address)  # Ray itself knocks for seven minutes
             ray.init(address=address, runtime_env={"working_dir": folder}, **quiet)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise UserError(
                 f"no Ray cluster could be joined at {address} ({str(error).splitlines()[0]}): start one with "
                 "`ray start --head` on one node, and with the command that it prints on the others"
             ) from error
+
+
+def knock(address: str) -> None:
+    """Raises an OSError if nobody listens at ``host:port``, with or without ``ray://``; the rest is Ray's."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S):
+            pass
 
 
 def stage(folder: Path, content: Mapping[str, Mapping[str, bytes]]) -> None:
