@@ -21,6 +21,7 @@ from apg_repro.report.comparison import compare
 from apg_repro.report.statistics import Estimate
 from apg_repro.report.tables import PROTOCOL_HEADS, Markup, judgement_text
 from apg_repro.rows.evidence import Evidence
+from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.suite import Plan, configure
 from tests.conftest import evidence_of, measured_of, scores
@@ -428,8 +429,8 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(empty, row):
         "0.034 ×", "0.010 ×", page.SAME,
     ]  # fmt: skip
     assert page.answer(found).html == (
-        "<p>With the widest hidden layers, v4 trains in 0.50 times the time of base on a CPU (a CPU); it has 0.010 "
-        "times its hidden weights. Its time on a GPU has not been measured yet.</p>"
+        "<p>With hidden layers of 1024, 512 and 256 units, the widest, v4 trains in 0.50 times the time of base on a "
+        "CPU (a CPU); it has 0.010 times its hidden weights. Its time on a GPU has not been measured yet.</p>"
     )
 
 
@@ -481,6 +482,20 @@ def test_the_home_page_without_rows_has_no_verdict(tmp_path):
     html = overview.opening(Store(tmp_path)) + overview.home(Store(tmp_path))
     assert "Not all of this has been run." in html
     assert "apg-reproduced" not in html
+    assert "Nothing has been run yet." in html
+
+
+def test_the_home_page_says_on_which_data_seeds_and_machines_it_rests(committed):
+    text = overview.scope(committed).html
+    trained = [row for evidence in committed.values() for row in evidence.rows if isinstance(row, TrainedRow)]
+    for name in page.REAL_DATASETS:
+        is_there = any(row.config.dataset == name for row in trained)
+        assert is_there == (
+            data_set(name).title in text.partition("Not run:")[0].split(": ")[1].rstrip(". ").split(", ")
+        )
+    assert "Not run: Amazon and IAAC" in text
+    assert f"Seeds 1 to {max(row.config.seed for row in trained)}." in text
+    assert trained[0].origin.device in text
 
 
 def table4_at(row, v4, seeds=(1, 2, 3), searched=0.0):

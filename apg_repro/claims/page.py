@@ -296,12 +296,18 @@ def promises(found: Committed) -> list[str]:
         weights = next(pair for on in measured_devices(costs) if (pair := table5.ratio_to(on, "v4", WIDEST, MEMORY)))
         ours = " and ".join(f"{rounded(time)} times the time of base {on}" for on, time in times.items())
         sentences.append(
-            f"With the widest hidden layers, v4 trains in {ours}; it has {rounded(weights[0]['p50'])} times its hidden "
-            "weights."
+            f"With hidden layers of {in_units(WIDEST)} units, the widest, v4 trains in {ours}; it has "
+            f"{rounded(weights[0]['p50'])} times its hidden weights."
         )
         unknown = [on for on, pair in trained_in(costs).items() if not pair]
         sentences += [f"Its time {on} has not been measured yet." for on in unknown]
     return sentences
+
+
+def in_units(width: str) -> str:
+    """A width of Table 5 in words: "1024, 512 and 256"."""
+    *first, last = width.split("-")
+    return f"{', '.join(first)} and {last}"
 
 
 def trained_in(costs: Evidence) -> dict[str, tuple[Spread, float] | None]:
