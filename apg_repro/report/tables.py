@@ -52,6 +52,7 @@ NOT_IN_THE_PAPER = (
     "Not in the paper: verdicts say whether ours is on that side of 0 on which the paper's differences are on all of "
     "its own data sets."
 )
+LONG = 24  # characters
 MARK = "*"  # of what was added or changed when results were known
 AGAINST_PLAIN = "§"  # of a verdict after one epoch, until damped base has been run
 NOTES = MARKS | {AGAINST_PLAIN: "is against plain base: damped base is not run"}
@@ -166,9 +167,10 @@ def plain(value: Any) -> str:
 
 
 def is_words(column: pd.Series) -> bool:
-    """Whether most cells of a column are no numbers, so that they begin at the left."""
+    """Whether the cells of a column begin at the left: most are no numbers, or one is long enough to have two lines."""
     texts = [text for value in column if (text := plain(value).strip(f"{MISSING} "))]
-    return 2 * sum(bool(re.match(r"[+−<]? ?[\d.]", text)) for text in texts) < len(texts)
+    n_numbers = sum(bool(re.match(r"[+−<]? ?[\d.]", text)) for text in texts)
+    return 2 * n_numbers < len(texts) or any(len(text) > LONG for text in texts)
 
 
 def left(is_left: bool) -> str:
@@ -311,7 +313,8 @@ def comparison_frame(found: Mapping[tuple[str, str], Comparison]) -> pd.DataFram
         }
         for line in found.values()
     )
-    return without_empty_columns(table.drop(columns="Backbone") if set(table["Backbone"]) == {"WDL"} else table)
+    names_suffice = table["Version"].is_unique
+    return without_empty_columns(table.drop(columns="Backbone") if names_suffice else table)
 
 
 def format_chosen(options: Options) -> str:
