@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from apg_repro import faults
 from apg_repro.claims.overview import home, opening
+from apg_repro.config import Profile
 from apg_repro.errors import UserError
 from apg_repro.experiments import SUITES
 from apg_repro.paths import EXECUTED, NOTEBOOKS, RESULTS
@@ -33,6 +34,7 @@ from apg_repro.rows.store import Store
 QUIET = ["--IPKernelApp.log_level=CRITICAL"]
 PROFILE_FILE = "profile.json"  # in ``EXECUTED``: with which profile its pages were executed
 EXTRA = EXECUTED / "_extra"  # files that the book gets as they are
+ABOUT_RESULTS = "committed"  # the tag of text that states what the committed rows say
 INTERRUPT_AGAIN = 2.0  # seconds: a kernel that is still starting hears nothing
 
 
@@ -74,7 +76,7 @@ def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
     (EXTRA / "rows").mkdir(parents=True, exist_ok=True)
     lines = stored_lines(RESULTS)
     for notebook in notebooks:
-        complete(EXECUTED / notebook.name, lines)
+        complete(EXECUTED / notebook.name, lines, parameters["profile"])
     (EXECUTED / PROFILE_FILE).write_text(json.dumps({"profile": parameters["profile"]}), encoding="utf-8")
     for name, part in (("_answer.md", opening), ("_verdict.md", home)):
         (EXECUTED / name).write_text(str(part(Store())), encoding="utf-8")
@@ -87,14 +89,15 @@ def stored_lines(results: Path) -> dict[str, str]:
     return {found[1]: line for line in lines if (found := re.search(r'"id": "(\w+)"', line))}
 
 
-def complete(page: Path, lines: dict[str, str]) -> None:
+def complete(page: Path, lines: dict[str, str], profile: Profile) -> None:
     """Makes a page of an executed notebook: without papermill's cell, and with two files of the rows that it shows.
 
     The foot of a page lists the ids of its rows; below them go the links to the files. The book has a stylesheet of its
-    own, and its pages lie one folder above those of the notebooks.
+    own, and its pages lie one folder above those of the notebooks. A quick page has no text about committed results.
     """
+    left_out = {"injected-parameters"} | ({ABOUT_RESULTS} if profile == "quick" else set())
     notebook = nbformat.read(page, as_version=4)
-    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    notebook.cells = [cell for cell in notebook.cells if left_out.isdisjoint(cell.metadata.get("tags", []))]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = cell.source.replace("](../book/", "](../")

@@ -16,6 +16,7 @@ from sphinx.search.en import SearchEnglish
 from apg_repro import __version__
 from apg_repro.book import PROFILE_FILE
 from apg_repro.paths import ROOT
+from apg_repro.report.foot import QUICK_PAGE
 
 GLOSSARY = "glossary"  # the page
 PAPER = "https://arxiv.org/abs/2203.16218"
@@ -85,7 +86,7 @@ def complete_page(app: Any, pagename: str, templatename: str, context: dict[str,
         context["body"] = context["body"].replace(
             '<div role="list" class="citation-list">', '<div class="citation-list">'
         )
-        if is_quick(Path(app.srcdir)):
+        if is_quick(Path(app.srcdir)) and QUICK_PAGE not in context["body"]:  # which says it itself
             context["body"] = QUICK + context["body"]
     # jupyter-book brings thebe, which would fetch its code from the web, and declares its constants twice.
     context["script_files"] = [file for file in context["script_files"] if "thebe" not in words_of(file)]

@@ -49,7 +49,7 @@ def test_better_is_what_early_stopping_says_and_sooner_what_one_epoch_alone_does
 def test_a_run_that_never_had_an_auc_has_no_curve(row):
     lost = {"scores": {}, "history": [{"epoch": 1, "valid_auc": None}], "status": "diverged"}
     evidence = evidence_of("protocol", row, lambda config: math.nan, lambda config: lost)
-    assert page.histories(evidence, "WDL", "apg") == {}
+    assert page.histories(evidence, "WDL", "APG") == {}
     assert list(page.answers_table(evidence).data["Model"][:1]) == ["WDL"]
 
 
@@ -59,7 +59,7 @@ def test_a_model_that_the_paper_does_not_have_gets_a_line_and_axes_of_its_own(ro
     figure = page.curves_figure(evidence)
     assert list(texts(figure)) == [*PAPER_BACKBONES, "DCNv2"]
     (legend,) = [axis.get_legend() for axis in figure.axes if axis.get_legend()]
-    assert [text.get_text() for text in legend.get_texts()] == ["base", "apg"]
+    assert [text.get_text() for text in legend.get_texts()] == ["base", "APG"]
 
 
 def test_when_base_passes_what_apg_has_after_its_first_epoch():
