@@ -49,7 +49,7 @@ def test_better_is_what_early_stopping_says_and_sooner_what_one_epoch_alone_does
 def test_a_run_that_never_had_an_auc_has_no_curve(row):
     lost = {"scores": {}, "history": [{"epoch": 1, "valid_auc": None}], "status": "diverged"}
     evidence = evidence_of("protocol", row, lambda config: math.nan, lambda config: lost)
-    assert page.histories(evidence, "WDL", "APG") == {}
+    assert page.histories(evidence, "WDL", "apg") == {}
     assert list(page.answers_table(evidence).data["Model"][:1]) == ["WDL"]
 
 

@@ -52,7 +52,7 @@ NOT_IN_THE_PAPER = (
     "Not in the paper: verdicts say whether ours is on that side of 0 on which the paper's differences are on all of "
     "its own data sets."
 )
-LONG = 24  # characters
+LONG = 21  # characters: as many as a difference, its interval and its n have
 MARK = "*"  # of what was added or changed when results were known
 AGAINST_PLAIN = "§"  # of a verdict after one epoch, until damped base has been run
 NOTES = MARKS | {AGAINST_PLAIN: "is against plain base: damped base is not run"}
