@@ -367,10 +367,10 @@ def test_memory_is_counted():
 @pytest.mark.parametrize(
     ("v1", "apg", "verdict", "ours"),
     [
-        (0.5, 1.0, "reproduced", "−50.0% against +0.0%"),
-        (0.8, 1.0, "direction only", "−20.0% against +0.0%"),
-        (0.5, 0.9, "direction only", "−50.0% against −10.0%"),
-        (1.0, 1.0, "contradicted", "+0.0% against +0.0%"),
+        (0.5, 1.0, "reproduced", "−50.0 % against +0.0 %"),
+        (0.8, 1.0, "direction only", "−20.0 % against +0.0 %"),
+        (0.5, 0.9, "direction only", "−50.0 % against −10.0 %"),
+        (1.0, 1.0, "contradicted", "+0.0 % against +0.0 %"),
     ],
 )
 def test_page_views_are_judged_against_the_papers_losses(v1, apg, verdict, ours):
