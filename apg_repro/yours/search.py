@@ -40,11 +40,12 @@ EPOCHS = 4.0  # passes over the training rows that a run is expected to take
 MOST_CONDITIONS = 6  # fields that are tried as a group-wise condition
 # With a self-wise condition of some hundred inputs a step of the others costs many times as much.
 VERSIONS = ["v4", "v5"]
+SPACE = 2  # to be raised with every change of what is searched: a folder of an older space is searched anew
 PATIENCE = 2  # epochs without a better validation AUC; a user's validation rows may be few, and their AUC noisy
 STARTUP = 8  # random trials, before earlier ones guide the choice
 PROBE_STEPS, PROBE_BATCH = 5, 1024
 # What each side begins with: the defaults of this project, and the same with smaller steps.
-APG = {"version": "v5", "rank": 4, "over": 64, "condition": "self", "init": "static_bias"}
+APG = {"version": "v5", "rank": 8, "over": 128, "condition": "self", "init": "static_bias"}
 STARTS: dict[Side, tuple[dict[str, Any], ...]] = {
     side: tuple({"learning_rate": rate, "weight_decay": 0.0, **options} for rate in (0.005, 0.001))
     for side, options in zip(SIDES, ({"base_damping": False}, APG), strict=True)
@@ -167,12 +168,18 @@ def suggest(trial: optuna.Trial, side: Side, known: list[str]) -> dict[str, Any]
     if side == "base":
         return options | {"base_damping": trial.suggest_categorical("base_damping", [False, True])}
     options["version"] = trial.suggest_categorical("version", VERSIONS)
-    options["rank"] = trial.suggest_categorical("rank", [2, 4, 8])
+    options["rank"] = trial.suggest_categorical("rank", [4, 8, 16])
     if options["version"] == "v5":
-        options["over"] = trial.suggest_categorical("over", [16, 64, 128])
+        options["over"] = trial.suggest_categorical("over", [32, 128])
     options["condition"] = trial.suggest_categorical("condition", known)
     options["init"] = trial.suggest_categorical("init", ["static_bias", "static_start"])
     return options
+
+
+def starts(side: Side, known: list[str]) -> list[dict[str, Any]]:
+    """What a side begins with. APG goes on with each of the other conditions: what z is matters most."""
+    others = [{**STARTS[side][0], "condition": condition} for condition in known if condition != APG["condition"]]
+    return [*STARTS[side], *(others if side == "apg" else [])]
 
 
 class Search:
@@ -193,12 +200,12 @@ class Search:
     def open(self, storage: JournalStorage, side: Side) -> optuna.Study:
         """The study of one side: new, with the points that it begins with, or as it was left."""
         study = optuna.create_study(
-            study_name=f"{side}, {self.todo.backbone}, {self.todo.search_rows} rows", storage=storage,
+            study_name=f"{side}, {self.todo.backbone}, {self.todo.search_rows} rows, space {SPACE}", storage=storage,
             direction="maximize", load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
         )  # fmt: skip
         if not study.trials:
-            for start in STARTS[side]:
+            for start in starts(side, self.conditions):
                 study.enqueue_trial(start)
         return study
 
