@@ -22,8 +22,8 @@ GLOSSARY = "glossary"  # the page
 PAPER = "https://arxiv.org/abs/2203.16218"
 QUICK = (
     '<div class="apg-banner"><b>A quick book.</b> Its result pages show a sample of the rows, a small model and two '
-    "seeds, which are not the results. The home page and the page of claims show the committed results; <code>make "
-    "book</code> shows them on every page.</div>"
+    "seeds, which are not the results. The home page, and the pages about all results (claims, advice, the rule, "
+    "status), show the committed ones; <code>make book</code> shows them on every page.</div>"
 )
 # What the theme and MathJax bring along and no page loads: other builds of MathJax, source maps, fonts a second time
 # (as woff2 they stay), and translations of the theme.
