@@ -178,8 +178,7 @@ def run(args: argparse.Namespace) -> None:
     where = {"device": args.device, "jobs": args.jobs, "threads": args.threads, "cluster": cluster, "store": store}
     seeds = parse_seeds(args.seeds) or SEEDS[args.profile]
     datasets = parse_names(args.datasets) or usual_datasets(suite, args.profile)
-    for dataset in datasets:
-        suite.check_dataset(dataset)
+    suite.check_datasets(*datasets)
     for dataset in datasets:
         plan = Plan(profile=args.profile, dataset=dataset, seeds=seeds)
         if args.again is not None:
@@ -280,9 +279,9 @@ def parse_options(text: str) -> dict[str, Any]:
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """Numbers joined by commas."""
+    """Numbers joined by commas; none for no text."""
     try:
-        return tuple(int(seed) for seed in text.split(",") if seed)
+        return tuple(int(seed) for seed in text.split(",")) if text else ()
     except ValueError as error:
         raise UserError(f"--seeds must be numbers joined by commas, not {text!r}") from error
 

@@ -196,7 +196,7 @@ def interrupt(futures: Sequence["Future[None]"]) -> None:
                     return
                 time.sleep(0.1)
         except KeyboardInterrupt:
-            number = signal.SIGKILL
+            number = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
 
 
 def execute_one(notebook: Path, target: Path, parameters: dict[str, Any]) -> None:
@@ -218,6 +218,10 @@ def execute_one(notebook: Path, target: Path, parameters: dict[str, Any]) -> Non
         raise UserError(
             f"{notebook.stem}: its kernel was killed, by lack of memory perhaps: rows of finished runs are in the "
             "store; run the same command again"
+        ) from error
+    except UnicodeEncodeError as error:  # papermill writes the path into the page
+        raise UserError(
+            f"{notebook.stem} cannot be executed: Python takes the path of this checkout for ASCII; set PYTHONUTF8=1"
         ) from error
     except (NotJSONError, OSError) as error:
         raise UserError(f"{notebook.stem} cannot be executed into {target} ({error})") from error

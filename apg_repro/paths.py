@@ -25,6 +25,17 @@ def within(folder: Path, name: str) -> Path:
     return folder / name
 
 
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file, text as UTF-8. Whatever interrupts it, the file is the new one or as it was.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content.encode() if isinstance(content, str) else content)
+    part.replace(path)
+
+
 def require_checkout() -> None:
     """For commands that need more than the package: its results, notebooks or data. Makes no folder.
 

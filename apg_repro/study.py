@@ -65,8 +65,7 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
     store = Store()
     seeds = tuple(given["seeds"]) or SEEDS[profile]
     datasets = given["datasets"] or at_hand(suite, profile, run, store)
-    for dataset in datasets:
-        suite.check_dataset(dataset)
+    suite.check_datasets(*datasets)
     plans = [Plan(profile=profile, dataset=dataset, seeds=seeds) for dataset in datasets]
     if run == "missing":
         from apg_repro.run.suite import run_suite  # torch, which only reading does not need
@@ -114,8 +113,7 @@ def runs(name: str, profile: Profile = "full", datasets: Sequence[str] = ()) -> 
 def committed(name: str, profile: Profile = "full", datasets: Sequence[str] = ()) -> list[Evidence]:
     """What the store holds of a suite, one per data set; arguments and errors as for ``runs``."""
     suite, store = get_suite(name), Store()
-    for dataset in datasets:
-        suite.check_dataset(dataset)
+    suite.check_datasets(*datasets)
     plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in datasets or suite.datasets]
     found = [gather(suite, plan, store) for plan in plans]
     return [evidence for evidence in found if datasets or evidence.is_begun]
@@ -138,7 +136,7 @@ def try_(config: RunConfig, beside: str = "table4", profile: Profile = "full", d
     from apg_repro.report.figures import beside_figure
 
     suite, store = get_suite(beside), Store()
-    suite.check_dataset(config.dataset)
+    suite.check_datasets(config.dataset)
     evidence = gather(suite, Plan(profile=profile, dataset=config.dataset, seeds=SEEDS[profile]), store)
     if not any(isinstance(row, TrainedRow) for row in evidence.rows):
         raise UserError(f"{suite.title} has no {profile} runs on {config.dataset} to compare with")
@@ -191,7 +189,7 @@ def parameters(notebook: Mapping[str, Any], idle: Sequence[str] = ()) -> dict[st
             raise UserError(f"parameter {name} must be a {kind.__name__}, not {value!r}{in_yaml}")
         given[name] = value
     if not all(isinstance(seed, int) and not isinstance(seed, bool) for seed in given["seeds"]):
-        raise UserError(f"seeds must be whole numbers, as in [1, 2]; got {given['seeds']}")
+        raise UserError(f"seeds must be whole numbers, as in [1, 2]; got {given['seeds']}"[:200])
     if not all(isinstance(dataset, str) for dataset in given["datasets"]):
         raise UserError(f'datasets must be names, as in ["movielens"]; got {given["datasets"]}')
     for name in idle:
@@ -209,9 +207,11 @@ def as_list(name: str, value: Any) -> Any:
         return value
     try:
         parsed = ast.literal_eval(value)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two of text that is nested too deep
         if value.startswith("["):
-            raise UserError(f'parameter {name} must be a list such as [1, 2] or ["movielens"], not {value}') from None
+            raise UserError(
+                f'parameter {name} must be a list such as [1, 2] or ["movielens"], not {value[:100]}'
+            ) from None
         return [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(parsed, tuple):
         return list(parsed)

@@ -160,10 +160,15 @@ class Suite:
         """The data sets of a profile."""
         return self.quick if self.quick and profile == "quick" else self.datasets
 
-    def check_dataset(self, name: str) -> None:
-        """Raises a UserError if the suite is not made for a data set."""
-        if name not in self.datasets:
-            raise UserError(f"{self.name} is not made for data set {name!r}; choose from {', '.join(self.datasets)}")
+    def check_datasets(self, *names: str) -> None:
+        """Raises a UserError if the suite is not made for one of these data sets, or one is named twice."""
+        for name in names:
+            if name not in self.datasets:
+                raise UserError(
+                    f"{self.name} is not made for data set {name!r}; choose from {', '.join(self.datasets)}"
+                )
+        if len(set(names)) < len(names):  # means over data sets would count it twice
+            raise UserError(f"data sets must be different; got {', '.join(names)}")
 
 
 def one_measurement(name: str) -> Callable[[Plan], tuple[Measurement, ...]]:

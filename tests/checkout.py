@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from apg_repro.catalogue import is_prepared
@@ -79,6 +80,13 @@ class Checkout:
         """``python -m apg_repro run mini``."""
         command = ("-m", "apg_repro", "run", "mini", "--seeds", "1,2,3,4,5,6,7,8", "--threads", "1", *options)
         return self.start(*command, **environment)
+
+    def notebook(self, name: str, source: str) -> None:
+        """Adds a notebook of one cell."""
+        kernel = {"name": "python3", "language": "python", "display_name": "Python 3"}
+        cells = [nbformat.v4.new_code_cell(source)]
+        made = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        nbformat.write(made, self.folder / "notebooks" / f"{name}.ipynb")
 
     def words(self) -> str:
         """What the last process has said."""

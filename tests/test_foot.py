@@ -51,6 +51,15 @@ def test_the_foot_says_where_rows_come_from_and_how_to_make_them_again(base_alon
         assert part in html
 
 
+def test_the_foot_names_the_runs_that_had_another_number_of_threads(base_alone):
+    assert facts([base_alone])["other threads"] == ""
+    first = next(iter(base_alone.runs.values()))
+    runs = {**base_alone.runs, first.id: replace(first, origin=replace(first.origin, threads=2))}
+    others = [replace(first, config=replace(first.config, seed=seed)) for seed in (3, 4)]
+    odd = runs[first.id]
+    assert module.facts([odd, *others], [replace(base_alone, runs=runs)])["other threads"] == f"{first.id} (2)"
+
+
 def test_the_foot_folds_away_how_cells_are_declared_and_judged(base_alone):
     html = str(foot([base_alone], COMMAND))
     assert html.count('<details class="apg-code">') == 2

@@ -144,7 +144,7 @@ def pretend(path: Path, minor: int) -> None:
     """A Python that claims to be of this version; asked for a virtual environment, it makes the folder."""
     code = f"import sys; sys.version_info = (3, {minor}, 0); exec(sys.argv[1])"
     path.write_text(
-        f'#!/bin/sh\ntest "$1" = -c || exec mkdir .venv\nexec {sys.executable} -c "{code}" "$2"\n', encoding="utf-8"
+        f'#!/bin/sh\ntest "$1" = -c || exec mkdir .venv\nexec "{sys.executable}" -c "{code}" "$2"\n', encoding="utf-8"
     )
     path.chmod(0o755)
 

@@ -174,6 +174,48 @@ def test_a_damaged_folder_says_which_file(name, done, tmp_path):
         try_apg(dataclasses.replace(request, out=tmp_path / "copy"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are Unix's")
+@pytest.mark.parametrize("lacking", ["models", "model"])
+@pytest.mark.fault(
+    "the disk is full while `apg try` writes weights or the exported model",
+    "one sentence; the same command then goes on from there",
+)
+def test_a_full_disk_below_a_model_is_one_sentence_and_costs_that_model_only(lacking, done, tmp_path):
+    """A limit on the size of files is met where a full disk is. torch's own writer would end the process."""
+    import resource
+
+    request, answer = done
+    request = dataclasses.replace(request, out=tmp_path / "copy")
+    shutil.copytree(done[0].folder, request.folder)
+    limit = max(path.stat().st_size for path in (request.folder / lacking).iterdir()) // 2
+    shutil.rmtree(request.folder / lacking)
+    (request.folder / "exported.json").unlink()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"cannot be used \(File too large\): make room"):
+            try_apg(request)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    left = [path for path in (request.folder / lacking).iterdir() if path.suffix != ".part"]
+    assert [path.name for path in left if path.stat().st_size >= limit] == []
+    again = try_apg(request)
+    assert again["runs"]["base"][0]["auc"] == answer["runs"]["base"][0]["auc"]
+    assert (request.folder / "model" / "model.pt2").stat().st_size > 1000
+
+
+@pytest.mark.fault("`apg try` is started twice for one folder", "one sentence; the first goes on")
+def test_two_in_one_folder_are_kept_apart(done):
+    request, _ = done
+    holds = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]).acquire(); print(flush=True); input()"
+    command = [sys.executable, "-c", holds, request.folder / ".lock"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        other.stdout.readline()
+        with pytest.raises(UserError, match=r"another process works in .*: wait for it, or give another folder, --out"):
+            try_apg(request)
+        other.communicate("\n")
+
+
 def test_a_saved_schema_gives_the_same_work(done, monkeypatch):
     request, answer = done
     forbid_training(monkeypatch)

@@ -12,7 +12,7 @@ from pathlib import Path
 from apg_repro.data.checksums import RECORD, read, recorded
 from apg_repro.data.gate import enter, load_manifest
 from apg_repro.errors import UserError
-from apg_repro.paths import DATA
+from apg_repro.paths import DATA, write_whole
 
 
 def prepared(name: str, root: Path = DATA) -> dict[str, str]:
@@ -32,9 +32,7 @@ def record(name: str, *, root: Path = DATA, path: Path = RECORD) -> None:
         UserError: it is not prepared, or damaged.
     """
     found = read(path) | {name: {features: {"sha256": value} for features, value in prepared(name, root).items()}}
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_whole(path, json.dumps(dict(sorted(found.items())), indent=1) + "\n")
 
 
 def main(arguments: list[str] | None = None, *, root: Path = DATA, path: Path = RECORD) -> int:

@@ -12,6 +12,7 @@ from apg_repro.report.statistics import estimate, verdict
 from apg_repro.report.tables import Markup
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.numerics import why_stale
+from apg_repro.rows.record import is_altered
 from apg_repro.rows.row import MeasuredRow, Row, TrainedRow
 
 QUICK_PAGE = "<b>Quick profile.</b>"
@@ -98,12 +99,14 @@ def facts(rows: Sequence[Row], found: Sequence[Evidence]) -> dict[str, str]:
         "time": f"{hours:.1f} hours of training, the sum over runs" if hours else "",
         "seeds": each(row.config.seed for row in trained),
         "machine": each(map(machine, rows)),
+        "other threads": other_threads(trained),
         "software": f"torch {each(row.origin.torch for row in rows)}, Python {each(row.origin.python for row in rows)}",
         "commit": each(row.origin.commit for row in rows)
         + (" (with uncommitted changes)" if any(row.origin.dirty for row in rows) else ""),
         "data": f"sha256 of the prepared columns begins with {each(row.origin.data for row in rows)}",
         "code": "; ".join(f"{count} of these rows {is_or_are(count)} stale: {why}" for why, count in stale.items())
         or still_good(rows),
+        "not as recorded": " ".join(sorted(row.id for row in rows if is_altered(row))),
     }
 
 
@@ -113,6 +116,13 @@ def machine(row: Row) -> str:
     cores = f"{origin.cores} cores" if origin.cores else "cores not recorded"
     memory = f"{origin.memory_gb:g} GB" if origin.memory_gb else "memory not recorded"
     return ", ".join([origin.device, cores, memory, f"{origin.threads} thread{'s' * (origin.threads > 1)} per run"])
+
+
+def other_threads(rows: Sequence[TrainedRow]) -> str:
+    """Which runs had another number of threads than most, which can move AUC (the book's page on clusters)."""
+    usual = Counter(row.origin.threads for row in rows).most_common(1)
+    others = [row for row in rows if row.origin.threads != usual[0][0]]
+    return ", ".join(f"{row.id} ({row.origin.threads})" for row in others)
 
 
 def still_good(rows: Sequence[Row]) -> str:

@@ -7,7 +7,6 @@ one thread each get more done than one run with two. Those of other machines are
 import multiprocessing
 import os
 import threading
-import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,8 +21,6 @@ from apg_repro.config import RunConfig
 from apg_repro.errors import UserError
 from apg_repro.rows.row import TrainedRow
 from apg_repro.run.task import train_row
-
-LOOK_AGAIN = 2.0  # seconds between two looks at whether the driver is still there
 
 
 class RunFailed(Exception):  # noqa: N818 (an outcome of a run, which the others survive)
@@ -112,9 +109,7 @@ class Processes:
         self.device, self.width = device, width
         context = multiprocessing.get_context("spawn")
         self.words = context.Queue()
-        # The driver's number comes with the arguments: a worker that asked for it after its imports would find none
-        # that has died by then.
-        arguments = (self.words, threads, os.getpid(), torch.are_deterministic_algorithms_enabled())
+        arguments = (self.words, threads, torch.are_deterministic_algorithms_enabled())
         self.pool = ProcessPoolExecutor(width, context, initializer=start_worker, initargs=arguments)
 
     def submit(self, config: RunConfig) -> "Future[TrainedRow]":
@@ -145,19 +140,20 @@ KILLED = (
 _words: Any = None
 
 
-def start_worker(words: Any, threads: int, driver: int, is_deterministic: bool) -> None:
+def start_worker(words: Any, threads: int, is_deterministic: bool) -> None:
     """Runs once in each worker process."""
     global _words
     _words = words
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(is_deterministic)
-    threading.Thread(target=exit_when_orphaned, args=(driver,), daemon=True).start()
+    threading.Thread(target=exit_when_orphaned, daemon=True).start()
 
 
-def exit_when_orphaned(driver: int) -> None:
+def exit_when_orphaned() -> None:
     """Ends this process when the driver is gone: one that was killed cannot end its workers."""
-    while os.getppid() == driver:
-        time.sleep(LOOK_AGAIN)
+    driver = multiprocessing.parent_process()
+    assert driver is not None
+    driver.join()
     os._exit(1)
 
 

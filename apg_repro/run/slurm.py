@@ -17,11 +17,12 @@ from apg_repro.config import RunConfig
 from apg_repro.errors import UserError
 from apg_repro.rows import provenance
 from apg_repro.rows.row import TrainedRow
-from apg_repro.run.executors import LOOK_AGAIN, Cluster, optional
+from apg_repro.run.executors import Cluster, optional
 from apg_repro.run.task import row_or_mistake
 
 TIMEOUT = 24 * 60  # minutes that a job may take, unless the options say otherwise; submitit's own are five
 QUEUED = 100  # runs that are queued or trained at once on SLURM, unless --jobs says otherwise
+LOOK_AGAIN = 2.0  # seconds between two looks at whether the driver is still there
 
 
 class Submitit:

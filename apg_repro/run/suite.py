@@ -22,6 +22,7 @@ from apg_repro.run.task import check_device, check_device_name, measured_row
 from apg_repro.suite import Plan, Suite
 
 Task = TypeVar("Task", RunConfig, Measurement)
+MOST_THREADS = 1024
 
 
 def run_suite(
@@ -82,11 +83,13 @@ def workers(
         Jobs, None for as many as the cluster takes; threads.
 
     Raises:
-        UserError: torch cannot use the device; less than one run or thread.
+        UserError: torch cannot use the device; less than one run or thread, or more threads than any machine has.
     """
     for name, number in (("jobs", jobs), ("threads", threads)):
         if number is not None and number < 1:
             raise UserError(f"{name} must be at least 1, not {number}")
+    if threads and threads > MOST_THREADS:
+        raise UserError(f"threads must be at most {MOST_THREADS}, not {threads}: leave out --threads")
     if cluster:
         check_device_name(device)  # whether torch can use it, the other machines say
         return jobs, threads or 1

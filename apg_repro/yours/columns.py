@@ -16,6 +16,7 @@ import pyarrow as pa
 from sklearn.metrics import roc_auc_score
 
 from apg_repro.errors import UserError
+from apg_repro.paths import write_whole
 from apg_repro.yours.read import one_line, pc
 
 LEAK_AUC = 0.95  # of a column by itself: no honest column of a click log tells so much
@@ -82,7 +83,7 @@ class Columns:
 
     def save(self, path: Path) -> None:
         """Writes it as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "Columns":

@@ -7,6 +7,7 @@ float32 with NaN where a value is missing; they give the probability of the labe
 Shapes: R rows, F fields, C numbers.
 """
 
+import io
 import json
 import logging
 import warnings
@@ -21,6 +22,7 @@ from torch import nn
 
 from apg_repro.config import RunConfig
 from apg_repro.nn.apg import fold
+from apg_repro.paths import write_whole
 from apg_repro.training.build import build
 from apg_repro.yours.prepare import MISSING, RARE, Encoding, standardised
 from apg_repro.yours.read import MISSING as NO_VALUE
@@ -107,15 +109,17 @@ def export(model: nn.Module, encoding: Encoding, folder: Path, form: Form = "tex
     shapes = tuple({0: torch.export.Dim("rows")} for _ in names)
     with torch.no_grad(), quiet():
         exported = torch.export.export(program, tuple(example), dynamic_shapes=shapes)
-        torch.export.save(exported, folder / "model.pt2")
+        written = io.BytesIO()  # torch's own writing to files ends the process where the disk is full
+        torch.export.save(exported, written)
+        write_whole(folder / "model.pt2", written.getvalue())
         torch.onnx.export(
             exported, tuple(example), folder / "model.onnx", input_names=names, output_names=["probability"],
             dynamo=True, verbose=False, external_data=False,
         )  # fmt: skip
-    (folder / "vocabulary.json").write_text(vocabulary(encoding), encoding="utf-8")
+    write_whole(folder / "vocabulary.json", vocabulary(encoding))
     read = READ[form].format(delimiter=delimiter)
     score = SCORE.format(read=read, rare=RARE, missing=MISSING)
-    (folder / "score.py").write_text(score, encoding="utf-8")
+    write_whole(folder / "score.py", score)
 
 
 def vocabulary(encoding: Encoding) -> str:

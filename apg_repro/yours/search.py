@@ -22,6 +22,7 @@ from optuna.trial import TrialState
 from apg_repro.catalogue import YOURS
 from apg_repro.config import RunConfig
 from apg_repro.data.dataset import Dataset
+from apg_repro.paths import write_whole
 from apg_repro.rows.provenance import cores
 from apg_repro.seeds import derive_seed
 from apg_repro.training.build import build
@@ -81,7 +82,7 @@ class Plan:
 
     def save(self, path: Path) -> None:
         """Writes it as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(asdict(self), indent=1) + "\n")
 
 
 def of_all(rows: int, total: int) -> str:

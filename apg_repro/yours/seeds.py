@@ -6,6 +6,7 @@ store, in the work folder.
 Shapes: R rows.
 """
 
+import io
 import json
 import math
 import time
@@ -25,6 +26,7 @@ from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 from apg_repro.catalogue import YOURS
 from apg_repro.config import RunConfig
 from apg_repro.data.dataset import Dataset
+from apg_repro.paths import write_whole
 from apg_repro.rows.provenance import commit
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
@@ -114,7 +116,9 @@ class Seeds:
         if config.seed == 1:
             path = self.model_path(config)
             path.parent.mkdir(exist_ok=True)
-            torch.save({name: value.cpu() for name, value in model.state_dict().items()}, path)
+            weights = io.BytesIO()  # torch's own writing to files ends the process where the disk is full
+            torch.save({name: value.cpu() for name, value in model.state_dict().items()}, weights)
+            write_whole(path, weights.getvalue())
         result.observed["early_stopping"] = by_frequency(encoding.prepared, split, predict(model, parts[2]))
         head, dirty = commit()
         row = TrainedRow(
@@ -166,9 +170,7 @@ def baselines(prepared: Prepared, todo: Plan, path: Path, on_seed: Callable[[], 
                     "logloss": float(log_loss(truth, scores)),
                 }
                 found.setdefault(name, []).append(score)
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(found))
-            part.replace(path)
+            write_whole(path, json.dumps(found))
         on_seed()
     return found
 

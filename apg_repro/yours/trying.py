@@ -18,6 +18,7 @@ from tqdm import tqdm
 from apg_repro import __version__
 from apg_repro.errors import UserError
 from apg_repro.models import BACKBONES
+from apg_repro.paths import write_whole
 from apg_repro.rows.row import TrainedRow, finite
 from apg_repro.run.task import check_device, kept_memory
 from apg_repro.training.timing import threads
@@ -162,7 +163,7 @@ def begin(folder: Path, source: Source, columns: Columns, request: Request) -> N
         return
     prepare(source, columns, folder)
     columns.save(folder / "schema.json")
-    path.write_text(key)
+    write_whole(path, key)
 
 
 def plan_of(folder: Path, prepared: Prepared, request: Request) -> Plan:
@@ -244,7 +245,7 @@ def kept(path: Path, key: str, make: Callable[[], Any]) -> Any:
         if found["key"] == key:
             return found["value"]
     value = json.loads(json.dumps(make()))
-    path.write_text(json.dumps({"key": key, "value": value}), encoding="utf-8")
+    write_whole(path, json.dumps({"key": key, "value": value}))
     return value
 
 
@@ -268,7 +269,7 @@ def spent(folder: Path, seconds: float) -> float:
     """Minutes of work in this folder so far, these seconds included."""
     path = folder / "seconds"
     total = seconds + (float(path.read_text()) if path.exists() else 0.0)
-    path.write_text(f"{total:.1f}")
+    write_whole(path, f"{total:.1f}")
     return total / 60
 
 
@@ -284,9 +285,9 @@ def finish(folder: Path, found: dict[str, Any], prepared: Prepared, source: Sour
     answer = json.loads(json.dumps(finite(found)))
     found.clear()
     found.update(answer)
-    (folder / "answer.json").write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(folder / "answer.json", json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
     page = report.html(answer, (folder / "model" / "score.py").read_text(encoding="utf-8"))
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    write_whole(folder / "report.html", page)
     print(report.scores_table(answer))
     print(finding(answer).sentence)
     print(f"report: {folder / 'report.html'}; the model to take ({report.NAMES[side]}): {folder / 'model'}")

@@ -12,14 +12,7 @@ from apg_repro.errors import UserError
 from apg_repro.paths import NOTEBOOKS
 from tests.checkout import ENOUGH, Checkout, eventually, in_proc
 
-KERNEL = {"name": "python3", "language": "python", "display_name": "Python 3"}
 GIVEN = {"profile": "quick", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
-
-
-def notebook(folder, name, source):
-    cells = [nbformat.v4.new_code_cell(source)]
-    made = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
-    nbformat.write(made, folder / "notebooks" / f"{name}.ipynb")
 
 
 @in_proc
@@ -30,9 +23,9 @@ def notebook(folder, name, source):
 )
 def test_what_fails_is_named_and_the_other_notebooks_are_executed(tmp_path):
     made = Checkout(tmp_path)
-    notebook(tmp_path, "works", "1 + 1")
-    notebook(tmp_path, "raises", "raise ValueError('too odd')")
-    notebook(tmp_path, "dies", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    made.notebook("works", "1 + 1")
+    made.notebook("raises", "raise ValueError('too odd')")
+    made.notebook("dies", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     (tmp_path / "notebooks" / "torn.ipynb").write_text('{"cells": [')
     executed = tmp_path / "book" / "executed"
     executed.mkdir(parents=True)
@@ -73,14 +66,28 @@ def test_a_place_for_pages_that_is_a_file_is_one_sentence(tmp_path, monkeypatch,
         ("seeds: [null]", "seeds must be whole numbers"),
         ("seeds: {1: 2}", "parameter seeds must be a list"),
         ("datasets: [no]", "datasets must be names"),
+        ("seeds: [1.5]", "seeds must be whole numbers"),
+        ("seeds: 1e999", "seeds must be whole numbers"),
+        ("datasets: 3", "datasets must be names"),
+        (f"seeds: '{'[' * 5000}'", r"parameter seeds must be a list such as \[1, 2\]"),
+        (f"seeds: '{'-' * 100_000}'", "seeds must be whole numbers"),
         ("datasets: on", "parameter datasets must be a list, not True"),
         ("datasets: 2026-11-26", "parameter datasets must be a list"),
     ],
 )
-@pytest.mark.fault("papermill's parameters as YAML: booleans, nulls, dates", "refused in one sentence")
+@pytest.mark.fault(
+    "papermill's parameters as YAML: booleans, nulls, dates, fractions, text nested too deep", "refused in one sentence"
+)
 def test_what_yaml_makes_of_a_word_is_refused(text, message):
     with pytest.raises(UserError, match=message):
         study.parameters(GIVEN | yaml.safe_load(text))
+
+
+@pytest.mark.fault("a data set or a seed is named twice", "refused: means and intervals would count it twice")
+def test_what_would_be_counted_twice_is_refused():
+    for change in ({"datasets": ["movielens", "frappe", "movielens"]}, {"seeds": [1, 2, 1]}):
+        with pytest.raises(UserError, match="must be different"):
+            study.open("table4", GIVEN | change)
 
 
 @pytest.mark.fault("a notebook gets `run: no` from papermill itself", "the page says why and ends there")

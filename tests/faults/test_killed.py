@@ -119,6 +119,34 @@ def test_a_writer_that_is_killed_costs_the_row_that_it_was_writing_at_most(tmp_p
         assert own == list(range(first, first + len(own)))
 
 
+WRITES = """
+import sys
+from pathlib import Path
+from apg_repro.paths import write_whole
+
+print("writes", flush=True)
+while True:
+    for letter in "ab":
+        write_whole(Path(sys.argv[1]), letter * 1_000_000)
+"""
+
+
+@pytest.mark.fault(
+    "a process is killed while it writes a record, or a file of `apg try`: its plan, its times, its weights",
+    "the file is the new one or as it was",
+)
+def test_a_file_whose_writer_is_killed_is_whole(tmp_path):
+    path = tmp_path / "plan.json"
+    for moment in range(6):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITES, path], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        ) as process:
+            process.stdout.readline()
+            time.sleep(0.0173 * moment)
+            process.kill()
+        assert not path.exists() or path.read_text() in ("a" * 1_000_000, "b" * 1_000_000)
+
+
 PREPARES = """
 import sys
 from pathlib import Path

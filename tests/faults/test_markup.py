@@ -1,10 +1,7 @@
 """What others wrote, rows, names of columns, parameters, is text on a page and never markup."""
 
-import ast
 import json
-from typing import Any
 
-import nbformat
 import pandas as pd
 import pytest
 
@@ -12,7 +9,7 @@ from apg_repro import study
 from apg_repro.errors import UserError
 from apg_repro.paths import NOTEBOOKS, RESULTS
 from apg_repro.report.tables import Table
-from apg_repro.rows.store import Store
+from tests.pages import GIVEN, html_of
 
 PLANTED = "<script>alert(1)</script>"
 FREE = ("commit", "torch", "python", "device", "finished", "data")  # text of a row that any machine may write
@@ -30,7 +27,6 @@ SLOW = {
     "table8",
     "table9",
 }
-GIVEN = {"profile": "full", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +42,7 @@ def planted(tmp_path_factory):
             if "values" in line:
                 line["values"] = leaves(line["values"])
         copy.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return Store(root)
+    return root
 
 
 def leaves(value):
@@ -57,28 +53,10 @@ def leaves(value):
     return [leaves(inner) for inner in value] if isinstance(value, list) else value
 
 
-def shown(name: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> str:
-    """All HTML of a page, whose cells are executed in this process with these rows; its figures take too long."""
-    for module in ("study", "claims.page", "experiments.compute.page"):
-        monkeypatch.setattr(f"apg_repro.{module}.Store", lambda: store)
-    found: list[Any] = []
-    namespace: dict[str, Any] = {"display": lambda *objects: found.extend(objects)}
-    for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            exec(cell.source, namespace)
-            namespace |= {name: value for name, value in GIVEN.items() if name in namespace}
-        elif cell.cell_type == "code" and ("figure(" not in cell.source or "study" in cell.source):
-            tree = ast.parse(cell.source)
-            if isinstance(last := tree.body[-1], ast.Expr):  # a notebook shows the value of its last line
-                tree.body[-1] = ast.parse(f"display({ast.unparse(last)})").body[0]
-            exec(compile(tree, name, "exec"), namespace)
-    return "\n".join(one._repr_html_() for one in found if hasattr(one, "_repr_html_"))
-
-
 @pytest.mark.parametrize("name", sorted({path.stem for path in NOTEBOOKS.glob("*.ipynb")} - SLOW))
 @pytest.mark.fault("a script in every text of every row", "each page shows it as text")
 def test_a_script_in_a_row_is_text_on_every_page(name, planted, monkeypatch):
-    html = shown(name, planted, monkeypatch)
+    html = html_of(name, planted, monkeypatch)
     assert "<script>" not in html
     if "study.open(" in (NOTEBOOKS / f"{name}.ipynb").read_text("utf-8"):
         assert "&lt;script&gt;" in html or "There are no rows" in html, "it was planted"

@@ -27,8 +27,8 @@ ASCII = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # Python would otherwis
 @in_proc
 @needs_synthetic
 @pytest.mark.fault(
-    "checkout in a path with spaces and umlauts, LANG=C, output in ASCII, HOME missing",
-    "a command trains the same rows and prints its tables",
+    "checkout in a path with spaces and umlauts, LANG=C, output in ASCII, HOME missing, or impossible to make",
+    "a command trains the same rows and prints its tables; a notebook is executed, or a sentence says how",
 )
 def test_neither_path_nor_locale_nor_a_missing_home_changes_a_row(tmp_path, whole):
     made = Checkout(tmp_path / "Prüfung mit Leerzeichen")
@@ -39,6 +39,15 @@ def test_neither_path_nor_locale_nor_a_missing_home_changes_a_row(tmp_path, whol
     assert "Traceback" not in made.words()
     assert made.start("-m", "apg_repro", "status", "--profile", "quick", **odd, **ASCII).wait(ENOUGH) == 0, made.words()
     assert re.search(r"^mini +quick .*synthetic.* runs 1 of ", made.words(), re.MULTILINE), made.words()
+    made.notebook("works", "import apg_repro; print('Δ', apg_repro.__file__)")
+    (tmp_path / "file").touch()
+    odd["HOME"] = str(tmp_path / "file" / "home")  # that nobody can make
+    assert made.start("-m", "apg_repro", "notebooks", **odd).wait(ENOUGH) == 0, made.words()
+    page = (made.folder / "book" / "executed" / "works.ipynb").read_text("utf-8")
+    assert f"Δ {made.folder}" in page
+    assert made.start("-m", "apg_repro", "notebooks", **odd, **ASCII).wait(ENOUGH) == 1
+    assert made.words().splitlines()[-1].startswith("error: works cannot be executed: ")
+    assert "Traceback" not in made.words()
 
 
 def as_owner(*command: object) -> list[str]:
