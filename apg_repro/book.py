@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import nbformat
+import pandas as pd
 import papermill
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
@@ -22,6 +23,7 @@ from tqdm import tqdm
 
 from apg_repro import faults
 from apg_repro.claims.overview import home, opening
+from apg_repro.config import Profile
 from apg_repro.errors import UserError
 from apg_repro.experiments import SUITES
 from apg_repro.paths import EXECUTED, NOTEBOOKS, RESULTS
@@ -32,6 +34,7 @@ from apg_repro.rows.store import Store
 QUIET = ["--IPKernelApp.log_level=CRITICAL"]
 PROFILE_FILE = "profile.json"  # in ``EXECUTED``: with which profile its pages were executed
 EXTRA = EXECUTED / "_extra"  # files that the book gets as they are
+ABOUT_RESULTS = "committed"  # the tag of text that states what the committed rows say
 INTERRUPT_AGAIN = 2.0  # seconds: a kernel that is still starting hears nothing
 
 
@@ -73,7 +76,7 @@ def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
     (EXTRA / "rows").mkdir(parents=True, exist_ok=True)
     lines = stored_lines(RESULTS)
     for notebook in notebooks:
-        complete(EXECUTED / notebook.name, lines)
+        complete(EXECUTED / notebook.name, lines, parameters["profile"])
     (EXECUTED / PROFILE_FILE).write_text(json.dumps({"profile": parameters["profile"]}), encoding="utf-8")
     for name, part in (("_answer.md", opening), ("_verdict.md", home)):
         (EXECUTED / name).write_text(str(part(Store())), encoding="utf-8")
@@ -86,14 +89,15 @@ def stored_lines(results: Path) -> dict[str, str]:
     return {found[1]: line for line in lines if (found := re.search(r'"id": "(\w+)"', line))}
 
 
-def complete(page: Path, lines: dict[str, str]) -> None:
-    """Makes a page of an executed notebook: without papermill's cell, and with a file of the rows that it shows.
+def complete(page: Path, lines: dict[str, str], profile: Profile) -> None:
+    """Makes a page of an executed notebook: without papermill's cell, and with two files of the rows that it shows.
 
-    The foot of a page lists the ids of its rows; below them goes the link to the file. The book has a stylesheet of its
-    own, and its pages lie one folder above those of the notebooks.
+    The foot of a page lists the ids of its rows; below them go the links to the files. The book has a stylesheet of its
+    own, and its pages lie one folder above those of the notebooks. A quick page has no text about committed results.
     """
+    left_out = {"injected-parameters"} | ({ABOUT_RESULTS} if profile == "quick" else set())
     notebook = nbformat.read(page, as_version=4)
-    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    notebook.cells = [cell for cell in notebook.cells if left_out.isdisjoint(cell.metadata.get("tags", []))]
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = cell.source.replace("](../book/", "](../")
@@ -105,10 +109,23 @@ def complete(page: Path, lines: dict[str, str]) -> None:
         found = re.search(r'<code class="apg-ids">([\w ]*)</code>', html)
         if found:
             rows = [lines[one] for one in found[1].split() if one in lines]
-            (EXTRA / "rows" / f"{page.stem}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
-            link = f'<p><a download href="../rows/{page.stem}.jsonl">These {len(rows)} rows as JSON lines</a></p>'
-            output["data"]["text/html"] = html.replace("<!-- rows -->", link)
+            files = {"JSON lines": ("jsonl", "\n".join(rows) + "\n"), "CSV": ("csv", as_csv(rows))}
+            for ending, text in files.values():
+                (EXTRA / "rows" / f"{page.stem}.{ending}").write_text(text, encoding="utf-8")
+            links = [
+                f'<a download href="../rows/{page.stem}.{ending}">{kind}</a>' for kind, (ending, _) in files.items()
+            ]
+            text = f"<p>Rows of this page, {len(rows)}: {', '.join(links)}.</p>"
+            output["data"]["text/html"] = html.replace("<!-- rows -->", text)
     nbformat.write(notebook, page)
+
+
+def as_csv(lines: Sequence[str]) -> str:
+    """Rows as CSV: one column per field; lists and mappings, such as the history of a run, as JSON."""
+    rows = [json.loads(line) for line in lines]
+    nested = (list, dict)
+    flat = [{name: json.dumps(v) if isinstance(v, nested) else v for name, v in row.items()} for row in rows]
+    return pd.DataFrame(flat, dtype=object).to_csv(index=False)
 
 
 def find(names: Sequence[str]) -> list[Path]:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from datetime import UTC, datetime
 from html import escape
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ from sphinx.search.en import SearchEnglish
 from apg_repro import __version__
 from apg_repro.book import PROFILE_FILE
 from apg_repro.paths import ROOT
+from apg_repro.report.foot import QUICK_PAGE
 
 GLOSSARY = "glossary"  # the page
 PAPER = "https://arxiv.org/abs/2203.16218"
 QUICK = (
     '<div class="apg-banner"><b>A quick book.</b> Its result pages show a sample of the rows, a small model and two '
-    "seeds, which are not the results. The home page and the page of claims show the committed results; <code>make "
-    "book</code> shows them on every page.</div>"
+    "seeds, which are not the results. The home page, and the pages about all results (claims, advice, the rule, "
+    "status), show the committed ones; <code>make book</code> shows them on every page.</div>"
 )
 # What the theme and MathJax bring along and no page loads: other builds of MathJax, source maps, fonts a second time
 # (as woff2 they stay), and translations of the theme.
@@ -46,6 +48,8 @@ class SearchWithNumbers(SearchEnglish):
 
 def setup(app: Any) -> dict[str, Any]:
     """What Sphinx calls."""
+    # One file of 5 MB: ``apg.js`` loads it when a reader asks for a figure of it.
+    app.config.html_static_path.append(str(files("plotly") / "package_data" / "plotly.min.js"))
     app.add_search_language(SearchWithNumbers)
     app.connect("config-inited", add_footer)
     app.connect("html-page-context", complete_page, priority=900)
@@ -82,7 +86,7 @@ def complete_page(app: Any, pagename: str, templatename: str, context: dict[str,
         context["body"] = context["body"].replace(
             '<div role="list" class="citation-list">', '<div class="citation-list">'
         )
-        if is_quick(Path(app.srcdir)):
+        if is_quick(Path(app.srcdir)) and QUICK_PAGE not in context["body"]:  # which says it itself
             context["body"] = QUICK + context["body"]
     # jupyter-book brings thebe, which would fetch its code from the web, and declares its constants twice.
     context["script_files"] = [file for file in context["script_files"] if "thebe" not in words_of(file)]

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from apg_repro.config import DeviceKind, Measurement, Profile, RunConfig, kind_of
 from apg_repro.errors import UserError
+from apg_repro.labels import words_for
 
 Options = Mapping[str, Any]  # of a RunConfig
 
@@ -104,6 +105,11 @@ class Cell:
     def key(self) -> tuple[str, str]:
         """(backbone, name)."""
         return self.backbone, self.name
+
+    @property
+    def title(self) -> str:
+        """What pages call it."""
+        return words_for(self.name)
 
 
 def printed(name: str, **rest: Any) -> Cell:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from apg_repro.catalogue import data_set
 from apg_repro.claims import claims, measured, overview, page, rules
 from apg_repro.claims.claims import MEMORY, TIME, WIDEST, all_claims, cost_claim
 from apg_repro.claims.measured import GroupDistance
+from apg_repro.claims.picture import COLOURS, claims_figure
 from apg_repro.claims.rules import Alike, AllOf, Better, Finding, judge_alike
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import SUITES, get_suite
@@ -19,6 +21,7 @@ from apg_repro.report.comparison import compare
 from apg_repro.report.statistics import Estimate
 from apg_repro.report.tables import PROTOCOL_HEADS, Markup, judgement_text
 from apg_repro.rows.evidence import Evidence
+from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.suite import Plan, configure
 from tests.conftest import evidence_of, measured_of, scores
@@ -223,7 +226,7 @@ def test_a_claim_has_one_anchor_of_its_section_and_its_number(committed):
 def test_the_table_of_claims_can_be_filtered_and_escapes_its_words(committed):
     html = page.claims_table(committed)._repr_html_()
     assert 'data-filter="Verdict|Protocol|Section"' in html
-    assert '<td><a href="table2.html">table2</a></td>' in html
+    assert '<a href="table2.html">Table 2</a></td>' in html
     assert '<span class="apg-verdict apg-reproduced">✓\u00a0reproduced' in html
     assert page.ours_html(Finding(verdict="reproduced", ours="1 < 2")).html == "1 &lt; 2"
     assert page.ours_html(Finding(verdict="", ours=Markup("<b>1</b>"))).html == "<b>1</b>"
@@ -364,10 +367,10 @@ def test_memory_is_counted():
 @pytest.mark.parametrize(
     ("v1", "apg", "verdict", "ours"),
     [
-        (0.5, 1.0, "reproduced", "−50.0% against +0.0%"),
-        (0.8, 1.0, "direction only", "−20.0% against +0.0%"),
-        (0.5, 0.9, "direction only", "−50.0% against −10.0%"),
-        (1.0, 1.0, "contradicted", "+0.0% against +0.0%"),
+        (0.5, 1.0, "reproduced", "−50.0 % against +0.0 %"),
+        (0.8, 1.0, "direction only", "−20.0 % against +0.0 %"),
+        (0.5, 0.9, "direction only", "−50.0 % against −10.0 %"),
+        (1.0, 1.0, "contradicted", "+0.0 % against +0.0 %"),
     ],
 )
 def test_page_views_are_judged_against_the_papers_losses(v1, apg, verdict, ours):
@@ -426,8 +429,8 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(empty, row):
         "0.034 ×", "0.010 ×", page.SAME,
     ]  # fmt: skip
     assert page.answer(found).html == (
-        "<p>With the widest hidden layers, v4 trains in 0.50 times the time of base on a CPU (a CPU); it has 0.010 "
-        "times its hidden weights. Its time on a GPU has not been measured yet.</p>"
+        "<p>With hidden layers of 1024, 512 and 256 units, the widest, v4 trains in 0.50 times the time of base on a "
+        "CPU (a CPU); it has 0.010 times its hidden weights. Its time on a GPU has not been measured yet.</p>"
     )
 
 
@@ -479,6 +482,20 @@ def test_the_home_page_without_rows_has_no_verdict(tmp_path):
     html = overview.opening(Store(tmp_path)) + overview.home(Store(tmp_path))
     assert "Not all of this has been run." in html
     assert "apg-reproduced" not in html
+    assert "Nothing has been run yet." in html
+
+
+def test_the_home_page_says_on_which_data_seeds_and_machines_it_rests(committed):
+    text = overview.scope(committed).html
+    trained = [row for evidence in committed.values() for row in evidence.rows if isinstance(row, TrainedRow)]
+    for name in page.REAL_DATASETS:
+        is_there = any(row.config.dataset == name for row in trained)
+        assert is_there == (
+            data_set(name).title in text.partition("Not run:")[0].split(": ")[1].rstrip(". ").split(", ")
+        )
+    assert "Not run: Amazon and IAAC" in text
+    assert f"Seeds 1 to {max(row.config.seed for row in trained)}." in text
+    assert trained[0].origin.device in text
 
 
 def table4_at(row, v4, seeds=(1, 2, 3), searched=0.0):
@@ -569,3 +586,17 @@ def test_claims_are_pooled_over_the_data_sets_that_have_rows(committed, row):
 def test_claims_are_about_the_papers_data_sets():
     assert all(data_set(name).paper for name in claims.OTHER_DATASETS)
     assert set(claims.OTHER_DATASETS) < set(claims.REAL_DATASETS)
+
+
+def test_the_picture_of_the_claims_has_a_mark_for_every_verdict(committed):
+    picture, judged = claims_figure(committed), page.lines(committed)
+    marks = [(trace.name, text) for trace in picture.hover.data for text in trace.text]
+    assert len(marks) == len(judged)
+    (first,) = [text for _, text in marks if text.startswith("3-1: ")]
+    assert first.endswith("Independent of protocol<br>held by a test")
+    places = {(x, y) for trace in picture.hover.data for x, y in zip(trace.x, trace.y, strict=True)}
+    assert len(places) == len(judged), "no mark hides another"
+    counts = Counter(line.finding.verdict for line in judged)
+    drawn = Counter(word for word, _ in marks)
+    assert all(drawn[word] == counts[word] for word in COLOURS)
+    assert f"{counts['held by a test']} held by a test" in picture.alt

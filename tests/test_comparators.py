@@ -94,7 +94,7 @@ def test_a_line_has_its_difference_to_tuned_base_what_was_chosen_weights_and_tim
     table = page.layers_table(evidence, "early_stopping")
     found = line_of(table, Layer=OURS)
     assert (found["AUC"], found["Δ"], found["n"]) == ("75.45 ± 0.64", "+0.20 ± 0.00", "2")
-    assert found["Chosen"] == "learning rate 0.002, condition self"
+    assert found["Chosen"] == "learning rate 0.002, condition self-wise"
     assert (found["Weights"], found["As served"], found["Time ÷ base"]) == ("2,000", "1,000", "2.50")
     assert line_of(table, Layer="base")["Chosen"] == "learning rate 0.002, weight decay 0"
     assert table.caption.endswith("before any run of theirs: gate, FiLM, adapter, logistic regression, "

@@ -49,9 +49,9 @@ def test_the_table_pools_the_encodings_as_random_effects(row):
 
 def test_the_sentence_says_on_which_encodings_apg_is_ahead(row):
     text = str(page.answer(encodings(row)))
-    others = "<code>default</code>, <code>six_fields</code>, <code>genre_bag</code>"
-    assert f"lies above 0 on <code>genre_string</code>, and not on {others}." in text
-    assert "on <code>default</code> +0.00 ± 0.25." in text
+    others = "default, six fields, bag of genres"
+    assert f"lies above 0 on genre string, and not on {others}." in text
+    assert "on default +0.00 ± 0.25." in text
     assert str(page.answer(encodings(row, lacking="genre_bag"))) == "<p>Not all of this has been run.</p>"
     assert "decides nothing" in str(
         page.answer(encodings(row, plan=Plan(profile="quick", dataset="movielens", seeds=(1, 2))))

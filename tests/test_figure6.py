@@ -30,3 +30,6 @@ def test_a_layer_counts_as_grouped_where_permutations_seldom_explain_as_much(row
     assert list(page.explained_table(evidence).data.iloc[0])[-4:] == ["90.0 %", "40.0 %", "10.0 %", "0.005"]
     titles = [axis.get_title() for axis in page.plane_figure(evidence, evidence.cells[0]).axes]
     assert titles == ["layer 1", "layer 2", "layer 3"]
+    figure = page.plane_figure(evidence, evidence.cells[0]).hover
+    assert [trace.text for trace in figure.data] == [("A<br>1 of 2 points",), ("B<br>1 of 2 points",)] * 3
+    assert [trace.showlegend for trace in figure.data] == [True] * 2 + [False] * 4

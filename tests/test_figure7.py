@@ -60,6 +60,21 @@ def test_figure_7_marks_what_was_not_run_and_judges_the_means_of_ranges(row):
     assert "K (P = 32): 2 +0.40 ± 0.00" in page.axes_figure(evidence).alt
 
 
+def test_every_point_of_figure_7_says_its_value_interval_and_seeds(row):
+    def auc(config):
+        return None if config.rank == 512 else 0.79 + (config.version != "base") * (0.002 + config.seed / 10_000)
+
+    evidence = evidence_of("figure7", row, auc)
+    figure = page.axes_figure(evidence).hover
+    early = dict(zip(page.DRAWN, figure.data, strict=False))
+    assert early[K].x == tuple(str(cell.labels["value"]) for cell in evidence.labelled(axis=K))[:-1], "512 was not run"
+    assert early[K].y[0] == pytest.approx(0.215)
+    assert early[K].text[0] == "K = 2 (P = 32)<br>One epoch<br>Δ +0.22 ± 0.06 points, 95 % confidence, n = 2"
+    assert early[K].text[-1].endswith("Δ +0.21 points, n = 1")
+    assert early[K].marker.symbol[-1] == "x"
+    assert figure.layout.xaxis2.categoryarray[-1] == "512"
+
+
 def test_our_own_questions_and_runs_that_came_later_are_marked(row):
     evidence = evidence_of("figure7", row, lambda config: 0.8)
     ranges = page.ranges_table(evidence)

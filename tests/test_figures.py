@@ -36,7 +36,7 @@ def test_a_figure_without_rows_says_not_run(row):
 def test_figures_mark_what_was_added(row):
     axis = differences_figure(evidence_of("protocol", row, lambda config: 0.8)).axes[0]
     labels = [label.get_text() for label in axis.get_yticklabels()]
-    assert {"WDL apg", "WDL apg, K = 8, P = 128\u00a0*"} < set(labels)
+    assert {"WDL APG", "WDL APG, K = 8, P = 128\u00a0*"} < set(labels)
 
 
 def test_a_figure_is_left_to_the_notebook_to_display(row):

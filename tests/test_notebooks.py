@@ -11,7 +11,7 @@ import pytest
 
 from apg_repro import book
 from apg_repro.__main__ import main
-from apg_repro.book import execute
+from apg_repro.book import as_csv, execute
 from apg_repro.errors import UserError
 from apg_repro.experiments import SUITES
 from apg_repro.paths import NOTEBOOKS
@@ -60,10 +60,27 @@ def test_a_page_is_completed_without_papermills_cell_and_with_its_rows(tmp_path,
     html = '<code class="apg-ids">b a</code><!-- rows -->'
     foot = nbformat.v4.new_code_cell("foot()", outputs=[nbformat.v4.new_output("display_data", {"text/html": html})])
     nbformat.write(nbformat.v4.new_notebook(cells=[injected, foot]), tmp_path / "page.ipynb")
-    book.complete(tmp_path / "page.ipynb", {"a": '{"id": "a"}', "b": '{"id": "b"}', "c": '{"id": "c"}'})
+    book.complete(tmp_path / "page.ipynb", {"a": '{"id": "a"}', "b": '{"id": "b"}', "c": '{"id": "c"}'}, "full")
     (cell,) = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells
-    assert 'href="../rows/page.jsonl">These 2 rows' in cell.outputs[0]["data"]["text/html"]
+    for ending in ("jsonl", "csv"):
+        assert f'href="../rows/page.{ending}"' in cell.outputs[0]["data"]["text/html"]
     assert (tmp_path / "rows" / "page.jsonl").read_text() == '{"id": "b"}\n{"id": "a"}\n'
+    assert (tmp_path / "rows" / "page.csv").read_text() == "id\nb\na\n"
+
+
+def test_a_quick_page_has_no_text_about_the_committed_results(tmp_path):
+    page, said = tmp_path / "page.ipynb", {}
+    for profile in ("full", "quick"):
+        cells = [nbformat.v4.new_markdown_cell("Gains.", metadata={"tags": ["committed"]})]
+        nbformat.write(nbformat.v4.new_notebook(cells=[*cells, nbformat.v4.new_markdown_cell("How.")]), page)
+        book.complete(page, {}, profile)
+        said[profile] = [cell.source for cell in nbformat.read(page, as_version=4).cells]
+    assert said == {"full": ["Gains.", "How."], "quick": ["How."]}
+
+
+def test_rows_as_csv_have_lists_and_mappings_as_json():
+    lines = ['{"id": "a", "history": [{"epoch": 1}], "rank": null}', '{"id": "b", "rank": 8}']
+    assert as_csv(lines) == 'id,history,rank\na,"[{""epoch"": 1}]",\nb,,8\n'
 
 
 def test_a_page_has_the_books_style_and_links_and_the_notebook_those_of_jupyterlab(tmp_path):
@@ -74,7 +91,7 @@ def test_a_page_has_the_books_style_and_links_and_the_notebook_those_of_jupyterl
     papermill.execute_notebook(str(tmp_path / "page.ipynb"), str(tmp_path / "page.ipynb"), progress_bar=False)
     style, _ = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells[1].outputs
     assert ".apg-reproduced" in style["data"]["text/html"]
-    book.complete(tmp_path / "page.ipynb", {})
+    book.complete(tmp_path / "page.ipynb", {}, "full")
     text, code = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells
     assert text.source == "[a](../method.md)"
     assert [output["output_type"] for output in code.outputs] == ["stream"]

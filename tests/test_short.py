@@ -64,7 +64,7 @@ def test_differences_that_the_paper_does_not_claim_have_no_verdict(row):
     (early, _) = words(gains([found]))
     assert early == (
         "After one epoch on MovieLens-1M, the 2 differences of AUC reach from −0.10 ± 0.00 points (base by row, n = 3) "
-        "to +0.20 ± 0.00 points (apg by row, n = 3)."
+        "to +0.20 ± 0.00 points (APG by row, n = 3)."
     )
 
 

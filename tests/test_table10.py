@@ -118,7 +118,7 @@ def test_quick_numbers_get_no_verdict():
 
 def test_page_views_are_compared_with_base_in_the_same_engine():
     found = line_of(page.views_table(evidence_of(1.0, 5.0)), Engine="torch")
-    assert (found["base answers"], found["v5, folded"], found["v1"]) == ("90.00%", "+0.00%", "−50.00%")
+    assert (found["base answers"], found["v5, folded"], found["v1"]) == ("90.00 %", "+0.00 %", "−50.00 %")
 
 
 def test_an_engine_that_is_missing_says_so():

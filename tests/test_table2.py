@@ -40,7 +40,7 @@ def test_the_average_over_models_is_taken_seed_by_seed(row):
     assert page.printed_average(evidence) == pytest.approx(79.70 - 79.46)
     html = page.gains_table(evidence, "one_epoch")._repr_html_()
     reproduced = f"{badge('reproduced')}<br>"
-    assert f"average</th>\n<td>+0.24</td>\n<td>{reproduced}+0.40 ± 0.00 (n\u00a0=\u00a02)</td>" in html
+    assert f'average</th>\n<td>+0.24</td>\n<td class="apg-left">{reproduced}+0.40 ± 0.00 (n\u00a0=\u00a02)</td>' in html
 
 
 def test_there_is_no_average_before_all_seven_have_run(row):

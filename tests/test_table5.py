@@ -193,7 +193,7 @@ def test_the_claim_on_time_is_judged_by_the_upper_end_of_the_ratio(ratio, verdic
 
 
 def test_memory_is_judged_by_count():
-    claim = "v4 cuts memory by 96.6%"
+    claim = "v4 cuts memory by 96.6 %"
     assert line_of(page.abstract_table(evidence_of({})), Claim=claim)["Verdict"] == "contradicted"
     small = {"seconds": around(0.01), "ratio": {"base": around(1)}, "n_hidden": 30}
     found = line_of(page.abstract_table(evidence_of({}, v4=small)), Claim=claim)

@@ -57,7 +57,7 @@ def test_the_papers_memory_is_in_the_same_line_as_ours():
                for name, n, n_weights in (("base", 1, 90_000), ("star_fg", 9_560, 900_000_000))}  # fmt: skip
     table = page.memory_table(measured_evidence("table6", {"": {"models": counted}}, dataset="amazon_twin"))
     assert table.data.iloc[1].tolist() == [
-        "star_fg", "9,560", "11,034.02", "10,800.00", "10,800.00", "7,307.30", "10,000.00"
+        "Star, fine domains", "9,560", "11,034.02", "10,800.00", "10,800.00", "7,307.30", "10,000.00"
     ]  # fmt: skip
 
 

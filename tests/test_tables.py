@@ -1,5 +1,6 @@
 """Tables as pages show them."""
 
+import json
 import math
 import re
 from base64 import b64decode
@@ -10,6 +11,7 @@ import pytest
 from apg_repro.experiments import get_suite
 from apg_repro.report.statistics import Estimate, estimate
 from apg_repro.report.tables import (
+    MISSING,
     Markup,
     Table,
     auc_table,
@@ -49,11 +51,22 @@ def test_a_table_can_be_saved_as_it_is_shown_without_markup():
         pd.DataFrame({"a": ["x, y", "<"], "Verdict": [badge_over("not run", "<b>&lt; 1</b>"), ""]}), "One, two"
     )
     assert table.csv() == 'a,Verdict\n"x, y",○\u00a0not run < 1\n<,\n'
-    name, data = re.search(
-        r'download="(.*?)" href="data:text/csv;charset=utf-8;base64,(.*?)"', table._repr_html_()
-    ).groups()
-    assert name == "one-two.csv"
-    assert b64decode(data).decode() == table.csv()
+    assert [json.loads(line) for line in table.json_lines().splitlines()] == [
+        {"a": "x, y", "Verdict": "○\u00a0not run < 1"}, {"a": "<", "Verdict": ""},
+    ]  # fmt: skip
+    links = re.findall(r'download="(.*?)" .*?href="data:.*?;base64,(.*?)"', table._repr_html_())
+    saved = {name: b64decode(data).decode() for name, data in links}
+    assert saved == {"one-two.csv": table.csv(), "one-two.jsonl": table.json_lines()}
+
+
+def test_columns_of_words_begin_at_the_left_and_numbers_end_at_the_right():
+    table = Table(
+        pd.DataFrame({"a": ["1"], "n": ["−0.1 ± 0.2"], "words": ["K 8"], "none": [MISSING], "b": [Markup("<b>1</b>")]})
+    )
+    html = table._repr_html_()
+    assert '<th scope="col" class="apg-left">words</th>' in html
+    assert '<td class="apg-left">K 8</td>' in html
+    assert html.count("apg-left") == 2
 
 
 def test_a_column_of_html_alone_survives_pandas():
@@ -122,7 +135,7 @@ def test_a_table_of_some_cells_has_these_alone_in_their_order(row):
 
 def test_a_cell_that_was_added_says_when(row):
     table = auc_table(evidence_of("encodings", row, rising), "one_epoch").data.set_index("Version")
-    assert table.loc["base, six_fields", "Added"] == "when base on the others was known"
+    assert table.loc["base, six fields", "Added"] == "when base on the others was known"
     assert table.loc["base, default", "Added"] == ""
     table4 = auc_table(evidence_of("table4", row, rising), "one_epoch").data.set_index("Version")
     assert [name for name, reason in table4["Added"].items() if reason] == ["damped base", "v4, K = 2"]

@@ -241,4 +241,6 @@ def page_views_lost(evidence: Evidence, protocol: Protocol) -> Finding:
     as_printed = max(v1) <= worst and min(apg) >= least
     otherwise = "contradicted" if min(v1) >= max(apg) else "undecided"
     verdict = "reproduced" if as_printed else "direction only" if max(v1) < min(apg) else otherwise
-    return Finding(verdict=verdict, ours=f"{format_signed(max(v1), 1, '%')} against {format_signed(min(apg), 1, '%')}")
+    return Finding(
+        verdict=verdict, ours=f"{format_signed(max(v1), 1, ' %')} against {format_signed(min(apg), 1, ' %')}"
+    )

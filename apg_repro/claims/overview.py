@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from html import escape
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
-from apg_repro.claims.page import answer, by_default, committed, headline, page_link, tally
+from apg_repro.catalogue import data_set
+from apg_repro.claims.claims import OTHER_DATASETS, REAL_DATASETS
+from apg_repro.claims.page import Committed, answer, by_default, committed, headline, page_link, tally
 from apg_repro.claims.status import status_table
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import SUITES
@@ -15,6 +18,7 @@ from apg_repro.experiments.table2 import page as table2
 from apg_repro.paper import numbers as paper
 from apg_repro.report.comparison import paper_auc, paper_backbone
 from apg_repro.report.figures import INK, Picture, drawn
+from apg_repro.report.foot import each
 from apg_repro.report.tables import (
     PROTOCOL_HEADS,
     PROTOCOL_TITLES,
@@ -25,16 +29,37 @@ from apg_repro.report.tables import (
     printed_verdicts,
 )
 from apg_repro.rows.evidence import Evidence, gather
+from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
-from apg_repro.suite import SEEDS, Plan, Suite
+from apg_repro.suite import SEARCH_SEED, SEEDS, Plan, Suite
 
 FOLDER = "executed/"  # of the pages, seen from the home page
 
 
 def opening(store: Store) -> str:
-    """What the home page begins with, as HTML: the answer in three sentences and a figure."""
+    """What the home page begins with, as HTML: the answer in three sentences, a figure, and what it rests on."""
     found = committed(store)
-    return "\n\n".join(part._repr_html_() for part in (answer(found), gains_figure(by_default(found, "table2"))))
+    parts = answer(found), gains_figure(by_default(found, "table2")), scope(found)
+    return "\n\n".join(part._repr_html_() for part in parts)
+
+
+def scope(found: Committed) -> Markup:
+    """Of which data, seeds and machines there are rows, and of which of the paper's data sets there are none."""
+    rows = {row.id: row for evidence in found.values() for row in evidence.rows}
+    trained = [row.config for row in rows.values() if isinstance(row, TrainedRow)]
+    there = {config.dataset for config in trained}
+    ran = [data_set(name).title for name in REAL_DATASETS if name in there]
+    if not ran:
+        return Markup("<p>Nothing has been run yet.</p>")
+    absent = [data_set(name).title for name in OTHER_DATASETS if name not in there]
+    seeds = sorted({config.seed for config in trained} - {SEARCH_SEED})
+    return Markup(
+        f"<p><b>Scope.</b> Real data: {escape(', '.join(ran))}. "
+        + (f"Not run: {' and '.join(absent)}, whose files are not at hand. " if absent else "")
+        + f"Seeds {seeds[0]} to {seeds[-1]}. Machine: {escape(each(row.origin.device for row in rows.values()))}; "
+        "each page says at its foot how many cores, and "
+        '<a href="executed/compute.html">the status page</a> what is complete.</p>'
+    )
 
 
 def home(store: Store) -> str:

@@ -168,7 +168,7 @@ def claims_table(found: Committed) -> Table:
     """Every claim, one line per verdict, to be filtered by verdict, protocol and section; each has an anchor."""
     judged, table, seen = lines(found), [], set[str]()
     for line in judged:
-        claim, anchor = line.claim, f"claim-{line.number.replace('.', '-')}"  # the theme takes it for a CSS selector
+        claim, anchor = line.claim, anchor_of(line)
         here = "" if anchor in seen else f' id="{anchor}"'
         seen.add(anchor)
         table.append(
@@ -180,12 +180,22 @@ def claims_table(found: Committed) -> Table:
                 "Verdict": line.finding.text,
                 "Ours": ours_html(line.finding),
                 "Section": line.section,
-                "Evidence": page_link(SUITES[claim.suite], claim.suite) if claim.suite else "",
+                "Evidence": page_link(SUITES[claim.suite], short_title(claim.suite)) if claim.suite else "",
             }
         )
     note = note_on_marks(reason for line in judged for reason in registered(line.claim, found))
     note += note_on_verdicts(line.finding.text for line in judged)
     return Table(pd.DataFrame(table), f"Every claim.{note}", wrap=True, filters=("Verdict", "Protocol", "Section"))
+
+
+def anchor_of(line: Line) -> str:
+    """What links to a claim end with; without points, as the theme takes it for a CSS selector."""
+    return f"claim-{line.number.replace('.', '-')}"
+
+
+def short_title(suite: str) -> str:
+    """The title of a suite's page up to its colon: "Table 2"."""
+    return SUITES[suite].title.partition(":")[0]
 
 
 def ours_html(finding: Finding) -> Markup:
@@ -286,12 +296,18 @@ def promises(found: Committed) -> list[str]:
         weights = next(pair for on in measured_devices(costs) if (pair := table5.ratio_to(on, "v4", WIDEST, MEMORY)))
         ours = " and ".join(f"{rounded(time)} times the time of base {on}" for on, time in times.items())
         sentences.append(
-            f"With the widest hidden layers, v4 trains in {ours}; it has {rounded(weights[0]['p50'])} times its hidden "
-            "weights."
+            f"With hidden layers of {in_units(WIDEST)} units, the widest, v4 trains in {ours}; it has "
+            f"{rounded(weights[0]['p50'])} times its hidden weights."
         )
         unknown = [on for on, pair in trained_in(costs).items() if not pair]
         sentences += [f"Its time {on} has not been measured yet." for on in unknown]
     return sentences
+
+
+def in_units(width: str) -> str:
+    """A width of Table 5 in words: "1024, 512 and 256"."""
+    *first, last = width.split("-")
+    return f"{', '.join(first)} and {last}"
 
 
 def trained_in(costs: Evidence) -> dict[str, tuple[Spread, float] | None]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,6 +25,9 @@ from apg_repro.report.statistics import Estimate, estimate
 from apg_repro.report.tables import PROTOCOL_TITLES, format_difference, format_signed, marked
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.row import TrainedRow
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 Arguments = ParamSpec("Arguments")
 
@@ -66,11 +69,13 @@ class Picture:
         figure: matplotlib's; ``picture.figure.savefig(...)`` writes a file.
         caption: what is drawn.
         alt: what it shows, in words that were computed from what is drawn.
+        hover: the same by plotly, where it helps to see the values of points; in JupyterLab, display it.
     """
 
     figure: Figure
     caption: str
     alt: str
+    hover: "go.Figure | None" = None
 
     @property
     def axes(self) -> list[Axes]:
@@ -91,11 +96,18 @@ class Picture:
         head = f'<svg role="img" aria-label="{escape(self.alt)}"'
         return re.sub(r'^<svg( xmlns:xlink="[^"]*")? width="[^"]*" height="[^"]*"', rf"{head}\1", text)
 
+    def points(self) -> str:
+        """What the book's script makes plotly's figure of, if there is one."""
+        if self.hover is None:
+            return ""
+        data = str(self.hover.to_json()).replace("<", "\\u003c")
+        return f'<script type="application/json" class="apg-points">{data}</script>'
+
     def _repr_html_(self) -> str:
         return (
             f'<figure class="apg-figure"><div class="apg-drawing" role="region" tabindex="0" '
             f'aria-label="{escape(self.caption)}">{self.svg()}</div>'
-            f"<figcaption>{escape(self.caption)}</figcaption></figure>"
+            f"<figcaption>{escape(self.caption)}</figcaption>{self.points()}</figure>"
         )
 
 

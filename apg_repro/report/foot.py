@@ -15,6 +15,7 @@ from apg_repro.rows.numerics import why_stale
 from apg_repro.rows.record import is_altered
 from apg_repro.rows.row import MeasuredRow, Row, TrainedRow
 
+QUICK_PAGE = "<b>Quick profile.</b>"
 AGAIN = 10  # runs to train again as a check
 
 
@@ -23,7 +24,7 @@ def banner(found: Sequence[Evidence]) -> Markup:
     notes = []
     if not all(evidence.is_result for evidence in found):
         notes.append(
-            "<b>Quick profile.</b> A sample of the rows, a small model, two seeds: this page shows that everything "
+            f"{QUICK_PAGE} A sample of the rows, a small model, two seeds: this page shows that everything "
             "works. Its numbers are not the results; <code>make book</code> shows those."
         )
     if all(evidence.plan.dataset == "synthetic" for evidence in found):

@@ -74,6 +74,6 @@ def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:
 def end_in_words(evidence: Evidence, line: Comparison, with_title: bool) -> str:
     """A difference in points, and which it is."""
     is_shared = sum(cell.name == line.cell.name for cell in evidence.cells) > 1
-    name = f"{line.cell.backbone}, {line.cell.name}" if is_shared else line.cell.name
+    name = f"{line.cell.backbone}, {line.cell.title}" if is_shared else line.cell.title
     title = f" on {evidence.data.title}" if with_title else ""
     return f"{format_difference(line.difference)} points ({name}{title}, n = {line.difference.n})"

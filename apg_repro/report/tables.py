@@ -16,6 +16,7 @@ from typing import Any, get_args
 import pandas as pd
 
 from apg_repro.config import PROTOCOLS, Protocol
+from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.statistics import (
     MARKS,
@@ -51,6 +52,7 @@ NOT_IN_THE_PAPER = (
     "Not in the paper: verdicts say whether ours is on that side of 0 on which the paper's differences are on all of "
     "its own data sets."
 )
+LONG = 21  # characters: as many as a difference, its interval and its n have
 MARK = "*"  # of what was added or changed when results were known
 AGAINST_PLAIN = "§"  # of a verdict after one epoch, until damped base has been run
 NOTES = MARKS | {AGAINST_PLAIN: "is against plain base: damped base is not run"}
@@ -100,36 +102,55 @@ class Table:
     def _repr_html_(self) -> str:
         return table_html(self.data, self.caption, self.wrap, self.filters)
 
+    @property
+    def text(self) -> pd.DataFrame:
+        """What it shows, as plain text: without colours and links."""
+        return self.data.map(plain).rename(columns=plain)
+
     def csv(self) -> str:
-        """The table as CSV, as plain text: without colours and links."""
-        return self.data.map(plain).rename(columns=lambda name: plain(name)).to_csv(index=False)
+        """That text as CSV."""
+        return self.text.to_csv(index=False)
+
+    def json_lines(self) -> str:
+        """That text as JSON, one line per row."""
+        return self.text.to_json(orient="records", lines=True, force_ascii=False)
 
     def __str__(self) -> str:
         return "\n".join(filter(None, [self.caption, self.data.to_string(index=False)]))
 
 
 def table_html(table: pd.DataFrame, caption: str = "", wrap: bool = False, filters: Sequence[str] = ()) -> str:
-    """A table that scrolls sideways on a narrow screen, verdicts in colour, and below it a link to its data as CSV.
+    """A table that scrolls sideways on a narrow screen, verdicts in colour, and below it links to its data.
 
     Cells are on lines of their own: the search of the book takes tags out, and would join their words.
     """
     kind = "apg-table apg-words" if wrap else "apg-table"
-    head = "\n".join(f'<th scope="col">{escape(str(name))}</th>' for name in table.columns)
+    words = {name for name, column in list(table.items())[1:] if is_words(column)}  # the first is left in any case
+    head = "\n".join(f'<th scope="col"{left(name in words)}>{escape(str(name))}</th>' for name in table.columns)
     body = "\n".join(
         "<tr>"
-        + "\n".join(cell_html(name, value, place == 0) for place, (name, value) in enumerate(row.items()))
+        + "\n".join(
+            cell_html(name, value, place == 0, name in words) for place, (name, value) in enumerate(row.items())
+        )
         + "</tr>"
         for row in table.to_dict("records")
     )
     title = f"<caption><span>{escape(caption)}</span></caption>" if caption else ""
     name = escape(caption or "Table: " + ", ".join(map(str, table.columns)))
-    data = b64encode(Table(table).csv().encode()).decode()
+    files = {
+        "CSV": ("csv", "text/csv", Table(table).csv()),
+        "JSON lines": ("jsonl", "application/jsonl", Table(table).json_lines()),
+    }
+    links = "\n".join(
+        f'<a download="{file_name(caption)}.{ending}" aria-label="{title}: {name}" '
+        f'href="data:{kind};charset=utf-8;base64,{b64encode(data.encode()).decode()}">{title}</a>'
+        for title, (ending, kind, data) in files.items()
+    )
     by = f' data-filter="{escape("|".join(filters))}"' if filters else ""
     return (
         f'<div class="{kind}" role="region" tabindex="0" aria-label="{name}"{by}><table class="table">{title}'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>\n"
-        f'<p class="apg-save"><a download="{file_name(caption)}.csv" href="data:text/csv;charset=utf-8;base64,{data}"'
-        f' aria-label="CSV: {name}">CSV</a></p>'
+        f'<p class="apg-save">{links}</p>'
     )
 
 
@@ -145,12 +166,24 @@ def plain(value: Any) -> str:
     return unescape(re.sub(r"<[^>]*>", "", value.html.replace("<br>", " ")))
 
 
-def cell_html(column: Any, value: Any, is_head: bool = False) -> str:
+def is_words(column: pd.Series) -> bool:
+    """Whether the cells of a column begin at the left: most are no numbers, or one is long enough to have two lines."""
+    texts = [text for value in column if (text := plain(value).strip(f"{MISSING} "))]
+    n_numbers = sum(bool(re.match(r"[+−<]? ?[\d.]", text)) for text in texts)
+    return 2 * n_numbers < len(texts) or any(len(text) > LONG for text in texts)
+
+
+def left(is_left: bool) -> str:
+    """The attribute of a cell that begins at the left."""
+    return ' class="apg-left"' if is_left else ""
+
+
+def cell_html(column: Any, value: Any, is_head: bool = False, is_left: bool = False) -> str:
     """One cell, escaped unless it is HTML already; a verdict is coloured. The first cell of a row is its head."""
     text = value.html if isinstance(value, Markup) else escape(str(value))
     if str(column).lower().endswith("verdict") and text:
         text = badge(text).html
-    return f'<th scope="row">{text}</th>' if is_head else f"<td>{text}</td>"
+    return f'<th scope="row">{text}</th>' if is_head else f"<td{left(is_left)}>{text}</td>"
 
 
 def badge(verdict: str, count: int | None = None) -> Markup:
@@ -265,11 +298,11 @@ def comparison_frame(found: Mapping[tuple[str, str], Comparison]) -> pd.DataFram
     table = pd.DataFrame(
         {
             "Backbone": line.cell.backbone,
-            "Version": line.cell.name,
+            "Version": line.cell.title,
             "Paper Δ": paper_difference(line),
             "Our Δ": format_difference(line.difference) if line.difference.n else "",
             "Verdict": judgement_text(line),
-            "Against": line.reference.name if line.reference and line.reference.name != line.cell.against else "",
+            "Against": line.reference.title if line.reference and line.reference.name != line.cell.against else "",
             "Corrected ±": "" if math.isnan(half := line.difference.corrected.half) else f"{half:.2f}",
             "p, Holm": "" if math.isnan(line.judgement.p) else format_p(line.judgement.p),
             "n": f"{line.ours.n}" + (f" ({line.n_diverged} diverged)" if line.n_diverged else ""),
@@ -280,13 +313,15 @@ def comparison_frame(found: Mapping[tuple[str, str], Comparison]) -> pd.DataFram
         }
         for line in found.values()
     )
-    return without_empty_columns(table.drop(columns="Backbone") if set(table["Backbone"]) == {"WDL"} else table)
+    names_suffice = table["Version"].is_unique
+    return without_empty_columns(table.drop(columns="Backbone") if names_suffice else table)
 
 
 def format_chosen(options: Options) -> str:
     """What a search chose, in words."""
     return ", ".join(
-        f"{OPTION_NAMES[name]} {value if isinstance(value, str) else f'{value:g}'}" for name, value in options.items()
+        f"{OPTION_NAMES[name]} {words_for(value) if isinstance(value, str) else f'{value:g}'}"
+        for name, value in options.items()
     )
 
 
@@ -342,7 +377,7 @@ def across_table(found: Sequence[Evidence], protocol: Protocol) -> Table | Marku
     for backbone, name in keys:
         of_sets = {title: judged.get((backbone, name)) for title, judged in lines.items()}
         pooled = pool([line.difference for line in of_sets.values() if line])
-        row: dict[str, Any] = {"Backbone": backbone, "Version": name}
+        row: dict[str, Any] = {"Backbone": backbone, "Version": words_for(name)}
         for title, line in of_sets.items():
             row[title] = badge_over(judgement_text(line), with_n(line.difference)) if line and line.difference.n else ""
         row["All together"] = format_pooled(pooled) if pooled else ""

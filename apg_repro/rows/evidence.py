@@ -72,7 +72,7 @@ class Evidence:
 
     def label(self, cell: Cell) -> str:
         """What a cell is called in figures: with its backbone, where the suite has several."""
-        return cell.name if len({other.backbone for other in self.cells}) == 1 else f"{cell.backbone} {cell.name}"
+        return cell.title if len({other.backbone for other in self.cells}) == 1 else f"{cell.backbone} {cell.title}"
 
     def search(self) -> list[RunConfig]:
         """The runs that choose hyper-parameters, each once: the costly cells last."""

@@ -1,4 +1,4 @@
-/* Sorts and filters tables, enlarges figures, and says where a table goes on. Without it pages show the same. */
+/* Sorts and filters tables, enlarges figures, makes their points say their values, and says where a table goes on. Without it pages show the same. */
 (() => {
   const element = (tag, attributes, text) => Object.assign(document.createElement(tag), attributes, { textContent: text });
 
@@ -93,11 +93,73 @@
     figure.querySelector("figcaption").append(" ", button);
   }
 
+  /* Plotly lies beside this file. It is loaded once, when a reader first asks for a figure of it. */
+  const folder = document.currentScript.src.replace(/[^/]*$/, "");
+  let plotly;
+  function loadPlotly() {
+    plotly ??= new Promise((resolve, reject) => {
+      const script = element("script", { src: `${folder}plotly.min.js`, onload: resolve, onerror: reject });
+      document.head.append(script);
+    });
+    return plotly;
+  }
+
+  /* A layout in the colours and the font of the page. */
+  function inPageColours(layout) {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(`--pst-color-${name}`).trim();
+    const lines = { gridcolor: colour("border"), zerolinecolor: colour("text-muted"), linecolor: colour("border") };
+    const axes = Object.keys(layout).filter((name) => /^[xy]axis/.test(name));
+    const font = { ...layout.font, color: colour("text-base"), family: getComputedStyle(document.body).fontFamily };
+    return {
+      ...layout,
+      ...Object.fromEntries(axes.map((name) => [name, { ...layout[name], ...lines }])),
+      font,
+      hoverlabel: { ...layout.hoverlabel, bgcolor: colour("surface"), bordercolor: colour("text-muted"), font },
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+    };
+  }
+
+  /* A button that swaps a picture for plotly's figure, whose points say their values, and back. */
+  function makeHoverable(figure) {
+    const { data, layout } = JSON.parse(figure.querySelector(".apg-points").textContent);
+    const drawing = figure.querySelector(".apg-drawing");
+    const button = element("button", { type: "button", className: "apg-hover" }, "Show values on hover");
+    const scroll = element("div", { className: "apg-plot", tabIndex: 0, hidden: true });
+    scroll.setAttribute("role", "region");
+    scroll.setAttribute("aria-label", drawing.getAttribute("aria-label"));
+    const plot = element("div");
+    scroll.append(plot);
+    drawing.after(scroll);
+    const draw = () => Plotly.react(plot, data, inPageColours(layout), { responsive: true, displayModeBar: false });
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      button.textContent = "Loading";
+      await loadPlotly();
+      button.disabled = false;
+      scroll.hidden = !scroll.hidden;
+      drawing.hidden = !scroll.hidden;
+      button.textContent = scroll.hidden ? "Show values on hover" : "Show the picture";
+      if (scroll.hidden) return;
+      await draw();
+      if (plot.dataset.ready) return;
+      plot.dataset.ready = "yes";
+      /* A point may lead to a place of the page. */
+      plot.on("plotly_click", ({ points }) => points[0].customdata && (location.hash = points[0].customdata));
+      new MutationObserver(() => scroll.hidden || draw()).observe(document.documentElement, {
+        attributeFilter: ["data-theme"],
+      });
+    });
+    figure.querySelector("figcaption").append(" ", button);
+  }
+
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll(".apg-table[data-filter]").forEach(makeFilterable);
     document.querySelectorAll(".apg-table thead th").forEach(makeSortable);
     document.querySelectorAll(".apg-table, .apg-drawing").forEach(watch);
     document.querySelectorAll(".apg-figure").forEach(makeEnlargeable);
+    document.querySelectorAll(".apg-figure:has(.apg-points)").forEach(makeHoverable);
     /* Equations are centred by their layout; on a narrow screen they begin at their left end. */
     document.querySelectorAll("div.math").forEach((equation) => (equation.tabIndex = 0));
   });

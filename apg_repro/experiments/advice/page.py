@@ -13,6 +13,7 @@ from apg_repro.experiments.protocol.page import answer as better_or_sooner
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
 from apg_repro.experiments.table5.plan import WIDTHS
+from apg_repro.labels import words_for
 from apg_repro.report.costs import rounded
 from apg_repro.report.devices import measured_devices, on_a
 from apg_repro.report.statistics import estimate
@@ -75,13 +76,17 @@ def committed(store: Store | None = None) -> dict[str, Evidence]:
 def choices(found: dict[str, Evidence]) -> list[Choice]:
     """What a user of the layer has to choose."""
     figure7 = found["figure7"]
-    starts = [cell.name for cell in found["starts"].cells if cell.name.startswith("v5")]
+    starts = {
+        cell.name: words_for(cell.name.partition(", ")[2])
+        for cell in found["starts"].cells
+        if cell.name.startswith("v5")
+    }
     return [
         along(K, f"K, with P = {OVER}", figure7),
         along(P, f"P, with K = {RANK}", figure7),
         along(LAYERS, f"layers of G, with K = {RANK} and P = {OVER}", figure7),
         Choice(words="z, the condition", suite="table8", names=CONDITIONS),
-        Choice(words="the start of G", suite="starts", names={name: name.partition(", ")[2] for name in starts}),
+        Choice(words="the start of G", suite="starts", names=starts),
     ]
 
 

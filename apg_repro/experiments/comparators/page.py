@@ -54,10 +54,10 @@ def line_of(evidence: Evidence, line: Comparison, protocol: Protocol) -> dict[st
     cell, found = line.cell, evidence.found(line.cell, protocol)
     is_other = line.reference is not None and line.reference.name != cell.against
     return {
-        "Layer": cell.name,
+        "Layer": cell.title,
         "AUC": format_estimate(line.ours),
         "Δ": format_difference(line.difference) if line.difference.n else "",
-        "Against": line.reference.name if line.reference and is_other else "",
+        "Against": line.reference.title if line.reference and is_other else "",
         "n": f"{line.ours.n}" + (f" ({line.n_diverged} diverged)" if line.n_diverged else ""),
         "Chosen": format_chosen(line.chosen),
         "Weights": each_number(row.n_hidden for row in found),

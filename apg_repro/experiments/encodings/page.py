@@ -11,6 +11,7 @@ import pandas as pd
 
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.encodings.plan import ENCODINGS
+from apg_repro.labels import words_for
 from apg_repro.report.statistics import Estimate, estimate, judge, pool
 from apg_repro.report.tables import (
     MISSING,
@@ -99,7 +100,7 @@ def sentence(evidence: Evidence, protocol: Protocol) -> str:
     return (
         f"<b>{PROTOCOL_HEADS[protocol]}.</b> The interval of the gain lies above 0 on {named(ahead)}{rest}. On the "
         f"average of the other {len(OTHERS)} encodings the gain is "
-        f"{format_difference(average(evidence, protocol, OTHERS))} points, on <code>{DEFAULT}</code> "
+        f"{format_difference(average(evidence, protocol, OTHERS))} points, on {DEFAULT} "
         f"{format_difference(found[DEFAULT])}. The difference of the two is {format_difference(more)} points, and its "
         f"interval {apart} 0."
     )
@@ -107,4 +108,4 @@ def sentence(evidence: Evidence, protocol: Protocol) -> str:
 
 def named(encodings: Sequence[str]) -> str:
     """These encodings, or none."""
-    return ", ".join(f"<code>{features}</code>" for features in encodings) or "none"
+    return ", ".join(words_for(features) for features in encodings) or "none"

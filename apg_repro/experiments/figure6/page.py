@@ -1,13 +1,16 @@
 """Figure 6: the generated S in the plane, and how much of it the kind of item explains. Imports no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import seaborn as sns
 
 from apg_repro.config import Protocol
+from apg_repro.report import hover
 from apg_repro.report.figures import Picture, drawn, not_run
 from apg_repro.report.tables import MISSING, Table, title_of
 from apg_repro.rows.evidence import Evidence
@@ -22,9 +25,9 @@ def plane_figure(evidence: Evidence, cell: Cell, protocol: Protocol = "early_sto
     runs = evidence.observed(cell, protocol)
     if not runs:
         fig, axis = plt.subplots(figsize=(8.5, 1.5))
-        axis.set_title(cell.name)
+        axis.set_title(cell.title)
         not_run(axis)
-        return Picture(fig, f"{evidence.data.title}. S of {cell.name}.", "Not run.")
+        return Picture(fig, f"{evidence.data.title}. S of {cell.title}.", "Not run.")
     found = runs[min(runs)]
     group = np.array(found["group"])
     fig, axes = plt.subplots(1, len(found["layers"]), figsize=(8.5, 3.6), squeeze=False)
@@ -37,7 +40,7 @@ def plane_figure(evidence: Evidence, cell: Cell, protocol: Protocol = "early_sto
                 axis.plot(inside[:, 0], inside[:, 1], "o", ms=4, alpha=0.8, mew=0, color=palette[kind], label=name)
         first, second = (round(100 * share) for share in layer["share"])
         axis.set(title=f"layer {number}", xlabel=f"PC 1 ({first} %)", ylabel=f"PC 2 ({second} %)")
-    fig.suptitle(f"{cell.name} (seed {min(runs)})")
+    fig.suptitle(f"{cell.title} (seed {min(runs)})")
     fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize="x-small")
     shares = [
         f"layer {number} {format_share(layer['explained'])} (permuted kinds {format_share(layer['permuted'])})"
@@ -45,10 +48,36 @@ def plane_figure(evidence: Evidence, cell: Cell, protocol: Protocol = "early_sto
     ]
     return Picture(
         fig,
-        f"{title_of(evidence, protocol)}. S of {cell.name} in the plane of its first two principal components, "
+        f"{title_of(evidence, protocol)}. S of {cell.title} in the plane of its first two principal components, "
         f"coloured by the kind of item, seed {min(runs)}.",
         f"The kind of item explains of the variance of S: {', '.join(shares)}.",
+        plane_hover(found, palette.as_hex()),
     )
+
+
+def plane_hover(found: Mapping[str, Any], colours: Sequence[str]) -> go.Figure:
+    """The same with the kind of every point as its text; a click on a kind hides it, two leave it alone."""
+    layers, group = found["layers"], np.array(found["group"])
+    figure = hover.blank(
+        1, len(layers), subplot_titles=[f"layer {number}" for number in range(1, len(layers) + 1)],
+        horizontal_spacing=0.09, height=480,
+    )  # fmt: skip
+    for number, layer in enumerate(layers, 1):
+        spread = np.array(layer["points"])
+        for kind, name in enumerate(found["groups"]):
+            x, y = spread[group == kind].T.round(3).tolist()
+            text = hover.lines(name, f"{len(x)} of {len(group)} points")
+            figure.add_trace(
+                hover.points(
+                    x, y, [text] * len(x), name=name, legendgroup=name, showlegend=number == 1 and bool(x),
+                    marker={"size": 7, "opacity": 0.8, "color": colours[kind]},
+                ),
+                1, number,
+            )  # fmt: skip
+        first, second = (round(100 * share) for share in layer["share"])
+        figure.update_xaxes(title_text=f"PC 1 ({first} %)", row=1, col=number)
+        figure.update_yaxes(title_text=f"PC 2 ({second} %)", row=1, col=number)
+    return figure.update_layout(margin_b=150, dragmode="zoom")
 
 
 def explained_table(evidence: Evidence, protocol: Protocol = "early_stopping") -> Table:
@@ -57,12 +86,12 @@ def explained_table(evidence: Evidence, protocol: Protocol = "early_stopping") -
     for cell in evidence.cells:
         runs = evidence.observed(cell, protocol)
         if not runs:
-            lines.append({"S of": cell.name, "Seed": "not run"})
+            lines.append({"S of": cell.title, "Seed": "not run"})
         for seed, found in runs.items():
             for number, layer in enumerate(found["layers"], 1):
                 lines.append(
                     {
-                        "S of": cell.name,
+                        "S of": cell.title,
                         "Seed": seed,
                         "Layer": number,
                         "Points": len(layer["points"]),
@@ -100,6 +129,6 @@ def beyond_chance_table(evidence: Evidence, protocol: Protocol = "early_stopping
     lines = []
     for cell in evidence.cells:
         above, total = grouped(evidence, [cell], protocol)
-        lines.append({"S of": cell.name, "Beyond chance": f"in {above} of {total} layers" if total else "not run"})
+        lines.append({"S of": cell.title, "Beyond chance": f"in {above} of {total} layers" if total else "not run"})
     caption = f"{title_of(evidence, protocol)}. Where the kind explains more than chance: p < {SIGNIFICANT}."
     return Table(pd.DataFrame(lines), caption)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import plotly.graph_objects as go
 import seaborn as sns
 
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.figure7.plan import LAYERS, OVER, P_NOT_DAMPED, RANK, K, P
+from apg_repro.report import hover
 from apg_repro.report.comparison import compare
 from apg_repro.report.figures import INK, Picture, drawn, in_words
 from apg_repro.report.statistics import Estimate, count, estimate, judge_family
@@ -132,7 +134,6 @@ def axes_figure(evidence: Evidence) -> Picture:
     )
     colour = sns.color_palette("colorblind")[0]
     for row, protocol in zip(axes, PROTOCOLS, strict=True):
-        means = [0.0]
         for drawing, axis in zip(row, DRAWN, strict=True):
             drawing.axhline(0, color=INK, lw=1)
             found = along(evidence, axis, protocol)
@@ -145,13 +146,10 @@ def axes_figure(evidence: Evidence) -> Picture:
                     drawing.plot(place, difference.mean, "x", color=colour, ms=7, mew=2)
                 else:
                     drawing.errorbar(place, difference.mean, yerr=difference.half, fmt="o", color=colour, capsize=3)
-                if not math.isnan(difference.mean):
-                    means.append(difference.mean)
             drawing.set_xticks(range(len(found)), [str(cell.labels["value"]) for cell, _ in found])
             drawing.set_xlim(-0.5, len(found) - 0.5)
             drawing.tick_params(axis="x", labelrotation=90 if len(found) > 5 else 0)
-        room = 0.25 * (max(means) - min(means)) + 0.05
-        row[0].set_ylim(min(means) - room, max(means) + room)
+        row[0].set_ylim(*ends(evidence, protocol))
         row[0].set_ylabel(f"{PROTOCOL_TITLES[protocol]}\nΔ test AUC, points")
     for drawing, title in zip(axes[-1], DRAWN.values(), strict=True):
         drawing.set_xlabel(title.replace(" (", "\n("))
@@ -160,7 +158,49 @@ def axes_figure(evidence: Evidence) -> Picture:
         f"{evidence.data.title}. Δ test AUC against base in points, taken seed by seed: means and 95 % intervals. "
         "Crosses are single seeds, which have no interval.",
         axes_in_words(evidence),
+        axes_hover(evidence),
     )
+
+
+def ends(evidence: Evidence, protocol: Protocol) -> tuple[float, float]:
+    """Where an axis of differences ends: a little beyond the means."""
+    found = [one.mean for axis in DRAWN for _, one in along(evidence, axis, protocol)]
+    means = [0.0, *(mean for mean in found if not math.isnan(mean))]
+    room = 0.25 * (max(means) - min(means)) + 0.05
+    return min(means) - room, max(means) + room
+
+
+def axes_hover(evidence: Evidence) -> go.Figure:
+    """The same with a text on every point: its values of K, P and layers, Δ, interval and number of seeds."""
+    figure = hover.blank(
+        len(PROTOCOLS), len(DRAWN), height=560, shared_yaxes=True, column_widths=[10, 10, 4], horizontal_spacing=0.02,
+        vertical_spacing=0.08,
+    )  # fmt: skip
+    for row, protocol in enumerate(PROTOCOLS, 1):
+        for column, (axis, title) in enumerate(DRAWN.items(), 1):
+            found = [(cell, one) for cell, one in along(evidence, axis, protocol) if not math.isnan(one.mean)]
+            name, _, fixed = title.partition(" (")
+            texts = [
+                hover.lines(f"{name} = {cell.labels['value']} ({fixed}", PROTOCOL_HEADS[protocol],
+                            hover.difference(one))
+                for cell, one in found
+            ]  # fmt: skip
+            halves = [0 if math.isnan(one.half) else one.half for _, one in found]
+            symbols = ["x" if one.n == 1 else "circle" for _, one in found]
+            points = hover.points(
+                [str(cell.labels["value"]) for cell, _ in found], [one.mean for _, one in found], texts,
+                error_y={"array": halves}, marker={"size": 9, "color": hover.BLUE, "symbol": symbols}, showlegend=False,
+            )  # fmt: skip
+            figure.add_trace(points, row, column)
+            values = [str(cell.labels["value"]) for cell in evidence.labelled(axis=axis)]
+            figure.update_xaxes(
+                type="category", categoryarray=values, range=[-0.5, len(values) - 0.5], showgrid=False,
+                tickvals=values,
+                title_text=title.replace(" (", "<br>(") if row == len(PROTOCOLS) else "", row=row, col=column,
+            )  # fmt: skip
+        figure.update_yaxes(range=ends(evidence, protocol), row=row)
+        figure.update_yaxes(title_text=f"{PROTOCOL_TITLES[protocol]}: Δ, points", row=row, col=1)
+    return figure
 
 
 def along(evidence: Evidence, axis: str, protocol: Protocol) -> list[tuple[Cell, Estimate]]:

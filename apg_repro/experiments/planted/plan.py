@@ -43,7 +43,7 @@ def cells(plan: Plan) -> tuple[Cell, ...]:
         Cell(name="APG, shuffled groups", options=apg | {"condition": "shuffled"}, cost_tier=1),
         Cell(name="APG, one group", options=apg | {"condition": "everyone"}, cost_tier=1),
         Cell(name=BY_GROUP, options=apg | {"condition": "group"}),
-        Cell(name="APG by group, static_start", options=apg | {"condition": "group", "init": "static_start"},
+        Cell(name="APG by group, static start", options=apg | {"condition": "group", "init": "static_start"},
              cost_tier=2),
         Cell(name="APG, self-wise", options=apg, cost_tier=2),
         Cell(name="Star by group", backbone="Star", options=size | {"domain": "group"}, n_seeds=3, cost_tier=3),

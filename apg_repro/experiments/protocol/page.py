@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments.table2.page import AVERAGE, average, lines_of
+from apg_repro.labels import words_for
 from apg_repro.report.figures import Picture, curve, drawn, not_run
 from apg_repro.report.statistics import MARGIN, Estimate
 from apg_repro.report.tables import MISSING, Table, format_difference, with_n, without_empty_columns
@@ -50,14 +51,14 @@ def curves_figure(evidence: Evidence) -> Picture:
         if not axis.lines:
             not_run(axis)
     for name in MODELS:
-        axes.flat[-1].plot([], [], "o-", color=palette[name], label=name)
+        axes.flat[-1].plot([], [], "o-", color=palette[name], label=words_for(name))
     axes.flat[-1].legend(loc="center", frameon=False)
     fig.supxlabel("epoch")
     fig.supylabel("validation AUC, percent")
     words = []
     for backbone in backbones:
         best = {name: [max(run) for run in histories(evidence, backbone, name).values()] for name in MODELS}
-        words += [f"{backbone}, {name} {np.mean(found):.2f}" for name, found in best.items() if found]
+        words += [f"{backbone}, {words_for(name)} {np.mean(found):.2f}" for name, found in best.items() if found]
     return Picture(
         fig,
         f"{evidence.data.title}. Validation AUC by epoch in percent: thin lines are seeds, dots the mean while all "

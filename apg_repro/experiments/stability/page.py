@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
 
-from apg_repro.config import DIVERGED_ABOVE, Init
+from apg_repro.config import DIVERGED_ABOVE
 from apg_repro.experiments.stability.plan import BRAKES, SAFEGUARDS, STARTS, VERSIONS
+from apg_repro.labels import words_for
 from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.tables import MISSING, Table
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.row import TrainedRow
 from apg_repro.suite import Cell
 
-START_NAMES: dict[Init, str] = {"static_bias": "static bias", "static_start": "static start", "glorot": "Glorot"}
 LOWEST, HIGHEST = 0.5, 1e3  # nats: ends of the colours
 
 
@@ -48,7 +48,7 @@ def worst_batch_figure(evidence: Evidence, version: str) -> Picture:
         image = axis.imshow(
             np.clip(losses, LOWEST, HIGHEST), norm=LogNorm(LOWEST, HIGHEST), cmap="YlOrRd", aspect="auto"
         )
-        axis.set_title(f"{START_NAMES[safeguards.init]}\n{safeguards.brakes}", fontsize=9)
+        axis.set_title(f"{words_for(safeguards.init)}\n{safeguards.brakes}", fontsize=9)
         axis.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
         axis.set_yticks(range(len(ranks)), [f"K = {rank}" for rank in ranks])
         axis.grid(visible=False)
@@ -79,7 +79,7 @@ def divergence_table(evidence: Evidence) -> Table:
     lines = []
     for safeguards in SAFEGUARDS:
         line: dict[str, Any] = {
-            "Start": START_NAMES[safeguards.init],
+            "Start": words_for(safeguards.init),
             "Damped": "yes" if safeguards.damped else "no",
             "Clipped": "yes" if safeguards.clipped else "no",
         }
@@ -102,7 +102,7 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
             cells = [cell for cell in evidence.labelled(safeguards=safeguards) if cell.labels["version"] in VERSIONS]
             runs = [run for cell in cells if (run := run_of(evidence, cell))]
             if runs:
-                name = f"{START_NAMES[safeguards.init]}, {safeguards.brakes}"
+                name = f"{words_for(safeguards.init)}, {safeguards.brakes}"
                 shares[name] = (sum(run.diverged("one_epoch") for run in runs), len(runs))
         if shares:
             most = max(shares, key=lambda name: shares[name][0] / shares[name][1])
@@ -120,7 +120,7 @@ def best_table(evidence: Evidence) -> Table:
     """The best test AUC of every version and safeguards over K and learning rate, diverged runs left out."""
     lines = []
     for safeguards in SAFEGUARDS:
-        line: dict[str, Any] = {"Safeguards": f"{START_NAMES[safeguards.init]}, {safeguards.brakes}"}
+        line: dict[str, Any] = {"Safeguards": f"{words_for(safeguards.init)}, {safeguards.brakes}"}
         for version in ("base", *VERSIONS):
             cells = evidence.labelled(version=version, safeguards=safeguards)
             runs = [(run, cell) for cell in cells if (run := run_of(evidence, cell)) and run.status == "ok"]

@@ -19,7 +19,7 @@ from apg_repro.report.costs import (
 )
 from apg_repro.report.devices import device_title
 from apg_repro.report.figures import Picture, drawn
-from apg_repro.report.tables import Table, with_true_minus
+from apg_repro.report.tables import Table, format_signed
 from apg_repro.rows.evidence import Evidence
 
 TITLES = {"base": "base", "apg": "v5, folded", "v1": "v1"}
@@ -82,10 +82,10 @@ def views_table(evidence: Evidence) -> Table:
     for candidates, engine, models in answers(evidence):
         if "not_run" in models:
             continue
-        line = {"Candidates": candidates, "Engine": engine, "base answers": f"{models['base']['answered']:.2%}"}
+        line = {"Candidates": candidates, "Engine": engine, "base answers": f"{100 * models['base']['answered']:.2f} %"}
         for name, title in TITLES.items():
             if name in models and name != "base":
-                line[title] = with_true_minus(f"{views_change(models, name):+.2%}")
+                line[title] = format_signed(100 * views_change(models, name), 2, " %")
         lines.append(line | {"Logits differ by": f"{max(entry['differs_by'] for entry in models.values()):.0e}"})
     caption = "Share of requests that base answers in time, simulated, and its change with APG and v1."
     return Table(pd.DataFrame(lines).fillna(""), f"{device_title(evidence)}. {caption}")

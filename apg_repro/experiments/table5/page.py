@@ -97,7 +97,7 @@ def ratio_to(
 def abstract_table(evidence: Evidence) -> Table:
     """The abstract's two numbers, v4 at the greatest width: epoch time and memory as ratios to base, by device."""
     expected = printed_ratio("v4", WIDEST, "epoch_time")
-    head = {"Claim": f"v4 cuts training time by {1 - expected:.1%}", "Paper ÷ base": rounded(expected)}
+    head = {"Claim": f"v4 cuts training time by {100 * (1 - expected):.1f} %", "Paper ÷ base": rounded(expected)}
     lines = []
     for kind, version, where in ABSTRACT:
         on = evidence.on(kind)
@@ -114,7 +114,7 @@ def memory_line(evidence: Evidence) -> dict[str, str]:
     """The abstract's saving of memory, which is counted and therefore the same on every device."""
     expected = printed_ratio("v4", WIDEST, "hidden_memory")
     line = {
-        "Claim": f"v4 cuts memory by {1 - expected:.1%}",
+        "Claim": f"v4 cuts memory by {100 * (1 - expected):.1f} %",
         "Paper ÷ base": rounded(expected),
         "Measured on": "counted",
     }

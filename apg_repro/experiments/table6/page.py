@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from apg_repro.config import PROTOCOLS
+from apg_repro.labels import words_for
 from apg_repro.paper import numbers as paper
 from apg_repro.paper.memory import megabytes
 from apg_repro.report.comparison import compare
@@ -43,7 +44,7 @@ def memory_table(evidence: Evidence) -> Table:
     counted = weights(evidence)
     lines = [
         {
-            "Version": name,
+            "Version": words_for(name),
             "Domains": f"{found['domains']:,}",
             "Paper, M": format_number(printed := printed_memory(evidence, name)),
             "Ours in training, M": format_number(megabytes(found["trained"])),
@@ -88,7 +89,7 @@ def memory_figure(evidence: Evidence) -> Picture:
         for line in compare(evidence, protocol).values():
             if line.ours.n and not math.isnan(served := memory_of(evidence, line.cell)):
                 memory = f"{format_number(served)} M"
-                words.append(f"{line.cell.name}, {PROTOCOL_TITLES[protocol]} {line.ours.mean:.2f} with {memory}")
+                words.append(f"{line.cell.title}, {PROTOCOL_TITLES[protocol]} {line.ours.mean:.2f} with {memory}")
     return Picture(
         fig,
         f"{evidence.data.title}. Test AUC in percent against the memory of the hidden layers as served: the paper's "
@@ -106,7 +107,7 @@ def dot(axis: Axes, cell: Cell, memory: float, auc: Estimate) -> None:
     axis.errorbar(
         memory, auc.mean, yerr=None if math.isnan(auc.half) else auc.half, fmt=MARKERS[model],
         ms=9 if model == "apg" else 6, color=colour, mfc="white" if cell.labels.get("grain") == "cg" else colour,
-        capsize=3, lw=1.5, label=cell.name,
+        capsize=3, lw=1.5, label=cell.title,
     )  # fmt: skip
 
 
