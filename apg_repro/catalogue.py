@@ -81,7 +81,7 @@ CATALOGUE = {
         source="https://www.baltrunas.info/context-aware", terms="research, no redistribution",
     ),
     "frappe_bench": DataSet(
-        title="Frappe, published parts", kind="real", script="frappe", variant="bench", context="daytime",
+        title="published parts of Frappe", kind="real", script="frappe", variant="bench", context="daytime",
         source="https://github.com/hexiangnan/neural_factorization_machine", terms="research, no redistribution",
     ),
     "tmall": DataSet(
@@ -89,7 +89,7 @@ CATALOGUE = {
         source="https://tianchi.aliyun.com/dataset/42", terms="Tianchi's, behind a login",
     ),
     "iaac_sample": DataSet(
-        title="IAAC, 11 %", kind="real", script="iaac_sample", context="brand",
+        title="11 % of IAAC", kind="real", script="iaac_sample", context="brand",
         source="https://tianchi.aliyun.com/competition/entrance/231647", terms="Tianchi's, behind a login",
     ),
     "globo": DataSet(
@@ -98,7 +98,7 @@ CATALOGUE = {
         terms="academic use, no redistribution",
     ),
     "globo_time": DataSet(
-        title="Globo.com, split in time", kind="real", script="globo", variant="time", context="hour",
+        title="Globo.com split in time", kind="real", script="globo", variant="time", context="hour",
         item_kind="hour", source="https://www.kaggle.com/datasets/gspmoreira/news-portal-user-interactions-by-globocom",
         terms="academic use, no redistribution",
     ),

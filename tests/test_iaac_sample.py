@@ -61,7 +61,7 @@ def test_the_inputs_are_those_of_iaac(tmp_path, monkeypatch):
         sample.prepare(write(tmp_path, sample.FILES[0], line()), root=tmp_path)
     for number, name in enumerate(sample.FILES):
         write(tmp_path, name, *(line(Label=str(user % 2), C5=str(6 * number + user)) for user in range(6)))
-    with pytest.raises(UserError, match=r"IAAC, 11 % rows: 24 found, 53,227 expected \(the four files\)"):
+    with pytest.raises(UserError, match=r"11 % of IAAC rows: 24 found, 53,227 expected \(the four files\)"):
         sample.prepare(tmp_path / sample.FILES[0], root=tmp_path)
     for name, value in (("ROWS", 24), ("USERS", 24), ("ITEMS", 1)):
         monkeypatch.setattr(sample, name, value)

@@ -100,8 +100,8 @@ def test_conda_users_get_the_same_environment():
     assert tuple(map(int, conda.removeprefix("python=").split("."))) in PYTHONS
 
 
-def test_the_last_extra_has_everything_but_ray_which_is_large():
-    assert set(second_python.requirements("test")) == set(second_python.requirements(*EXTRAS)) - {"ray"}
+def test_the_last_extra_has_everything():
+    assert set(second_python.requirements("test")) == set(second_python.requirements(*EXTRAS))
 
 
 def test_the_citation_the_wheel_and_the_package_name_the_same_version_and_licence(wheel):

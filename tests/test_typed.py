@@ -26,7 +26,7 @@ RESULT = re.compile(
 )
 # Addresses, links, references to the paper, a data set's title, versions.
 NO_RESULT = re.compile(
-    r"IAAC, 11 %|https?://\S+|\]\([^)]*\)|arXiv:[\d.]+"
+    r"11 % of IAAC|https?://\S+|\]\([^)]*\)|arXiv:[\d.]+"
     r"|(?:Sections?|Appendix) (?:[A-Z]\.)?\d(?:\.\d+)*(?: and \d\.\d+)*"
     r"|3\.1[1-4]|torch\W+(?:that is used here, )?2\.13|DeepCTR-Torch\W+0\.3\.0"
 )

@@ -54,3 +54,6 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
         again = sum(is_same for *_, is_same in lines)
         texts += [text, f"With one thread twice, {again} of {len(lines)} models give the same AUC to the last digit."]
     return texts
+
+
+TABLES = (threads_table,)
