@@ -1,7 +1,10 @@
 """Where things lie in a checkout."""
 
+import functools
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 from apg_repro.errors import UserError
 
@@ -34,6 +37,24 @@ def write_whole(path: Path, content: str | bytes) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(content.encode() if isinstance(content, str) else content)
     part.replace(path)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A record of results, a JSON file that git has; empty if there is no such file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return parsed(path, path.stat().st_mtime_ns) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): get it back with `git checkout -- {path}`") from error
+
+
+@functools.lru_cache(maxsize=4)
+def parsed(path: Path, changed: int) -> dict[str, Any]:
+    """The content of a record, read once per change of the file: a page asks for every row."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def require_checkout() -> None:

@@ -8,7 +8,6 @@ Reading it imports neither pandas nor torch; ``record.py`` writes it.
 Shapes: R rows, F fields, C number columns.
 """
 
-import functools
 import hashlib
 import json
 from pathlib import Path
@@ -17,8 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Int8, Int32
 
 from apg_repro.data.schema import Schema
-from apg_repro.errors import UserError
-from apg_repro.paths import RESULTS
+from apg_repro.paths import RESULTS, read_record
 
 RECORD = RESULTS / "data.json"
 
@@ -56,13 +54,4 @@ def read(path: Path = RECORD) -> dict[str, dict[str, dict[str, str]]]:
     Raises:
         UserError: it cannot be read.
     """
-    try:
-        return parsed(path, path.stat().st_mtime_ns) if path.exists() else {}
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): get it back with `git checkout -- {path}`") from error
-
-
-@functools.lru_cache(maxsize=1)
-def parsed(path: Path, changed: int) -> dict[str, dict[str, dict[str, str]]]:
-    """The content of the record, read once per change of the file: a page asks for every row."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_record(path)

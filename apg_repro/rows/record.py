@@ -10,14 +10,13 @@ Imports no torch.
 """
 
 import argparse
-import functools
 import hashlib
 import json
 import sys
 from pathlib import Path
 
 from apg_repro.errors import UserError
-from apg_repro.paths import RESULTS, write_whole
+from apg_repro.paths import RESULTS, read_record, write_whole
 from apg_repro.rows.row import Row
 from apg_repro.rows.store import Store
 
@@ -38,16 +37,7 @@ def read(path: Path = RECORD) -> Record:
     Raises:
         UserError: it cannot be read.
     """
-    try:
-        return parsed(path, path.stat().st_mtime_ns) if path.exists() else {}
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): get it back with `git checkout -- {path}`") from error
-
-
-@functools.lru_cache(maxsize=1)
-def parsed(path: Path, changed: int) -> Record:
-    """The content of the record, read once per change of the file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_record(path)
 
 
 def is_altered(row: Row, path: Path = RECORD) -> bool:
