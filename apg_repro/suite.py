@@ -81,7 +81,8 @@ class Cell:
         search: options of the search alone.
         against: the name of the cell, of the same backbone, that differences are taken from; None for base itself.
         rival_of: the name of a cell, of the same backbone, that this one stands beside as a reference: differences
-            after one epoch are taken from the better of both (``Evidence.reference``). "" for none.
+            after one epoch, and of a searched cell with early stopping as well, are taken from the better of both
+            (``Evidence.reference``). "" for none.
         n_seeds: only the plan's first; None: all.
         cost_tier: 0 for minutes, 1 and up for hours on a CPU. Lower tiers are trained first.
         registered: when the cell was added or changed, if results were known by then: pages mark it.

@@ -141,8 +141,11 @@ class Evidence:
         return declared and self.stronger(declared, protocol)
 
     def rivals(self, cell: Cell, protocol: Protocol) -> list[Cell]:
-        """The cells that stand beside a cell as references: after one epoch alone."""
-        if protocol != "one_epoch":
+        """The cells that stand beside a cell as references: after one epoch alone, unless it is searched.
+
+        A rival of a searched cell is a further part of its grid, and belongs to it under both protocols.
+        """
+        if protocol != "one_epoch" and not cell.grid:
             return []
         return [other for other in self.cells if (other.backbone, other.rival_of) == cell.key]
 
