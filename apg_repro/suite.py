@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from apg_repro.config import DeviceKind, Measurement, Profile, RunConfig, kind_of
+from apg_repro.config import DEVICE_KINDS, DeviceKind, Measurement, Profile, RunConfig, kind_of
 from apg_repro.errors import UserError
 from apg_repro.labels import words_for
 
@@ -130,7 +130,8 @@ class Suite:
         quick: the data sets of a quick run, where all would be too many.
         cells: what is trained.
         measurements: what is measured without training, by the function ``measure`` of the room's ``measure.py``.
-        is_timed: whether those measurements are times, so that each kind of device has its own.
+        is_timed: whether those measurements are times.
+        is_by_device: whether each kind of device has measurements of its own; times always do.
     """
 
     name: str
@@ -141,6 +142,12 @@ class Suite:
     cells: Callable[[Plan], tuple[Cell, ...]] = lambda plan: ()
     measurements: Callable[[Plan], tuple[Measurement, ...]] = lambda plan: ()
     is_timed: bool = False
+    is_by_device: bool = False
+
+    @property
+    def kinds(self) -> tuple[DeviceKind, ...]:
+        """The kinds of device that it is measured on."""
+        return DEVICE_KINDS if self.is_timed or self.is_by_device else DEVICE_KINDS[:1]
 
     @property
     def paper_table(self) -> str:
