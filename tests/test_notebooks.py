@@ -8,6 +8,7 @@ import sys
 import nbformat
 import papermill
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 from apg_repro import book
 from apg_repro.__main__ import main
@@ -180,3 +181,31 @@ def test_an_interruption_ends_the_notebooks_that_run_and_starts_no_other(tmp_pat
     assert eventually(lambda: not checkout.processes())
     assert len(list(tmp_path.glob("notebooks/started*"))) == 2
     assert not list((tmp_path / "book" / "executed").iterdir())
+
+
+@pytest.mark.fault("a mistake in a notebook, Run All in JupyterLab", "one sentence; no later cell is run")
+def test_cells_that_jupyterlab_sends_after_a_mistake_are_not_run(tmp_path):
+    """The later cell is sent when the stylesheet is seen, at which the cell with the mistake has begun."""
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
+    try:
+        client.execute_interactive("from apg_repro import errors\nerrors.WAIT = 3.0\nanswer = 'old'", timeout=ENOUGH)
+        mistake = client.execute("from apg_repro.yours import page\nanswer = page.open('absent.csv', 'click', 1.0)")
+        shown = []
+        while not shown or shown[-1]["msg_type"] != "error":
+            message = client.get_iopub_msg(timeout=ENOUGH)
+            if message["parent_header"].get("msg_id") == mistake and message["msg_type"] not in (
+                "status",
+                "execute_input",
+            ):
+                shown.append(message)
+                if message["msg_type"] == "display_data":
+                    client.execute("print(answer)")
+        replies = [client.get_shell_msg(timeout=ENOUGH)["content"]["status"] for _ in range(2)]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert replies == ["error", "aborted"]
+    style, error = shown  # and no warning of a library
+    assert ".apg-reproduced" in style["content"]["data"]["text/html"]
+    (sentence,) = error["content"]["traceback"]
+    assert "absent.csv" in sentence
