@@ -4,7 +4,6 @@ import ast
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-
 INJECTED = "# Parameters\n"  # how papermill's cell begins; it runs after the parameters cell
 
 

@@ -85,17 +85,20 @@ def test_rows_as_csv_have_lists_and_mappings_as_json():
 
 
 def test_a_page_has_the_books_style_and_links_and_the_notebook_those_of_jupyterlab(tmp_path):
-    show = "from apg_repro.report.style import show_style\nshow_style()\nprint(1)"
+    show = "from IPython.display import HTML\nfrom apg_repro.report.style import show_style\nshow_style()\nprint(1)\n"
+    show += "HTML('<a href=\"table2.ipynb\">')"
     cells = [nbformat.v4.new_markdown_cell("[a](../book/method.md)"), nbformat.v4.new_code_cell(show)]
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
     nbformat.write(notebook, tmp_path / "page.ipynb")
     papermill.execute_notebook(str(tmp_path / "page.ipynb"), str(tmp_path / "page.ipynb"), progress_bar=False)
-    style, _ = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells[1].outputs
+    style, _, link = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells[1].outputs
     assert ".apg-reproduced" in style["data"]["text/html"]
+    assert link["data"]["text/html"] == '<a href="table2.ipynb">'
     book.complete(tmp_path / "page.ipynb", {}, "full")
     text, code = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells
     assert text.source == "[a](../method.md)"
-    assert [output["output_type"] for output in code.outputs] == ["stream"]
+    assert [output["output_type"] for output in code.outputs] == ["stream", "execute_result"]
+    assert code.outputs[1]["data"]["text/html"] == '<a href="table2.html">'
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
