@@ -186,7 +186,6 @@ def test_an_interruption_ends_the_notebooks_that_run_and_starts_no_other(tmp_pat
     assert not list((tmp_path / "book" / "executed").iterdir())
 
 
-@pytest.mark.fault("a mistake in a notebook, Run All in JupyterLab", "one sentence; no later cell is run")
 def test_cells_that_jupyterlab_sends_after_a_mistake_are_not_run(tmp_path):
     """The later cell is sent when the stylesheet is seen, at which the cell with the mistake has begun."""
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
