@@ -206,12 +206,14 @@ def ours_html(finding: Finding) -> Markup:
 
 
 def page_link(suite: Suite, text: str, folder: str = "") -> Markup:
-    """A link to a suite's page.
+    """A link to a suite's notebook, or to its page of the book.
 
     Args:
-        folder: of the page, from the page that has the link: "executed/" on the home page.
+        folder: of the page, from the page that has the link: "executed/" on the home page. Without one, the link leads
+            to a notebook from another; in the book it leads to its page.
     """
-    return Markup(f'<a href="{folder}{suite.name}.html">{escape(text)}</a>')
+    name = f"{folder}{suite.name}.html" if folder else f"{suite.name}.ipynb"
+    return Markup(f'<a href="{name}">{escape(text)}</a>')
 
 
 def tally(found: Committed) -> Table:
