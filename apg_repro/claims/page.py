@@ -256,9 +256,8 @@ def across_datasets(found: Committed) -> Table | Markup:
         pooled = {protocol: pool(list(each.values())) for protocol, each in gains.items()}
         if any(pooled.values()):
             line = {PROTOCOL_HEADS[how]: format_pooled(each) if each else "" for how, each in pooled.items()}
-            lines.append(
-                {"Claim": claim.words, "Data sets": ", ".join(gains[PROTOCOLS[0]] or gains[PROTOCOLS[1]])} | line
-            )
+            usable = dict.fromkeys(title for each in gains.values() for title, gain in each.items() if gain.is_poolable)
+            lines.append({"Claim": claim.words, "Data sets": ", ".join(usable)} | line)
     if not lines:
         where = f"on one data set only, {', '.join(titles)}" if titles else "on no rows yet"
         return Markup(f"<p>The {n_claims} claims on a difference of AUC that can be pooled rest {escape(where)}.</p>")
