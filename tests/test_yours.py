@@ -3,10 +3,13 @@
 import dataclasses
 import json
 import math
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -204,6 +207,109 @@ def test_a_full_disk_below_a_model_is_one_sentence_and_costs_that_model_only(lac
     assert (request.folder / "model" / "model.pt2").stat().st_size > 1000
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from apg_repro.__main__ import main
+from apg_repro.training.timing import Effort
+from apg_repro.yours import costs
+
+costs.EFFORT = Effort(rounds=3, at_least=1, seconds=0.1, warmup=0)
+where, word, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+sync = os.fsync
+
+def killed(file):
+    sync(file)
+    if where.exists() and where.read_text().count(word) >= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.fsync = killed
+main(["try", *sys.argv[4:]])
+"""
+MOMENTS = {  # which file it is writing when it is killed, and how often it has written what by then
+    "the first trials are put down": ("clicks_apg/search.journal", "fixed_params", 3),
+    "a trial's options are drawn": ("clicks_apg/search.journal", "param_name", 21),
+    "a row is written": ("clicks_apg/full/runs/yours.jsonl", '"kind"', 3),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are Unix's")
+@pytest.mark.fault(
+    "`apg try` is killed while it puts down its search, draws a trial's options, writes a row",
+    "the same command goes on, and its answer is that of one that nothing ended",
+)
+def test_what_kills_a_trial_changes_nothing_in_its_answer(done, tmp_path, monkeypatch):
+    """In the folder that it makes by itself, whose path is a relative one: Optuna's own lock would outlive it there."""
+    _, answer = done
+    clicks().to_csv(tmp_path / "clicks.csv", index=False)
+    options = ["clicks.csv", "--label", "click", "--trials", "3", "--seeds", "2"]
+    for place, word, times in MOMENTS.values():
+        command = [sys.executable, "-c", KILLED, place, word, str(times), *options]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert found.returncode == -signal.SIGKILL, found.stderr
+        assert (tmp_path / place).read_text().count(word) == times
+    monkeypatch.chdir(tmp_path)
+    again = try_apg(Request(file=Path("clicks.csv"), label="click", trials=3, seeds=2))
+    assert again is not None
+    assert again["search"] == answer["search"]
+    for side in search.SIDES:
+        for one, other in zip(again["runs"][side], answer["runs"][side], strict=True):
+            assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    assert again["baselines"] == answer["baselines"]
+    lines = (tmp_path / "clicks_apg" / "full" / "runs" / "yours.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["id"] for line in lines}) == len(lines) == 4
+
+
+@pytest.mark.parametrize("cut", [40, 700, 5])
+@pytest.mark.fault(
+    "the journal of a search is torn, as by a full disk", "the same command goes on from its last whole line"
+)
+def test_a_torn_journal_costs_what_was_torn(cut, done, tmp_path):
+    request, answer = done
+    request = dataclasses.replace(request, out=tmp_path / "copy")
+    shutil.copytree(done[0].folder, request.folder)
+    journal = request.folder / "search.journal"
+    journal.write_bytes(journal.read_bytes()[:-cut])
+    again = try_apg(request)
+    assert again is not None
+    assert again["search"] == answer["search"]
+
+
+def test_a_journal_that_is_none_is_one_sentence(done, tmp_path):
+    request = dataclasses.replace(done[0], out=tmp_path / "copy")
+    shutil.copytree(done[0].folder, request.folder)
+    for text in ("[1]\n", "x\n" * 3, '{"op_code": 4, "worker_id": "x", "study_id": 77}\n'):
+        (request.folder / "search.journal").write_text(text)
+        with pytest.raises(UserError, match=r"search.journal is damaged .*: delete it, and the search begins anew"):
+            try_apg(request)
+
+
+@pytest.mark.fault(
+    "what `apg try` has written is taken away or damaged: the model, its weights",
+    "the model is made again, or one sentence says what to delete",
+)
+def test_a_model_that_was_taken_away_is_made_again_and_torn_weights_are_named(done, tmp_path):
+    request = dataclasses.replace(done[0], out=tmp_path / "copy")
+    shutil.copytree(done[0].folder, request.folder)
+    shutil.move(request.folder / "model", tmp_path / "served")
+    assert try_apg(request)
+    names = {path.name for path in (request.folder / "model").iterdir()}
+    assert names == {path.name for path in (tmp_path / "served").iterdir()}
+    for content in (b"", b"x", next((request.folder / "models").iterdir()).read_bytes()[:-2000]):
+        for path in (request.folder / "models").iterdir():
+            path.write_bytes(content)
+        with pytest.raises(
+            UserError, match=r"\.pt is damaged: delete it, and the same command trains that model again"
+        ):
+            try_apg(request)
+    for path in (request.folder / "models").iterdir():
+        path.unlink()
+    again = try_apg(request)
+    assert again is not None
+    assert again["runs"] == done[1]["runs"]
+
+
 @pytest.mark.fault("`apg try` is started twice for one folder", "one sentence; the first goes on")
 def test_two_in_one_folder_are_kept_apart(done):
     request, _ = done
@@ -399,7 +505,7 @@ def test_ten_lines_score_new_rows(done):
         (["{}", "--label", "click", "--seeds", "1"], "--seeds must be at least 2, not 1"),
         (["{}", "--label", "click", "--backbone", "WDLL"], "backbone 'WDLL' is unknown; choose one of WDL"),
         (["{}", "--label", "click", "--device", "gpu"], "device 'gpu' is none of cpu, cuda"),
-        (["{}", "--schema", "none.json"], "there is no schema none.json"),
+        (["{}", "--schema", "none.json"], "schema none.json cannot be read (No such file or directory)"),
         (["{}", "--schema", "none.json", "--user", "user_id"], "--schema says what each column is"),
     ],
 )

@@ -120,7 +120,7 @@ def load(columns: Columns, folder: Path) -> Prepared:
         UserError: it is not there, or damaged.
     """
     rows = enter(YOURS, extra=[PLACE] if columns.split != "random" else [], root=folder)
-    found = stored(folder / YOURS / VALUES)
+    found = stored(folder / YOURS / VALUES, "names", "values")
     return Prepared(
         columns=columns, rows=rows, values=found["values"], names=found["names"], place=rows.extra.get(PLACE)
     )
