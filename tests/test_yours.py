@@ -169,12 +169,34 @@ def test_a_folder_with_other_work_is_left_alone(done, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["plan.json", "baselines.json", "latency.json", "yours/values.json"])
+@pytest.mark.fault("a file of `apg try` is torn, or holds something else", "one sentence that names it")
 def test_a_damaged_folder_says_which_file(name, done, tmp_path):
     request, _ = done
     shutil.copytree(request.folder, tmp_path / "copy")
-    (tmp_path / "copy" / name).write_text("{")
-    with pytest.raises(UserError, match=f"{name} is damaged .*: delete its folder"):
-        try_apg(dataclasses.replace(request, out=tmp_path / "copy"))
+    for text in ("{", "", "[]", "[" * 100_000, *(["{}", '{"seeds": "five"}'] if name != "baselines.json" else [])):
+        (tmp_path / "copy" / name).write_text(text)
+        with pytest.raises(UserError, match=f"{name} is damaged .*: delete its folder"):
+            try_apg(dataclasses.replace(request, out=tmp_path / "copy"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+@pytest.mark.fault("a file whose name is no text, as one in Latin-1", "a sign in the report stands for what is none")
+def test_a_file_whose_name_is_no_text_gets_its_answer(done, tmp_path):
+    request, answer = done
+    name = os.fsdecode(b"kl\xfccks.csv")
+    shutil.copy(request.file, tmp_path / name)
+    shutil.copytree(request.folder, tmp_path / "copy")
+    command = ["apg", "try", name, "--label", "click"]
+    found = try_apg(dataclasses.replace(request, file=tmp_path / name, out=tmp_path / "copy"), command)
+    assert found is not None
+    assert found["source"]["file"] == "kl?cks.csv"
+    assert found["runs"] == answer["runs"]
+    assert "kl?cks.csv" in (tmp_path / "copy" / "report.html").read_text("utf-8")
+
+
+def test_a_search_without_an_end_has_as_many_trials_as_there_may_be():
+    plan = search.plan(1_000, 1e-5, float("inf"), "WDL", 1)
+    assert (plan.trials, plan.seeds) == (search.MOST_TRIALS, search.MOST_SEEDS)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are Unix's")
@@ -279,7 +301,7 @@ def test_a_torn_journal_costs_what_was_torn(cut, done, tmp_path):
 def test_a_journal_that_is_none_is_one_sentence(done, tmp_path):
     request = dataclasses.replace(done[0], out=tmp_path / "copy")
     shutil.copytree(done[0].folder, request.folder)
-    for text in ("[1]\n", "x\n" * 3, '{"op_code": 4, "worker_id": "x", "study_id": 77}\n'):
+    for text in ("[1]\n", "x\n" * 3):
         (request.folder / "search.journal").write_text(text)
         with pytest.raises(UserError, match=r"search.journal is damaged .*: delete it, and the search begins anew"):
             try_apg(request)
@@ -506,6 +528,11 @@ def test_ten_lines_score_new_rows(done):
         (["{}", "--label", "click", "--backbone", "WDLL"], "backbone 'WDLL' is unknown; choose one of WDL"),
         (["{}", "--label", "click", "--device", "gpu"], "device 'gpu' is none of cpu, cuda"),
         (["{}", "--schema", "none.json"], "schema none.json cannot be read (No such file or directory)"),
+        (["{}", "--label", "click", "--minutes", "nan"], "--minutes must be at least 0.1, not nan"),
+        (["{}", "--label", "click", "--seeds", "1" + "0" * 30], "--seeds must be at most 1,000, not 1,000,000"),
+        (["{}", "--label", "click", "--trials", "10001"], "--trials must be at most 10,000, not 10,001"),
+        (["{}", "--label", "click", "--out", ""], "--out names no folder"),
+        (["{}", "--label", "click", "--out", "{}"], "cannot be written (File exists): give another folder, --out"),
         (["{}", "--schema", "none.json", "--user", "user_id"], "--schema says what each column is"),
     ],
 )
