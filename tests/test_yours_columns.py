@@ -2,12 +2,14 @@
 
 import codecs
 import gzip
+import io
 import json
 import re
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -89,6 +91,14 @@ def csv_with(line, number=300):
     return b"".join(lines)
 
 
+def parquet(value, name="user_id"):
+    """A Parquet file with a column of bytes."""
+    file = io.BytesIO()
+    columns = [pa.array([0, 1] * 200), pa.array([value] * 400, pa.binary())]
+    pq.write_table(pa.Table.from_arrays(columns, ["click", name]), file)
+    return file.getvalue()
+
+
 HEADER = b"click,user_id,ad,hour,price,when,site,row\n"
 FAULTS = {
     "empty": (b"", "clicks.csv is empty"),
@@ -106,6 +116,9 @@ FAULTS = {
     "no name": (HEADER.replace(b"ad", b"") + csv_with(b"").partition(b"\n")[2], "column 3 has no name"),
     "zip": (b"PK\x03\x04" + bytes(500), "is a zip archive or an Excel sheet"),
     "half of a gzip": (gzip.compress(csv_with(b""))[:900], "is it complete"),
+    "bytes that are no text": (parquet(b"\xff"), "has a column that is no text"),
+    "column twice, Parquet": (parquet(b"a", "click"), "cannot be read (Multiple matches"),
+    "JSON, of two kinds": (b'{"a": 1, "b": 2}\n{"a": 0, "b": "2"}\n' * 150, "changed from number to string"),
     "JSON array": (table().to_json(orient="records").encode(), "is one JSON array: write one object per line"),
     "JSON, nested": (b'{"click": 1, "tags": ["a"]}\n' * 300, "column 'tags' holds lists or objects"),
     "JSON, torn": (b'{"click": 1, "user": 2}\n' * 300 + b'{"click": ', "cannot be read"),
@@ -114,6 +127,10 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.fault(
+    "a user's file that is empty, torn, packed, nested, of few rows, in another encoding, with a column twice",
+    "one sentence with the line and the remedy",
+)
 def test_a_fault_of_a_file_is_one_sentence_that_says_where(fault, tmp_path):
     content, message = FAULTS[fault]
     (tmp_path / "clicks.csv").write_bytes(content)
@@ -148,11 +165,12 @@ def test_values_with_delimiters_quotes_and_newlines_stay_whole(tmp_path):
     ("values", "label", "message"),
     [
         ([0, 1], "clck", "there is no column 'clck' for --label; the file has click, user"),
-        ([0, 1, 2], "click", "is not binary, it has '0', '1', '2': say which value counts as 1, --positive 0"),
+        ([0, 1, 2], "click", "is not binary, it has '0', '1', '2': say which value counts as 1, --positive 1"),
         ([1], "click", "all labels are 1"),
         ([0], "click", "all labels are 0"),
         (["", 1, 0], "click", "of 600 rows lack the label 'click'"),
         ([1] + [0] * 59, "click", "only 10 rows are of the rarer class"),
+        ([0, 2], "click", "is not binary, it has '0', '2': say which value counts as 1, --positive 2"),
         (["buy", "look"], "click", "is not binary, it has 'buy', 'look'"),
     ],
 )
@@ -392,6 +410,33 @@ def test_a_split_by_time_trains_on_the_past_and_tests_on_the_last_rows(tmp_path)
     assert found.place[train].min() < found.place[test].max()
     assert [len(part) for part in (train, valid, test)] == [320, 40, 40]
     assert parts(found, 2, N)[2].tolist() == test.tolist()
+
+
+@pytest.mark.parametrize(
+    ("when", "message"),
+    [
+        (["inf", 3], "column 'when' has 'inf', which is no time"),
+        (["1e40", 3], "column 'when' has '1e40', which is no time"),
+        (["2026-02-30", "2026-02-27"], "column 'when' has '2026-02-30', which is no time"),
+        (["2026-02-27", None], "column 'when' lacks a value in row 2, and --split time needs all"),
+        ([5, 5], "column 'when' has one time only, '5'"),
+    ],
+)
+@pytest.mark.fault(
+    "a split by times that are none, infinite, missing or all the same", "one sentence; no row is sorted to an end"
+)
+def test_a_split_by_what_is_no_time_is_refused(when, message, tmp_path):
+    path = written(tmp_path, rows=table().assign(when=when * (N // 2)))
+    with pytest.raises(UserError, match=re.escape(message)):
+        prepared(path, tmp_path, Wishes(split="time", time="when"))
+
+
+def test_a_split_by_time_knows_centuries(tmp_path):
+    years = np.random.default_rng(0).permutation(np.arange(N) * 20 + 1)
+    path = written(tmp_path, rows=table().assign(when=[f"{year:04d}-03-01" for year in years]))
+    found = prepared(path, tmp_path, Wishes(split="time", time="when"))
+    assert years[np.concatenate(parts(found, 1, N))].tolist() != years.tolist()
+    assert years[parts(found, 1, N)[2]].min() > years[parts(found, 1, N)[1]].max() > years[parts(found, 1, N)[0]].max()
 
 
 def test_a_split_by_a_column_follows_its_words(tmp_path):

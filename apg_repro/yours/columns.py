@@ -156,7 +156,7 @@ def labels_of(table: pa.Table, label: str, positive: str) -> np.ndarray:
         if len(set(lower)) > 2 or not set(lower) <= POSITIVE | NEGATIVE:
             raise UserError(
                 f"label {label!r} is not binary, it has {some(values)}: say which value counts as 1, "
-                f"--positive {values[0] if len(values) else 'VALUE'}"
+                f"--positive {next((value for value in values if value.lower() not in NEGATIVE), 'VALUE')}"
             )
         truth = [int(value in POSITIVE) for value in lower]
     labels = np.array([-1, *truth], np.int8)[codes + 1]

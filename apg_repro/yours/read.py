@@ -83,7 +83,10 @@ def read(path: Path) -> Source:
         raise UserError(f"{path} has a header and no row below it: give a file with at least {FEWEST} rows")
     if len(table) < FEWEST:
         raise UserError(f"{path} has {len(table)} rows, too few to compare models: give at least {FEWEST}")
-    columns = [as_text(path, name, table.column(name)) for name in table.column_names]
+    try:
+        columns = [as_text(path, name, table.column(name)) for name in table.column_names]
+    except pa.ArrowException as error:
+        raise UserError(f"{path} has a column that is no text ({one_line(error)}): write it as text") from error
     return Source(
         path=path, table=pa.table(columns, names=table.column_names), form=form, delimiter=delimiter, sha256=sha256
     )
