@@ -143,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
     yours.add_argument("--trials", type=int, help="of each side; default: what fits into the minutes")
     yours.add_argument("--seeds", type=int, help="paired seeds of the best; default: what fits into the minutes")
     yours.add_argument("--rows", type=int, help="of a random sample; default: all, or what fits into the minutes")
-    yours.add_argument("--out", type=Path, metavar="FOLDER", help="where everything is kept; default: NAME_apg")
+    yours.add_argument("--out", metavar="FOLDER", help="where everything is kept; default: NAME_apg")
     yours.add_argument("--device", default="cpu", help="where to train: cpu, cuda, cuda:1")
 
     for command in (train, book):
@@ -255,8 +255,13 @@ def try_(args: argparse.Namespace) -> None:
     )  # fmt: skip
     if args.schema and wishes != Wishes():
         raise UserError("--schema says what each column is: write it there, and leave out other options on columns")
-    names = ("file", "label", "schema", "backbone", "minutes", "trials", "seeds", "rows", "device", "out", "show")
-    try_apg(Request(wishes=wishes, **{name: getattr(args, name) for name in names}), ["apg", "try", *args.typed])
+    if args.out == "":  # an unset variable of a shell, say
+        raise UserError("--out names no folder: leave it out, or give one")
+    names = ("file", "label", "schema", "backbone", "minutes", "trials", "seeds", "rows", "device", "show")
+    request = Request(
+        wishes=wishes, out=args.out and Path(args.out), **{name: getattr(args, name) for name in names}
+    )  # fmt: skip
+    try_apg(request, ["apg", "try", *args.typed])
 
 
 def parse_names(text: str) -> list[str]:

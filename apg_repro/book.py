@@ -26,9 +26,9 @@ from apg_repro.claims.overview import home, opening
 from apg_repro.config import Profile
 from apg_repro.errors import UserError
 from apg_repro.experiments import SUITES
-from apg_repro.paths import EXECUTED, NOTEBOOKS, RESULTS
+from apg_repro.paths import EXECUTED, NOTEBOOKS, RESULTS, write_whole
 from apg_repro.report.style import STYLE_ONLY
-from apg_repro.rows.store import Store
+from apg_repro.rows.store import Store, values_of
 
 # A kernel is interrupted before it is shut down, and may report that as an error. Those of cells come another way.
 QUIET = ["--IPKernelApp.log_level=CRITICAL"]
@@ -73,20 +73,26 @@ def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
         if not (NOTEBOOKS / page.name).exists():
             page.unlink()  # of a notebook that is gone or has another name
     execute(notebooks, EXECUTED, parameters)
-    (EXTRA / "rows").mkdir(parents=True, exist_ok=True)
-    lines = stored_lines(RESULTS)
-    for notebook in notebooks:
-        complete(EXECUTED / notebook.name, lines, parameters["profile"])
-    (EXECUTED / PROFILE_FILE).write_text(json.dumps({"profile": parameters["profile"]}), encoding="utf-8")
-    for name, part in (("_answer.md", opening), ("_verdict.md", home)):
-        (EXECUTED / name).write_text(str(part(Store())), encoding="utf-8")
-    (EXECUTED / "_faults.md").write_text(faults.page(), encoding="utf-8")
+    try:
+        (EXTRA / "rows").mkdir(parents=True, exist_ok=True)
+        lines = stored_lines(RESULTS)
+        for notebook in notebooks:
+            complete(EXECUTED / notebook.name, lines, parameters["profile"])
+        write_whole(EXECUTED / PROFILE_FILE, json.dumps({"profile": parameters["profile"]}))
+        for name, part in (("_answer.md", opening), ("_verdict.md", home)):
+            write_whole(EXECUTED / name, str(part(Store())))
+        write_whole(EXECUTED / "_faults.md", faults.page())
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or EXECUTED} cannot be used ({error.strerror or error}): make room, or make it yours; "
+            "then run the same command again"
+        ) from error
 
 
 def stored_lines(results: Path) -> dict[str, str]:
-    """Every stored row as it is written, by its id."""
-    lines = [line for file in sorted(results.glob("*/*/*.jsonl")) for line in file.read_text("utf-8").splitlines()]
-    return {found[1]: line for line in lines if (found := re.search(r'"id": "(\w+)"', line))}
+    """Every stored row as it is written, by its id; lines that are torn are left out."""
+    lines = [line for file in sorted(results.glob("*/*/*.jsonl")) for line in file.read_bytes().split(b"\n")]
+    return {str(values["id"]): line.decode().strip() for line in lines if (values := values_of(line))}
 
 
 def complete(page: Path, lines: dict[str, str], profile: Profile) -> None:
@@ -114,13 +120,13 @@ def complete(page: Path, lines: dict[str, str], profile: Profile) -> None:
             rows = [lines[one] for one in found[1].split() if one in lines]
             files = {"JSON lines": ("jsonl", "\n".join(rows) + "\n"), "CSV": ("csv", as_csv(rows))}
             for ending, text in files.values():
-                (EXTRA / "rows" / f"{page.stem}.{ending}").write_text(text, encoding="utf-8")
+                write_whole(EXTRA / "rows" / f"{page.stem}.{ending}", text)
             links = [
                 f'<a download href="../rows/{page.stem}.{ending}">{kind}</a>' for kind, (ending, _) in files.items()
             ]
             text = f"<p>Rows of this page, {len(rows)}: {', '.join(links)}.</p>"
             output["data"]["text/html"] = html.replace("<!-- rows -->", text)
-    nbformat.write(notebook, page)
+    write_whole(page, f"{nbformat.writes(notebook)}\n")
 
 
 def as_csv(lines: Sequence[str]) -> str:

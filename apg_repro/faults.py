@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from apg_repro.errors import UserError
 from apg_repro.paths import RESULTS
 from apg_repro.report.tables import Markup, Table
 
@@ -22,8 +23,15 @@ Fault = dict[str, Any]
 
 def read(path: Path = RECORD) -> list[Fault]:
     """The record, one entry per test: "fault", "expected", "test", "cases", "outcome", and when and where it was tried:
-    "date", "commit", "dirty", "python", "platform"."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    "date", "commit", "dirty", "python", "platform".
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): get it back with `git checkout -- {path}`") from error
 
 
 def summary(faults: Sequence[Fault]) -> str:

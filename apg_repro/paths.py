@@ -39,8 +39,23 @@ def write_whole(path: Path, content: str | bytes) -> None:
     part.replace(path)
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or holds something else.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    if not isinstance(found, dict):
+        raise ValueError("it is no object")
+    return found
+
+
 def read_record(path: Path) -> dict[str, Any]:
-    """A record of results, a JSON file that git has; empty if there is no such file.
+    """A record of results, a JSON file of objects that git has; empty if there is no such file.
 
     Raises:
         UserError: it cannot be read.
@@ -54,7 +69,10 @@ def read_record(path: Path) -> dict[str, Any]:
 @functools.lru_cache(maxsize=4)
 def parsed(path: Path, changed: int) -> dict[str, Any]:
     """The content of a record, read once per change of the file: a page asks for every row."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    found = read_object(path)
+    if wrong := [name for name, value in found.items() if not isinstance(value, dict)]:
+        raise ValueError(f"its entry {wrong[0]!r} is no object")
+    return found
 
 
 def require_checkout() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from apg_repro.catalogue import data_set, is_prepared
-from apg_repro.config import Profile, RunConfig
+from apg_repro.config import Profile, RunConfig, kind_of
 from apg_repro.errors import UserError
 from apg_repro.experiments import get_suite
 from apg_repro.injected import assigned_names, injected_names
@@ -62,6 +62,7 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
         raise UserError(f"profile must be quick or full, not {profile!r}")
     if run not in RUN:
         raise UserError(f'run must be "missing" (train what the store lacks) or "none" (only read), not {run!r}')
+    kind_of(given["device"])
     store = Store()
     seeds = tuple(given["seeds"]) or SEEDS[profile]
     datasets = given["datasets"] or at_hand(suite, profile, run, store)

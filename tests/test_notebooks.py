@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import sys
 
@@ -125,8 +126,37 @@ def test_lists_that_a_notebook_makes_no_use_of_are_not_handed_to_it():
 
 def test_stored_rows_are_found_by_their_ids(tmp_path):
     (tmp_path / "full" / "runs").mkdir(parents=True)
-    (tmp_path / "full" / "runs" / "x.jsonl").write_text('{"kind": "trained", "id": "1f"}\n{"id": "2f"}\n')
-    assert book.stored_lines(tmp_path) == {"1f": '{"kind": "trained", "id": "1f"}', "2f": '{"id": "2f"}'}
+    one, other = '{"kind": "trained", "id": "1f"}', '{"kind": "measured", "id": "2f"}'
+    for end in ("\n", "\r\n"):
+        torn = '{"kind": "trained", "id": "1f", "dataset": "ä'.encode()[:-1]
+        (tmp_path / "full" / "runs" / "x.jsonl").write_bytes(f"{one}{end}{other}{end}".encode() + torn)
+        assert book.stored_lines(tmp_path) == {"1f": one, "2f": other}
+
+
+@pytest.mark.fault(
+    "a page cannot be completed: the disk is full, a folder is a file", "one sentence; the page stays as it was"
+)
+def test_a_page_that_cannot_be_completed_stays_as_it_was_and_is_one_sentence(tmp_path, monkeypatch, capsys):
+    """A limit on the size of files is met where a full disk is."""
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(book, "EXECUTED", tmp_path)
+    monkeypatch.setattr(book, "EXTRA", tmp_path / "_extra")
+    executed = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("x" * 100_000)])
+    nbformat.write(executed, tmp_path / "table7.ipynb")
+    before = (tmp_path / "table7.ipynb").read_bytes()
+    monkeypatch.setattr(book, "execute", lambda *_: None)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        assert main(["notebooks", "table7"]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert re.fullmatch(r"error: .* cannot be used \(File too large\): make room.*\n", capsys.readouterr().err)
+    assert (tmp_path / "table7.ipynb").read_bytes() == before
+    shutil.rmtree(tmp_path / "_extra")
+    (tmp_path / "_extra").touch()
+    assert main(["notebooks", "table7"]) == 1
+    assert re.fullmatch(r"error: .*_extra.* cannot be used \(.*\): make room.*\n", capsys.readouterr().err)
 
 
 def test_every_suite_has_its_notebook_and_every_notebook_its_page():

@@ -3,10 +3,13 @@
 import dataclasses
 import json
 import math
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -166,12 +169,34 @@ def test_a_folder_with_other_work_is_left_alone(done, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["plan.json", "baselines.json", "latency.json", "yours/values.json"])
+@pytest.mark.fault("a file of `apg try` is torn, or holds something else", "one sentence that names it")
 def test_a_damaged_folder_says_which_file(name, done, tmp_path):
     request, _ = done
     shutil.copytree(request.folder, tmp_path / "copy")
-    (tmp_path / "copy" / name).write_text("{")
-    with pytest.raises(UserError, match=f"{name} is damaged .*: delete its folder"):
-        try_apg(dataclasses.replace(request, out=tmp_path / "copy"))
+    for text in ("{", "", "[]", "[" * 100_000, *(["{}", '{"seeds": "five"}'] if name != "baselines.json" else [])):
+        (tmp_path / "copy" / name).write_text(text)
+        with pytest.raises(UserError, match=f"{name} is damaged .*: delete its folder"):
+            try_apg(dataclasses.replace(request, out=tmp_path / "copy"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+@pytest.mark.fault("a file whose name is no text, as one in Latin-1", "a sign in the report stands for what is none")
+def test_a_file_whose_name_is_no_text_gets_its_answer(done, tmp_path):
+    request, answer = done
+    name = os.fsdecode(b"kl\xfccks.csv")
+    shutil.copy(request.file, tmp_path / name)
+    shutil.copytree(request.folder, tmp_path / "copy")
+    command = ["apg", "try", name, "--label", "click"]
+    found = try_apg(dataclasses.replace(request, file=tmp_path / name, out=tmp_path / "copy"), command)
+    assert found is not None
+    assert found["source"]["file"] == "kl?cks.csv"
+    assert found["runs"] == answer["runs"]
+    assert "kl?cks.csv" in (tmp_path / "copy" / "report.html").read_text("utf-8")
+
+
+def test_a_search_without_an_end_has_as_many_trials_as_there_may_be():
+    plan = search.plan(1_000, 1e-5, float("inf"), "WDL", 1)
+    assert (plan.trials, plan.seeds) == (search.MOST_TRIALS, search.MOST_SEEDS)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are Unix's")
@@ -202,6 +227,109 @@ def test_a_full_disk_below_a_model_is_one_sentence_and_costs_that_model_only(lac
     again = try_apg(request)
     assert again["runs"]["base"][0]["auc"] == answer["runs"]["base"][0]["auc"]
     assert (request.folder / "model" / "model.pt2").stat().st_size > 1000
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from apg_repro.__main__ import main
+from apg_repro.training.timing import Effort
+from apg_repro.yours import costs
+
+costs.EFFORT = Effort(rounds=3, at_least=1, seconds=0.1, warmup=0)
+where, word, times = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+sync = os.fsync
+
+def killed(file):
+    sync(file)
+    if where.exists() and where.read_text().count(word) >= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.fsync = killed
+main(["try", *sys.argv[4:]])
+"""
+MOMENTS = {  # which file it is writing when it is killed, and how often it has written what by then
+    "the first trials are put down": ("clicks_apg/search.journal", "fixed_params", 3),
+    "a trial's options are drawn": ("clicks_apg/search.journal", "param_name", 21),
+    "a row is written": ("clicks_apg/full/runs/yours.jsonl", '"kind"', 3),
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are Unix's")
+@pytest.mark.fault(
+    "`apg try` is killed while it puts down its search, draws a trial's options, writes a row",
+    "the same command goes on, and its answer is that of one that nothing ended",
+)
+def test_what_kills_a_trial_changes_nothing_in_its_answer(done, tmp_path, monkeypatch):
+    """In the folder that it makes by itself, whose path is a relative one: Optuna's own lock would outlive it there."""
+    _, answer = done
+    clicks().to_csv(tmp_path / "clicks.csv", index=False)
+    options = ["clicks.csv", "--label", "click", "--trials", "3", "--seeds", "2"]
+    for place, word, times in MOMENTS.values():
+        command = [sys.executable, "-c", KILLED, place, word, str(times), *options]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert found.returncode == -signal.SIGKILL, found.stderr
+        assert (tmp_path / place).read_text().count(word) == times
+    monkeypatch.chdir(tmp_path)
+    again = try_apg(Request(file=Path("clicks.csv"), label="click", trials=3, seeds=2))
+    assert again is not None
+    assert again["search"] == answer["search"]
+    for side in search.SIDES:
+        for one, other in zip(again["runs"][side], answer["runs"][side], strict=True):
+            assert {**one, "seconds": 0} == {**other, "seconds": 0}
+    assert again["baselines"] == answer["baselines"]
+    lines = (tmp_path / "clicks_apg" / "full" / "runs" / "yours.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["id"] for line in lines}) == len(lines) == 4
+
+
+@pytest.mark.parametrize("cut", [40, 700, 5])
+@pytest.mark.fault(
+    "the journal of a search is torn, as by a full disk", "the same command goes on from its last whole line"
+)
+def test_a_torn_journal_costs_what_was_torn(cut, done, tmp_path):
+    request, answer = done
+    request = dataclasses.replace(request, out=tmp_path / "copy")
+    shutil.copytree(done[0].folder, request.folder)
+    journal = request.folder / "search.journal"
+    journal.write_bytes(journal.read_bytes()[:-cut])
+    again = try_apg(request)
+    assert again is not None
+    assert again["search"] == answer["search"]
+
+
+def test_a_journal_that_is_none_is_one_sentence(done, tmp_path):
+    request = dataclasses.replace(done[0], out=tmp_path / "copy")
+    shutil.copytree(done[0].folder, request.folder)
+    for text in ("[1]\n", "x\n" * 3):
+        (request.folder / "search.journal").write_text(text)
+        with pytest.raises(UserError, match=r"search.journal is damaged .*: delete it, and the search begins anew"):
+            try_apg(request)
+
+
+@pytest.mark.fault(
+    "what `apg try` has written is taken away or damaged: the model, its weights",
+    "the model is made again, or one sentence says what to delete",
+)
+def test_a_model_that_was_taken_away_is_made_again_and_torn_weights_are_named(done, tmp_path):
+    request = dataclasses.replace(done[0], out=tmp_path / "copy")
+    shutil.copytree(done[0].folder, request.folder)
+    shutil.move(request.folder / "model", tmp_path / "served")
+    assert try_apg(request)
+    names = {path.name for path in (request.folder / "model").iterdir()}
+    assert names == {path.name for path in (tmp_path / "served").iterdir()}
+    for content in (b"", b"x", next((request.folder / "models").iterdir()).read_bytes()[:-2000]):
+        for path in (request.folder / "models").iterdir():
+            path.write_bytes(content)
+        with pytest.raises(
+            UserError, match=r"\.pt is damaged: delete it, and the same command trains that model again"
+        ):
+            try_apg(request)
+    for path in (request.folder / "models").iterdir():
+        path.unlink()
+    again = try_apg(request)
+    assert again is not None
+    assert again["runs"] == done[1]["runs"]
 
 
 @pytest.mark.fault("`apg try` is started twice for one folder", "one sentence; the first goes on")
@@ -399,7 +527,12 @@ def test_ten_lines_score_new_rows(done):
         (["{}", "--label", "click", "--seeds", "1"], "--seeds must be at least 2, not 1"),
         (["{}", "--label", "click", "--backbone", "WDLL"], "backbone 'WDLL' is unknown; choose one of WDL"),
         (["{}", "--label", "click", "--device", "gpu"], "device 'gpu' is none of cpu, cuda"),
-        (["{}", "--schema", "none.json"], "there is no schema none.json"),
+        (["{}", "--schema", "none.json"], "schema none.json cannot be read (No such file or directory)"),
+        (["{}", "--label", "click", "--minutes", "nan"], "--minutes must be at least 0.1, not nan"),
+        (["{}", "--label", "click", "--seeds", "1" + "0" * 30], "--seeds must be at most 1,000, not 1,000,000"),
+        (["{}", "--label", "click", "--trials", "10001"], "--trials must be at most 10,000, not 10,001"),
+        (["{}", "--label", "click", "--out", ""], "--out names no folder"),
+        (["{}", "--label", "click", "--out", "{}"], "cannot be written (File exists): give another folder, --out"),
         (["{}", "--schema", "none.json", "--user", "user_id"], "--schema says what each column is"),
     ],
 )

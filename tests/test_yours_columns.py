@@ -2,19 +2,21 @@
 
 import codecs
 import gzip
+import io
 import json
 import re
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from apg_repro.errors import UserError  # noqa: E402
 from apg_repro.yours import read as reading  # noqa: E402
-from apg_repro.yours.columns import Columns, Wishes, choose, in_words, inspect, labels_of  # noqa: E402
+from apg_repro.yours.columns import Columns, Wishes, check, choose, in_words, inspect, labels_of  # noqa: E402
 from apg_repro.yours.prepare import MISSING, RARE, encode, load, parts, prepare, safe_names  # noqa: E402
 from apg_repro.yours.read import read  # noqa: E402
 
@@ -89,6 +91,14 @@ def csv_with(line, number=300):
     return b"".join(lines)
 
 
+def parquet(value, name="user_id"):
+    """A Parquet file with a column of bytes."""
+    file = io.BytesIO()
+    columns = [pa.array([0, 1] * 200), pa.array([value] * 400, pa.binary())]
+    pq.write_table(pa.Table.from_arrays(columns, ["click", name]), file)
+    return file.getvalue()
+
+
 HEADER = b"click,user_id,ad,hour,price,when,site,row\n"
 FAULTS = {
     "empty": (b"", "clicks.csv is empty"),
@@ -106,6 +116,9 @@ FAULTS = {
     "no name": (HEADER.replace(b"ad", b"") + csv_with(b"").partition(b"\n")[2], "column 3 has no name"),
     "zip": (b"PK\x03\x04" + bytes(500), "is a zip archive or an Excel sheet"),
     "half of a gzip": (gzip.compress(csv_with(b""))[:900], "is it complete"),
+    "bytes that are no text": (parquet(b"\xff"), "has a column that is no text"),
+    "column twice, Parquet": (parquet(b"a", "click"), "cannot be read (Multiple matches"),
+    "JSON, of two kinds": (b'{"a": 1, "b": 2}\n{"a": 0, "b": "2"}\n' * 150, "changed from number to string"),
     "JSON array": (table().to_json(orient="records").encode(), "is one JSON array: write one object per line"),
     "JSON, nested": (b'{"click": 1, "tags": ["a"]}\n' * 300, "column 'tags' holds lists or objects"),
     "JSON, torn": (b'{"click": 1, "user": 2}\n' * 300 + b'{"click": ', "cannot be read"),
@@ -114,6 +127,10 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.fault(
+    "a user's file that is empty, torn, packed, nested, of few rows, in another encoding, with a column twice",
+    "one sentence with the line and the remedy",
+)
 def test_a_fault_of_a_file_is_one_sentence_that_says_where(fault, tmp_path):
     content, message = FAULTS[fault]
     (tmp_path / "clicks.csv").write_bytes(content)
@@ -148,11 +165,12 @@ def test_values_with_delimiters_quotes_and_newlines_stay_whole(tmp_path):
     ("values", "label", "message"),
     [
         ([0, 1], "clck", "there is no column 'clck' for --label; the file has click, user"),
-        ([0, 1, 2], "click", "is not binary, it has '0', '1', '2': say which value counts as 1, --positive 0"),
+        ([0, 1, 2], "click", "is not binary, it has '0', '1', '2': say which value counts as 1, --positive 1"),
         ([1], "click", "all labels are 1"),
         ([0], "click", "all labels are 0"),
         (["", 1, 0], "click", "of 600 rows lack the label 'click'"),
         ([1] + [0] * 59, "click", "only 10 rows are of the rarer class"),
+        ([0, 2], "click", "is not binary, it has '0', '2': say which value counts as 1, --positive 2"),
         (["buy", "look"], "click", "is not binary, it has 'buy', 'look'"),
     ],
 )
@@ -266,12 +284,109 @@ def test_a_schema_can_be_saved_edited_and_given_back(tmp_path):
         ('{"fields": []}', "it has no entry 'label'"),
         ("[1]", "it is no object"),
         ("{", "cannot be used"),
+        ("", "cannot be used"),
+        ("[" * 100_000, "cannot be used"),
+        ('{"label": "y", "fields": [["a"]]}', 'fields is [["a"]]'),
+        ('{"label": "y", "min_count": true}', "min_count is true"),
+        ('{"label": "y", "min_count": 1.5}', "min_count is 1.5"),
+        ('{"label": ["y"]}', 'label is ["y"]'),
     ],
 )
+@pytest.mark.fault("a schema for `apg try` that is empty, torn, nested, or has values of other types", "one sentence")
 def test_a_damaged_schema_is_refused(text, message, tmp_path):
     (tmp_path / "schema.json").write_text(text)
     with pytest.raises(UserError, match=re.escape(message)):
         Columns.load(tmp_path / "schema.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fields": ["user_id", "adv"], "item": ""}, "there is no column 'adv' for fields; the file has user_id"),
+        ({"time": "date", "split": "time"}, "there is no column 'date' for --time"),
+        ({"time": "click", "split": "time"}, "there is no column 'click' for --time"),
+        ({"split": "column:kind"}, "there is no column 'kind' for --split column:"),
+        ({"split": "column:ad"}, "column 'ad' splits the rows, and fields names it: leave it out there"),
+        ({"split": "weekly"}, "--split must be random, time or column:NAME, not 'weekly'"),
+        ({"fields": ["user_id", "ad", "click"]}, "column 'click' is the label, and fields names it"),
+        ({"numbers": ["price", "price"]}, "column 'price' is named twice in numbers: leave one out"),
+        ({"fields": ["user_id", "ad", "ad"]}, "column 'ad' is named twice in fields"),
+        ({"numbers": ["ad"]}, "column 'ad' is named in fields and in numbers: leave one out"),
+        ({"drop": ["ad"]}, "column 'ad' is named in fields and in drop: leave one out"),
+        ({"user": "price"}, "--user 'price' is no field"),
+        ({"min_count": -1}, "--min-count must be at least 1, not -1"),
+        ({"fields": [], "user": "", "item": ""}, "the schema has no fields"),
+    ],
+)
+@pytest.mark.fault(
+    "a schema for `apg try` that does not fit its file: columns that are not there or used twice, the label",
+    "one sentence before anything is prepared",
+)
+def test_a_schema_that_does_not_fit_its_file_is_refused(change, message, tmp_path):
+    source, found, columns = chosen(written(tmp_path))
+    columns.save(tmp_path / "schema.json")
+    values = json.loads((tmp_path / "schema.json").read_text()) | change
+    (tmp_path / "schema.json").write_text("\ufeff" + json.dumps(values), encoding="utf-8")  # as Windows' editor saves
+    given = Columns.load(tmp_path / "schema.json")
+    with pytest.raises(UserError, match=re.escape(message)):
+        check(given, [column.name for column in found])
+    assert check(columns, source.table.column_names[1:]) == columns
+
+
+ODD = (
+    "label", "index", "__index_level_0__", "part", "place", "self", "none", "probability", "rows", "is missing",
+    "x" * 300,
+    "\N{GRINNING FACE} ü", "<script>alert(1)</script>", "a(b)+c", "a_b__c", "../../x", "{name}", "%s", 'say "hi"',
+    "two\nlines", "a, b",
+)  # fmt: skip
+
+
+@pytest.mark.fault(
+    "columns called label, index, part, two lines, a script, a path, 300 letters",
+    "each is what it was: ids and numbers",
+)
+def test_no_name_of_a_column_changes_what_is_in_it(tmp_path):
+    """Every name as a field, and once more as a number that lacks values."""
+    random = np.random.default_rng(0)
+    fields = {name: random.integers(5 + place, size=N).astype(str) for place, name in enumerate(ODD)}
+    numbers = {f"{name} is missing": random.normal(size=N).round(3) for name in ODD}
+    for place, values in enumerate(numbers.values()):
+        values[place] = np.nan
+    rows = pd.DataFrame({"click": random.integers(2, size=N), **fields, **numbers})
+    source, found, columns = chosen(written(tmp_path, rows=rows), Wishes(fields=ODD, numbers=tuple(numbers)))
+    assert columns.fields == ODD
+    assert len(in_words(found, columns).splitlines()) >= len(ODD)
+    prepare(source, columns, tmp_path)
+    again = load(columns, tmp_path)
+    for place, name in enumerate(ODD):
+        ours = again.field(name)
+        codes = again.rows.fields[:, again.rows.schema.column(ours)]
+        assert [again.values[ours][code - 1] for code in codes] == fields[name].tolist()
+        wanted = np.nan_to_num(numbers[f"{name} is missing"])
+        assert np.allclose(again.rows.numbers[:, place], wanted)
+    assert sorted(again.lacking) == list(range(len(ODD)))
+
+
+@pytest.mark.fault("ids beyond 64 bits, as text, floats or in JSON", "different ids stay different")
+def test_ids_beyond_64_bits_stay_apart(tmp_path):
+    ids = [2**64 + 2**14 * (i % 7) for i in range(N)]
+    clicks = [i % 2 for i in range(N)]
+    pd.DataFrame({"click": clicks, "user_id": list(map(str, ids))}).to_csv(tmp_path / "ids.csv", index=False)
+    (tmp_path / "ids.json").write_text(
+        "".join(f'{{"click": {c}, "user_id": {i}}}\n' for c, i in zip(clicks, ids, strict=True))
+    )
+    pd.DataFrame({"click": clicks, "user_id": list(map(float, ids))}).to_parquet(tmp_path / "ids.parquet")
+    for name in ("ids.csv", "ids.json", "ids.parquet"):
+        found = read(tmp_path / name).table["user_id"].to_pylist()
+        assert len(set(found)) == 7, (name, set(found))
+        assert found[:7] == found[7:14]
+
+
+def test_a_column_without_any_finite_number_is_left_out(tmp_path):
+    rows = table().assign(price=["inf", "-inf"] * (N // 2))
+    _, found, columns = chosen(written(tmp_path, rows=rows))
+    assert {column.name: column.kind for column in found}["price"] == "constant"
+    assert columns.numbers == ()
 
 
 # Splits and ids.
@@ -295,6 +410,33 @@ def test_a_split_by_time_trains_on_the_past_and_tests_on_the_last_rows(tmp_path)
     assert found.place[train].min() < found.place[test].max()
     assert [len(part) for part in (train, valid, test)] == [320, 40, 40]
     assert parts(found, 2, N)[2].tolist() == test.tolist()
+
+
+@pytest.mark.parametrize(
+    ("when", "message"),
+    [
+        (["inf", 3], "column 'when' has 'inf', which is no time"),
+        (["1e40", 3], "column 'when' has '1e40', which is no time"),
+        (["2026-02-30", "2026-02-27"], "column 'when' has '2026-02-30', which is no time"),
+        (["2026-02-27", None], "column 'when' lacks a value in row 2, and --split time needs all"),
+        ([5, 5], "column 'when' has one time only, '5'"),
+    ],
+)
+@pytest.mark.fault(
+    "a split by times that are none, infinite, missing or all the same", "one sentence; no row is sorted to an end"
+)
+def test_a_split_by_what_is_no_time_is_refused(when, message, tmp_path):
+    path = written(tmp_path, rows=table().assign(when=when * (N // 2)))
+    with pytest.raises(UserError, match=re.escape(message)):
+        prepared(path, tmp_path, Wishes(split="time", time="when"))
+
+
+def test_a_split_by_time_knows_centuries(tmp_path):
+    years = np.random.default_rng(0).permutation(np.arange(N) * 20 + 1)
+    path = written(tmp_path, rows=table().assign(when=[f"{year:04d}-03-01" for year in years]))
+    found = prepared(path, tmp_path, Wishes(split="time", time="when"))
+    assert years[np.concatenate(parts(found, 1, N))].tolist() != years.tolist()
+    assert years[parts(found, 1, N)[2]].min() > years[parts(found, 1, N)[1]].max() > years[parts(found, 1, N)[0]].max()
 
 
 def test_a_split_by_a_column_follows_its_words(tmp_path):

@@ -7,14 +7,13 @@ today's is another, or if its data are no longer what they were.
 """
 
 import functools
-import json
 from pathlib import Path
 from typing import Any
 
 from apg_repro.config import RunConfig
 from apg_repro.data.checksums import recorded
 from apg_repro.errors import UserError
-from apg_repro.paths import RESULTS
+from apg_repro.paths import RESULTS, read_object
 from apg_repro.rows.provenance import TIMING
 from apg_repro.rows.row import Row, TrainedRow
 
@@ -56,7 +55,7 @@ def record(path: Path = PATH) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["cases"]
+        return read_object(path)["cases"]
     except (ValueError, KeyError) as error:
         raise UserError(f"{path} is damaged ({error}): take it from git again") from error
 

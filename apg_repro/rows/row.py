@@ -219,14 +219,16 @@ KINDS: dict[str, type[TrainedRow] | type[MeasuredRow]] = {"trained": TrainedRow,
 
 
 def check_types(part: Any) -> None:
-    """Raises a TypeError that names the first field of a dataclass whose value is not of its type.
+    """Raises a TypeError that names the first field of a dataclass whose value is not of its type, or is below 0.
 
-    Of ``Mapping[str, Any]`` and the like, only ``Mapping`` is looked at.
+    Of ``Mapping[str, Any]`` and the like, only ``Mapping`` is looked at. Whatever is a number counts or measures.
     """
     for name, kind in hints(type(part)).items():
         value, outer = getattr(part, name), get_origin(kind)
         fits = value in get_args(kind) if outer is Literal else isinstance(value, outer if outer in OUTER else kind)
-        if not fits:
+        if isinstance(value, bool):  # which Python takes for a number
+            fits = bool in (kind, *get_args(kind))
+        if not fits or (isinstance(value, int | float) and value < 0):
             raise TypeError(f"{name} is {value!r}"[:100])
 
 

@@ -204,10 +204,15 @@ def understood(path: Path, number: int, make: Callable[[], Found]) -> Found:
 def values_of(line: bytes) -> dict[str, Any] | None:
     """The values of a whole line; None if it is none."""
     try:
-        values = json.loads(line)
+        values = json.loads(line, parse_constant=refuse)
     except (ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) and {"kind", "id"} <= values.keys() else None
+
+
+def refuse(word: str) -> None:
+    """Raises a ValueError: NaN and Infinity are no JSON, and ``append`` writes null."""
+    raise ValueError(f"{word} is no number")
 
 
 def is_torn(line: bytes) -> bool:

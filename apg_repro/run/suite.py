@@ -9,10 +9,12 @@ from typing import TypeVar
 import torch
 from tqdm import tqdm
 
+from apg_repro.catalogue import how_to_prepare, is_prepared
 from apg_repro.config import PROTOCOLS, Measurement, Protocol, RunConfig
+from apg_repro.data.gate import load_manifest
 from apg_repro.errors import UserError
 from apg_repro.rows import provenance
-from apg_repro.rows.evidence import gather
+from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.run.driver import rescued, train_all
@@ -50,6 +52,7 @@ def run_suite(
         evidence = gather(suite, plan, store)
         todo = missing(evidence.search() if stage == "search" else evidence.wanted(), evidence.runs)
         if todo:
+            check_data(evidence, store)
             store.check_writable(store.runs_path(plan.profile, plan.dataset))
             title = f"{suite.name} {plan.dataset} {stage}"
             trained = train_all(
@@ -57,6 +60,7 @@ def run_suite(
             )
             for _ in trained:
                 pass  # each is in the store by now
+            check_data(gather(suite, plan, store), store)
     measured = store.measured(plan.profile, suite.name, plan.dataset)
     todo = missing(suite.measurements(plan.on(device)), measured)
     if todo:
@@ -67,6 +71,27 @@ def run_suite(
                 store.append(plan.profile, row)
             except OSError as error:
                 raise rescued([row], store, plan.profile, error) from error
+
+
+def check_data(evidence: Evidence, store: Store) -> None:
+    """Raises a UserError if a run of the suite was trained on other rows than are prepared now.
+
+    Its page would compare runs on different data.
+    """
+    plan = evidence.plan
+    if not is_prepared(plan.dataset):
+        return  # ``train_all`` says so
+    now = load_manifest(plan.dataset)["checksums"]
+    runs = [*evidence.search(), *evidence.wanted()]
+    there = {config.id: evidence.runs[config.id] for config in runs if config.id in evidence.runs}
+    stale = [one for one, row in there.items() if row.origin.data != now.get(row.config.features, row.origin.data)[:12]]
+    if stale:
+        path = store.runs_path(plan.profile, plan.dataset)
+        raise UserError(
+            f"{path}: {len(stale)} of {len(there)} runs of {evidence.suite.name} "
+            f"were trained on other rows than `{how_to_prepare(plan.dataset)}` has prepared since, as {stale[0]}: "
+            "prepare the former rows again or take these lines out, then run the same command again"
+        )
 
 
 def missing(tasks: Sequence[Task], done: Container[str]) -> list[Task]:

@@ -24,6 +24,7 @@ ROW_ID = 0.98  # different values per row, from which on an id says nothing but 
 FEW = 32  # different whole numbers, up to which they are taken for categories
 TEXT = 60  # characters: longer values on average are prose
 SAMPLE = 100_000  # rows on which columns are tried by themselves
+LISTS = ("fields", "numbers", "drop")  # the entries of a schema that name columns of one use
 LABELS_LACKING = 0.05  # share of rows without a label, above which something is wrong with it
 USER = re.compile(r"user|member|visitor|customer|reader|uid|cookie|device_?id", re.IGNORECASE)
 ITEM = re.compile(
@@ -93,7 +94,7 @@ class Columns:
             UserError: there is no such file, or it is none of these.
         """
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # some editors put a byte-order mark before it
             values: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
             if not isinstance(values, dict):
                 raise ValueError("it is no object")
@@ -101,15 +102,17 @@ class Columns:
             for name, value in values.items():
                 if name not in known:
                     raise ValueError(f"it has no entry {name!r}; there are {', '.join(known)}")
-                items: Any = value if name in ("fields", "numbers", "drop") else [value]
+                items: Any = value if name in LISTS else [value]
                 wanted = int if name == "min_count" else str
-                if not isinstance(items, list) or not all(isinstance(item, wanted) for item in items):
+                if not isinstance(items, list) or not all(type(item) is wanted for item in items):  # True is an int
                     raise ValueError(f"{name} is {json.dumps(value)[:40]}")
             if "label" not in values:
                 raise ValueError("it has no entry 'label'")
         except OSError as error:
-            raise UserError(f"there is no schema {path}: give one that `apg try` saved, schema.json") from error
-        except ValueError as error:
+            raise UserError(
+                f"schema {path} cannot be read ({error.strerror}): give one that `apg try` saved, schema.json"
+            ) from error
+        except (ValueError, RecursionError) as error:
             raise UserError(
                 f"schema {path} cannot be used ({one_line(error)}): compare it with one that was saved"
             ) from error
@@ -153,7 +156,7 @@ def labels_of(table: pa.Table, label: str, positive: str) -> np.ndarray:
         if len(set(lower)) > 2 or not set(lower) <= POSITIVE | NEGATIVE:
             raise UserError(
                 f"label {label!r} is not binary, it has {some(values)}: say which value counts as 1, "
-                f"--positive {values[0] if len(values) else 'VALUE'}"
+                f"--positive {next((value for value in values if value.lower() not in NEGATIVE), 'VALUE')}"
             )
         truth = [int(value in POSITIVE) for value in lower]
     labels = np.array([-1, *truth], np.int8)[codes + 1]
@@ -220,6 +223,8 @@ def kind_of(name: str, values: list[str], numbers: np.ndarray | None, n_rows: in
         if n > ROW_ID * n_rows:
             return "row id"
         return "prose" if np.mean([len(v) for v in values[:1000]]) > TEXT else "id" if is_id or n > FEW else "category"
+    if np.isnan(numbers).all():
+        return "constant"  # infinities alone, say: no value can be used
     whole = bool(np.nanmax(np.abs(numbers - np.round(numbers))) == 0)
     if not whole:
         return "number"
@@ -263,7 +268,7 @@ def choose(found: Sequence[Column], label: str, wishes: Wishes) -> Columns:
     """
     names = {column.name: column for column in found}
     said: dict[str, str] = {}
-    for option in ("fields", "numbers", "drop"):
+    for option in LISTS:
         for name in getattr(wishes, option):
             known(name, names, f"--{option}")
             if said.setdefault(name, option) != option:
@@ -282,7 +287,7 @@ def choose(found: Sequence[Column], label: str, wishes: Wishes) -> Columns:
     role = {"id": "fields", "category": "fields", "number": "numbers"}
     roles = {name: said.get(name) or role.get(column.kind, "drop") for name, column in names.items()}
     picked: dict[str, tuple[str, ...]] = {
-        part: tuple(name for name, role in roles.items() if role == part) for part in ("fields", "numbers", "drop")
+        part: tuple(name for name, role in roles.items() if role == part) for part in LISTS
     }
     if not picked["fields"]:
         raise UserError("no column is an id or a category, and embeddings need one: name some in --fields")
@@ -311,23 +316,33 @@ def known(name: str, names: Sequence[str] | dict[str, Any], option: str) -> None
 
 def check(columns: Columns, names: Sequence[str]) -> Columns:
     """The same columns; raises a UserError if they do not fit a file with these names (its label left out)."""
-    for option in ("fields", "numbers", "drop"):
+    used = dict[str, str]()
+    for option in LISTS:
         for name in getattr(columns, option):
+            if name == columns.label:
+                raise UserError(f"column {name!r} is the label, and {option} names it: leave it out there")
             known(name, names, option)
+            if name in used:
+                twice = f"twice in {option}" if used[name] == option else f"in {used[name]} and in {option}"
+                raise UserError(f"column {name!r} is named {twice}: leave one out")
+            used[name] = option
     if not columns.fields:
         raise UserError("the schema has no fields, and embeddings need one: name ids or categories in fields")
-    if both := set(columns.fields) & set(columns.numbers):
-        raise UserError(f"column {min(both)!r} is among the fields and among the numbers: leave one out")
     for option in ("user", "item"):
         name = getattr(columns, option)
         if name and name not in columns.fields:
             raise UserError(f"--{option} {name!r} is no field: name it in --fields too, or name another")
     if columns.min_count < 1:
         raise UserError(f"--min-count must be at least 1, not {columns.min_count}")
+    if columns.time:
+        known(columns.time, names, "--time")
     if columns.split == "time" and not columns.time:
         raise UserError("a split by time needs a column of times: name it in --time")
     if columns.split.startswith("column:"):
-        known(columns.split.removeprefix("column:"), names, "--split column:")
+        name = columns.split.removeprefix("column:")
+        known(name, names, "--split column:")
+        if used.get(name, "drop") != "drop":
+            raise UserError(f"column {name!r} splits the rows, and {used[name]} names it: leave it out there")
     elif columns.split not in ("random", "time"):
         raise UserError(f"--split must be random, time or column:NAME, not {columns.split!r}")
     return columns

@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import warnings
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -21,6 +22,7 @@ from jaxtyping import Float, Int
 from torch import nn
 
 from apg_repro.config import RunConfig
+from apg_repro.errors import UserError
 from apg_repro.nn.apg import fold
 from apg_repro.paths import write_whole
 from apg_repro.training.build import build
@@ -28,6 +30,7 @@ from apg_repro.yours.prepare import MISSING, RARE, Encoding, standardised
 from apg_repro.yours.read import MISSING as NO_VALUE
 from apg_repro.yours.read import Form
 
+FILES = ("model.pt2", "model.onnx", "vocabulary.json", "score.py")
 READ = {
     "text": 'pd.read_csv(sys.argv[1], sep={delimiter!r}, dtype="string", keep_default_na=False, na_values=known["none"])',  # noqa: E501
     "json": 'pd.read_json(sys.argv[1], lines=True, dtype=False, convert_dates=False).convert_dtypes().astype("string")',
@@ -82,9 +85,18 @@ class ServedIds(nn.Module):
 
 
 def trained(config: RunConfig, encoding: Encoding, weights: Path) -> nn.Module:
-    """The model of a run, with its weights, on the CPU."""
+    """The model of a run, with its weights, on the CPU.
+
+    Raises:
+        UserError: the file of its weights is damaged.
+    """
     model = build(config, encoding.schema)
-    model.load_state_dict(torch.load(weights, weights_only=True))
+    try:
+        if not zipfile.is_zipfile(weights):
+            raise ValueError("it is no archive of torch's")
+        model.load_state_dict(torch.load(weights, weights_only=True))
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise UserError(f"{weights} is damaged: delete it, and the same command trains that model again") from error
     return model.eval()
 
 
@@ -94,7 +106,7 @@ def served(model: nn.Module, encoding: Encoding) -> nn.Module:
 
 
 def export(model: nn.Module, encoding: Encoding, folder: Path, form: Form = "text", delimiter: str = ",") -> None:
-    """Writes the four files.
+    """Writes the four ``FILES``.
 
     Args:
         model: on the CPU.

@@ -120,7 +120,7 @@ def load(columns: Columns, folder: Path) -> Prepared:
         UserError: it is not there, or damaged.
     """
     rows = enter(YOURS, extra=[PLACE] if columns.split != "random" else [], root=folder)
-    found = stored(folder / YOURS / VALUES)
+    found = stored(folder / YOURS / VALUES, "names", "values")
     return Prepared(
         columns=columns, rows=rows, values=found["values"], names=found["names"], place=rows.extra.get(PLACE)
     )
@@ -165,6 +165,12 @@ def place_of(source: Source, columns: Columns) -> np.ndarray | None:
                     "2026-01-31 23:59:59 or as seconds"
                 )
             when = dates.astype("int64").to_numpy().astype(np.float64)
+        if np.isnan(when).any():
+            raise UserError(
+                f"column {name!r} has {values[int(np.argmax(np.isnan(when)))]!r}, which is no time: mend it"
+            )
+        if when.min() == when.max():
+            raise UserError(f"column {name!r} has one time only, {values[0]!r}: split in another way (--split)")
         return when[codes]
     unknown = [value for value in values if value.lower() not in PARTS]
     if unknown:

@@ -7,7 +7,6 @@ bytes say, not its name. Every fault ends in one sentence with the line and the 
 import codecs
 import gzip
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import pyarrow.json as pjson
 import pyarrow.parquet as pq
 
 from apg_repro.errors import UserError
+from apg_repro.paths import read_object
 
 Form = Literal["text", "json", "parquet"]
 
@@ -83,7 +83,10 @@ def read(path: Path) -> Source:
         raise UserError(f"{path} has a header and no row below it: give a file with at least {FEWEST} rows")
     if len(table) < FEWEST:
         raise UserError(f"{path} has {len(table)} rows, too few to compare models: give at least {FEWEST}")
-    columns = [as_text(path, name, table.column(name)) for name in table.column_names]
+    try:
+        columns = [as_text(path, name, table.column(name)) for name in table.column_names]
+    except pa.ArrowException as error:
+        raise UserError(f"{path} has a column that is no text ({one_line(error)}): write it as text") from error
     return Source(
         path=path, table=pa.table(columns, names=table.column_names), form=form, delimiter=delimiter, sha256=sha256
     )
@@ -220,7 +223,8 @@ def as_text(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(column.type):
         column = column.cast(pa.float64())
         column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, pa.float64()))
-        if pc.all(pc.equal(pc.floor(column), column)).as_py():
+        is_whole = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), 2.0**63))
+        if pc.all(is_whole).as_py():
             column = column.cast(pa.int64(), safe=False)
     if not pa.types.is_string(column.type):
         column = column.cast(pa.string())
@@ -228,14 +232,20 @@ def as_text(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.is_in(column, pa.array(MISSING)), pa.scalar(None, pa.string()), column)
 
 
-def stored(path: Path) -> Any:
+def stored(path: Path, *entries: str) -> dict[str, Any]:
     """What an earlier run has written to the work folder as JSON.
+
+    Args:
+        entries: that it must have.
 
     Raises:
         UserError: it is damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = read_object(path)
+        if lacking := [name for name in entries if name not in found]:
+            raise ValueError(f"it has no entry {lacking[0]!r}")
+        return found
     except (OSError, ValueError) as error:
         raise UserError(f"{path} is damaged ({one_line(error)}): delete its folder, and begin again") from error
 

@@ -16,19 +16,22 @@ from typing import Any
 import optuna
 import torch
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 from apg_repro.catalogue import YOURS
 from apg_repro.config import RunConfig
 from apg_repro.data.dataset import Dataset
+from apg_repro.errors import UserError
 from apg_repro.paths import write_whole
 from apg_repro.rows.provenance import cores
+from apg_repro.rows.row import check_types
 from apg_repro.seeds import derive_seed
 from apg_repro.training.build import build
 from apg_repro.training.timing import clock, threads
 from apg_repro.training.train import make_step, train_on
 from apg_repro.yours.prepare import Prepared
+from apg_repro.yours.read import one_line, stored
 
 Side = str  # one of ``SIDES``
 SIDES: tuple[Side, ...] = ("base", "apg")
@@ -84,6 +87,20 @@ class Plan:
         """Writes it as JSON."""
         write_whole(path, json.dumps(asdict(self), indent=1) + "\n")
 
+    @classmethod
+    def load(cls, path: Path) -> "Plan":
+        """The one that was saved.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        try:
+            found = cls(**stored(path))
+            check_types(found)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{path} is damaged ({one_line(error)}): delete its folder, and begin again") from error
+        return found
+
 
 def of_all(rows: int, total: int) -> str:
     """How many rows, in words."""
@@ -115,9 +132,9 @@ def plan(total: int, seconds_per_row: float, minutes: float, backbone: str, n_th
 
 def fit(total: int, pair: float, seconds: float, fewest: int, most: int) -> tuple[int, int]:
     """Rows and pairs of runs that fit into some seconds: the fewest pairs on a sample, or more on all rows."""
-    pairs = int(seconds / (pair * total))
+    pairs = min(seconds / (pair * total), most)
     if pairs >= fewest:
-        return total, min(pairs, most)
+        return total, int(pairs)
     return min(total, max(FEWEST_ROWS, int(seconds / (pair * fewest)))), fewest
 
 
@@ -183,6 +200,24 @@ def starts(side: Side, known: list[str]) -> list[dict[str, Any]]:
     return [*STARTS[side], *(others if side == "apg" else [])]
 
 
+class NoLock(JournalFileOpenLock):
+    """The work folder is locked already. Optuna's own lock would outlive a process that was killed."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def mend(journal: Path) -> None:
+    """Takes away what is left of a last line whose writing was cut short: Optuna would write on behind it."""
+    if journal.exists():
+        content = journal.read_bytes()
+        if not content.endswith(b"\n"):
+            write_whole(journal, content[: content.rfind(b"\n") + 1])
+
+
 class Search:
     """The trials of both sides in a work folder.
 
@@ -195,8 +230,15 @@ class Search:
     def __init__(self, folder: Path, prepared: Prepared, todo: Plan) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.todo, self.conditions = todo, conditions(prepared)
-        storage = JournalStorage(JournalFileBackend(str(folder / "search.journal")))
-        self.studies = {side: self.open(storage, side) for side in SIDES}
+        journal = folder / "search.journal"
+        mend(journal)
+        try:
+            storage = JournalStorage(JournalFileBackend(str(journal), NoLock(str(journal))))
+            self.studies = {side: self.open(storage, side) for side in SIDES}
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{journal} is damaged ({one_line(error)}): delete it, and the search begins anew"
+            ) from error
 
     def open(self, storage: JournalStorage, side: Side) -> optuna.Study:
         """The study of one side: new, with the points that it begins with, or as it was left."""
@@ -205,9 +247,8 @@ class Search:
             direction="maximize", load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
         )  # fmt: skip
-        if not study.trials:
-            for start in starts(side, self.conditions):
-                study.enqueue_trial(start)
+        for start in starts(side, self.conditions):
+            study.enqueue_trial(start, skip_if_exists=True)
         return study
 
     def done(self, side: Side) -> int:
@@ -246,6 +287,9 @@ class Search:
         seed = derive_seed(0, "search", side, number) % 2**32
         study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
         broken = study.get_trials(states=(TrialState.RUNNING,))  # its process was stopped: the same trial begins anew
+        for name, values in broken[0].distributions.items() if broken else ():
+            if name not in broken[0].system_attrs.get("fixed_params", {}):  # drawn once more, so that the next differ
+                study.sampler.sample_independent(study, broken[0], name, values)
         trial = optuna.Trial(study, broken[0]._trial_id) if broken else study.ask()
         reported = broken[0].intermediate_values if broken else {}
         options = suggest(trial, side, self.conditions)

@@ -94,10 +94,11 @@ def try_apg(request: Request, command: Sequence[str] = ()) -> dict[str, Any] | N
             found = work(folder, prepared, todo, request, start)
         found |= {
             "source": {
-                "file": source.path.name, "sha256": source.sha256, "positive_rate": float(prepared.rows.labels.mean()),
+                "file": readable(source.path.name), "sha256": source.sha256,
+                "positive_rate": float(prepared.rows.labels.mean()),
             },
             "columns": asdict(columns), "inspected": [asdict(column) for column in inspected],
-            "command": shlex.join(command), "version": f"apg-repro {__version__}",
+            "command": readable(shlex.join(command)), "version": f"apg-repro {__version__}",
             "minutes": spent(folder, time.monotonic() - start),
         }  # fmt: skip
         finish(folder, found, prepared, source)
@@ -108,12 +109,14 @@ def check_request(request: Request) -> None:
     """Raises a UserError if what is asked for cannot be, before anything is read."""
     if request.backbone not in BACKBONES:
         raise UserError(f"backbone {request.backbone!r} is unknown; choose one of {', '.join(BACKBONES)}")
-    for name, value, least in (
-        ("minutes", request.minutes, 0.1), ("trials", request.trials, 1), ("seeds", request.seeds, 2),
-        ("rows", request.rows, 200),
+    for name, value, least, most in (
+        ("minutes", request.minutes, 0.1, float("inf")), ("trials", request.trials, 1, 10_000),
+        ("seeds", request.seeds, 2, 1_000), ("rows", request.rows, 200, float("inf")),
     ):  # fmt: skip
         if value is not None and not value >= least:
             raise UserError(f"--{name} must be at least {least}, not {value}")
+        if value is not None and value > most:
+            raise UserError(f"--{name} must be at most {most:,}, not {value:,}")
     if not request.label and not request.schema:
         raise UserError("name the column to predict: --label click")
     check_device(request.device)
@@ -170,7 +173,7 @@ def plan_of(folder: Path, prepared: Prepared, request: Request) -> Plan:
     """What is done: what the folder's earlier run had planned, or what fits into the minutes; as the user wishes."""
     path, total = folder / "plan.json", len(prepared.rows.labels)
     if path.exists():
-        todo = Plan(**stored(path))
+        todo = Plan.load(path)
     else:
         device = torch.device(request.device)
         n = min(total, search.FEWEST_ROWS)
@@ -241,7 +244,7 @@ def work(folder: Path, prepared: Prepared, todo: Plan, request: Request, start: 
 def kept(path: Path, key: str, make: Callable[[], Any]) -> Any:
     """What was made for this key, now or by an earlier run in this folder; JSON-ready."""
     if path.exists():
-        found = stored(path)
+        found = stored(path, "key", "value")
         if found["key"] == key:
             return found["value"]
     value = json.loads(json.dumps(make()))
@@ -265,6 +268,11 @@ def run_of(row: TrainedRow) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def readable(text: str) -> str:
+    """The text with a sign in place of each byte that is none, as in the name of a file that another system wrote."""
+    return text.encode(errors="replace").decode()
+
+
 def spent(folder: Path, seconds: float) -> float:
     """Minutes of work in this folder so far, these seconds included."""
     path = folder / "seconds"
@@ -281,6 +289,8 @@ def finish(folder: Path, found: dict[str, Any], prepared: Prepared, source: Sour
     encoding, _, _ = datasets(prepared, 1, todo.rows, CPU)
     config = search.config_of(side, found["search"][side]["options"], seed=1, rows=todo.rows, backbone=todo.backbone)
     model = export.trained(config, encoding, folder / "models" / f"{config.id}.pt")
+    if not all((folder / "model" / name).exists() for name in export.FILES):  # it was taken away, to be used
+        (folder / "exported.json").unlink(missing_ok=True)
     kept(folder / "exported.json", config.id, lambda: exported(model, encoding, folder / "model", source))
     answer = json.loads(json.dumps(finite(found)))
     found.clear()

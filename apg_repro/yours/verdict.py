@@ -4,7 +4,6 @@ An *answer* is what ``apg try`` found, as JSON-ready values (``answer.json``): t
 need nothing else. Imports no torch.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from statsmodels.stats.power import TTestPower
 
 from apg_repro.errors import UserError
+from apg_repro.paths import read_object
 from apg_repro.report.statistics import CONFIDENCE, MARGIN, Estimate, Judgement, estimate, judge
 from apg_repro.report.tables import format_difference
 
@@ -147,6 +147,6 @@ def load(path: Path) -> dict[str, Any]:
         UserError: there is none, or it is damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_object(path)
     except (OSError, ValueError) as error:
         raise UserError(f"there is no answer {path}: `apg try` writes one, answer.json") from error

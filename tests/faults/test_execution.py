@@ -10,7 +10,7 @@ from apg_repro import study
 from apg_repro.__main__ import main
 from apg_repro.errors import UserError
 from apg_repro.paths import NOTEBOOKS
-from tests.checkout import ENOUGH, Checkout, eventually, in_proc
+from tests.checkout import ENOUGH, Checkout, eventually, in_proc, is_idle, needs_synthetic
 
 GIVEN = {"profile": "quick", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
 
@@ -101,3 +101,29 @@ def test_a_notebook_with_a_wrong_parameter_says_so_without_a_traceback(tmp_path)
     outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", [])]
     (error,) = [output for output in outputs if output["output_type"] == "error"]
     assert error["traceback"] == [f"error: {error['evalue']}"]
+
+
+TRAINS = "from apg_repro import study\nlen(study.open('mini', globals()).found[0].rows)"
+
+
+@in_proc
+@needs_synthetic
+@pytest.mark.fault(
+    "`python -m apg_repro notebooks` is killed while a notebook trains",
+    "its kernel ends; rows stay; the next command goes on, and the page is there, whole",
+)
+def test_a_killed_execution_leaves_its_rows_and_no_page_and_is_gone_on_with(checkout, whole):
+    checkout.notebook("mini", TRAINS)
+    command = ("-m", "apg_repro", "notebooks", "--profile", "quick", "--datasets", "synthetic", "--seeds", "1,2,3")
+    driver = checkout.start(*command)
+    assert eventually(lambda: checkout.lines() != []), checkout.words()
+    driver.kill()
+    driver.wait()
+    assert is_idle(checkout)
+    executed = checkout.folder / "book" / "executed"
+    assert not (executed / "mini.ipynb").exists()
+    assert checkout.start(*command).wait(ENOUGH) == 0, checkout.words()
+    assert [row["seed"] for row in checkout.lines()] == [1, 2, 3]
+    assert [path.name for path in executed.glob("*mini*")] == ["mini.ipynb"]
+    assert nbformat.read(executed / "mini.ipynb", as_version=4).cells[-1].outputs[-1]["data"]["text/plain"] == "3"
+    assert [row for row in checkout.lines() if row["seed"] == 1] == whole[:1]
