@@ -203,7 +203,7 @@ def progress(evidence: Evidence) -> dict[str, tuple[int, int]]:
     found = {name: (sum(one.id in evidence.runs for one in configs), len(configs)) for name, configs in parts.items()}
     for kind in DEVICE_KINDS if evidence.suite.is_timed else DEVICE_KINDS[:1]:
         on = evidence.on(kind)
-        name = f"measurements on {kind}" if evidence.suite.is_timed else "measurements"
+        name = f"measurements on a {'GPU' if kind == 'cuda' else 'CPU'}" if evidence.suite.is_timed else "measurements"
         found[name] = len(on.measured), len(evidence.suite.measurements(on.plan))
     return found
 
