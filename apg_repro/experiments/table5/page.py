@@ -189,8 +189,8 @@ def epochs_table(evidence: Evidence) -> Table:
                     },
                 )
                 line |= {
-                    f"{device} ÷ base": format_spread(entry["ratio"]["base"]) if is_run else entry["not_run"],
                     f"{device} verdict": judge_cost(on, entry["ratio"]["base"], expected) if is_run else "not run",
+                    f"{device} ÷ base": format_spread(entry["ratio"]["base"]) if is_run else entry["not_run"],
                     f"{device}, s": rounded(STEPS_PER_EPOCH * entry["seconds"]["p50"]) if is_run else MISSING,
                 }
                 line.setdefault("Paper, s", MISSING if math.isnan(seconds) else f"{seconds:,.2f}")
