@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from apg_repro.config import DeviceKind, Measurement, Profile, RunConfig, kind_of
+from apg_repro.config import DEVICE_KINDS, DeviceKind, Measurement, Profile, RunConfig, kind_of
 from apg_repro.errors import UserError
 from apg_repro.labels import words_for
 
@@ -81,7 +81,8 @@ class Cell:
         search: options of the search alone.
         against: the name of the cell, of the same backbone, that differences are taken from; None for base itself.
         rival_of: the name of a cell, of the same backbone, that this one stands beside as a reference: differences
-            after one epoch are taken from the better of both (``Evidence.reference``). "" for none.
+            after one epoch, and of a searched cell with early stopping as well, are taken from the better of both
+            (``Evidence.reference``). "" for none.
         n_seeds: only the plan's first; None: all.
         cost_tier: 0 for minutes, 1 and up for hours on a CPU. Lower tiers are trained first.
         registered: when the cell was added or changed, if results were known by then: pages mark it.
@@ -129,7 +130,8 @@ class Suite:
         quick: the data sets of a quick run, where all would be too many.
         cells: what is trained.
         measurements: what is measured without training, by the function ``measure`` of the room's ``measure.py``.
-        is_timed: whether those measurements are times, so that each kind of device has its own.
+        is_timed: whether those measurements are times.
+        is_by_device: whether each kind of device has measurements of its own; times always do.
     """
 
     name: str
@@ -140,6 +142,12 @@ class Suite:
     cells: Callable[[Plan], tuple[Cell, ...]] = lambda plan: ()
     measurements: Callable[[Plan], tuple[Measurement, ...]] = lambda plan: ()
     is_timed: bool = False
+    is_by_device: bool = False
+
+    @property
+    def kinds(self) -> tuple[DeviceKind, ...]:
+        """The kinds of device that it is measured on."""
+        return DEVICE_KINDS if self.is_timed or self.is_by_device else DEVICE_KINDS[:1]
 
     @property
     def paper_table(self) -> str:

@@ -97,6 +97,8 @@ step table5 420 "$PYTHON" -m apg_repro run table5 "${HOW[@]}" --datasets iaac_tw
 step speed 240 "$PYTHON" -m apg_repro run speed "${HOW[@]}" --datasets $REAL
 step table10 300 "$PYTHON" -m apg_repro run table10 "${HOW[@]}" --datasets iaac_twin
 
+step threads 240 "$PYTHON" -m apg_repro run threads "${HOW[@]}" --datasets $REAL
+
 [ "$PROFILE" = quick ] || HOW+=(--seeds 1,2,3,4,5,6,7,8,9,10)
 [ -z "${JOBS:-}" ] || HOW+=(--jobs "$JOBS")
 [ $REAL = movielens ] && ENCODINGS=encodings || ENCODINGS= # other ways of reading MovieLens alone

@@ -101,8 +101,8 @@ def test_every_suite_names_each_cell_once_and_reports_no_run_of_its_search():
 
 def test_base_is_tuned_with_as_many_points_as_apg():
     cells = {cell.key: cell for cell in SUITES["table2"].cells(FULL)}
-    assert len(cells) == 6 * len(BACKBONES)
-    assert cells["WDL", "tuned apg"].grid == cells["WDL", "tuned base"].grid
+    assert len(cells) == 7 * len(BACKBONES)
+    assert cells["WDL", "tuned apg"].grid == cells["WDL", "tuned base"].grid == cells["WDL", "tuned damped base"].grid
     for (_, name), cell in cells.items():
         assert len(cell.grid) == (0 if name in ("base", "damped base") else 20)
 
@@ -145,6 +145,32 @@ def test_differences_are_taken_for_the_seeds_that_both_sides_have():
     evidence = Evidence(suite=suite, plan=plan, runs={row.id: row for row in rows})
     assert evidence.differences(evidence.cell("slow"), "one_epoch") == pytest.approx([1.0])
     assert np.isnan(evidence.differences(evidence.cell("slow"), "early_stopping")).all()  # neither got there
+
+
+@pytest.mark.parametrize(("grid", "early"), [((), "base"), (({"learning_rate": 0.01},), "damped")])
+def test_a_rival_of_a_searched_reference_counts_under_both_protocols(grid, early):
+    """Otherwise after one epoch alone. The better on validation is taken, whatever the test rows say."""
+    suite = suite_of(
+        Cell(name="base", against=None, grid=grid),
+        Cell(name="damped", against=None, grid=grid, rival_of="base", options={"patience": 2}),
+        Cell(name="apg", options={"patience": 3}),
+    )
+    plan = Plan(profile="full", dataset="movielens", seeds=(1,))
+    point = grid[0] if grid else {}
+    configs = [
+        RunConfig(dataset="movielens", seed=seed, patience=patience, **(point if patience < 3 else {}))
+        for seed in (0, 1)
+        for patience in (1, 2, 3)
+    ]
+    rows = []
+    for config in configs:
+        score = Score(
+            epoch=1, valid_auc=0.7 + config.patience / 100, test_auc=0.8 - config.patience / 100, test_logloss=0.5
+        )
+        rows.append(replace(trained_row(config), scores={"one_epoch": score, "early_stopping": score}))
+    evidence = Evidence(suite=suite, plan=plan, runs={row.id: row for row in rows})
+    assert evidence.reference(evidence.cell("apg"), "one_epoch").name == "damped"
+    assert evidence.reference(evidence.cell("apg"), "early_stopping").name == early
 
 
 def test_evidence_holds_the_rows_that_its_page_rests_on_and_no_others():

@@ -1,18 +1,24 @@
 """What holds of every model of the package, whatever its equations (for those see test_backbones_reference)."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from apg_repro.catalogue import is_prepared
 from apg_repro.config import RunConfig
 from apg_repro.errors import UserError
+from apg_repro.experiments import SUITES
 from apg_repro.models import BACKBONES, DOMAIN_MODELS, FLOORS
 from apg_repro.nn.apg import ApgV4
 from apg_repro.nn.comparators import LAYERS
 from apg_repro.nn.dense import DeepPart, StaticDense, initialise
 from apg_repro.nn.embedding import Features
+from apg_repro.suite import Plan, candidate
 from apg_repro.training.build import build
+from apg_repro.training.memory import schema_for
 from apg_repro.training.scoring import evaluate
 from apg_repro.training.train import make_step
 from apg_repro.versions import VERSIONS
@@ -255,3 +261,26 @@ def test_12_bytes_a_weight_explain_the_memory_that_the_paper_prints_for_movielen
     weights = sum(p.numel() for p in [*model.deep.parameters(), *model.output.parameters()])
     assert model.features.d_flat == 185
     assert abs(12e-6 * weights + 0.23 - 1.29) < 0.01
+
+
+@pytest.mark.parametrize("dataset", sorted({name for suite in SUITES.values() for name in suite.datasets}))
+@pytest.mark.usefixtures("unchecked")
+def test_every_declared_run_can_be_built(dataset):
+    """Of each cell of every suite on that data set; without storage, so a model of any size is built at once."""
+    if not is_prepared(dataset):
+        pytest.skip(f"{dataset} is not at hand")
+    known, schemas = set(), {}
+    for suite in SUITES.values():
+        if dataset not in suite.datasets:
+            continue
+        plan = Plan(profile="full", dataset=dataset, seeds=(1,))
+        for cell in suite.cells(plan):
+            for point in (*cell.grid[:1], *cell.grid[-1:]) or ({},):  # the least and the most
+                config = replace(candidate(plan, cell, point), learning_rate=0.1, weight_decay=0.0)
+                if config.id in known or config.domain is not None:  # domains' shapes depend on the rows
+                    continue
+                known.add(config.id)
+                if config.features not in schemas:
+                    schemas[config.features] = schema_for(config)
+                with torch.random.fork_rng(devices=[]), torch.device("meta"):
+                    build(config, schemas[config.features])

@@ -112,7 +112,7 @@ def verdict_overview(store: Store) -> Markup:
         link, cells = page_link(suite, suite.title, FOLDER), answered(suite, found)
         verdicts = {PROTOCOL_HEADS[how]: printed_verdicts(found, how) for how in PROTOCOLS} if cells else {}
         if any(verdicts.values()):
-            lines.append({"Page": link, "Cells answered": cells} | verdicts)
+            lines.append({"Page": link} | verdicts | {"Cells answered": cells})
         else:
             others.append(link)
     table = Table(

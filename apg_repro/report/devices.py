@@ -43,10 +43,10 @@ def command(evidence: Evidence) -> str:
 
 
 def devices_note(evidence: Evidence) -> Markup:
-    """Which devices a page's times are of, and the command that measures where nothing was measured yet."""
+    """Which devices a page's measurements are of, and the command that measures where nothing was measured yet."""
     lines = []
     for kind in DEVICE_KINDS:
         on = evidence.on(kind)
         missing = f"{NOT_YET}; this does it: <code>{escape(command(on))}</code>"
         lines.append(f"<li>{device_title(on)}: {escape(names(on)) if on.measured else missing}</li>")
-    return Markup(f"<p>{escape(evidence.data.title)}. Times were measured on:</p><ul>{''.join(lines)}</ul>")
+    return Markup(f"<p>{escape(evidence.data.title)}. Measured on:</p><ul>{''.join(lines)}</ul>")

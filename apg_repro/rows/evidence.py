@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from apg_repro.catalogue import DataSet, data_set
-from apg_repro.config import DEVICE_KINDS, PROTOCOLS, DeviceKind, Protocol, RunConfig
+from apg_repro.config import PROTOCOLS, DeviceKind, Protocol, RunConfig
 from apg_repro.rows.row import MeasuredRow, Row, TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.suite import Cell, Options, Plan, Suite, candidate, configure
@@ -141,8 +141,11 @@ class Evidence:
         return declared and self.stronger(declared, protocol)
 
     def rivals(self, cell: Cell, protocol: Protocol) -> list[Cell]:
-        """The cells that stand beside a cell as references: after one epoch alone."""
-        if protocol != "one_epoch":
+        """The cells that stand beside a cell as references: after one epoch alone, unless it is searched.
+
+        A rival of a searched cell is a further part of its grid, and belongs to it under both protocols.
+        """
+        if protocol != "one_epoch" and not cell.grid:
             return []
         return [other for other in self.cells if (other.backbone, other.rival_of) == cell.key]
 
@@ -195,15 +198,16 @@ class Evidence:
 
 
 def progress(evidence: Evidence) -> dict[str, tuple[int, int]]:
-    """How much of a suite there is, and of how much: "search", "runs", and "measurements", by device if they are times.
+    """How much of a suite there is, and of how much: "search", "runs", and "measurements", by device if they differ.
 
     How many runs there will be is known once the search is done.
     """
     parts = {"search": evidence.search(), "runs": evidence.wanted()}
     found = {name: (sum(one.id in evidence.runs for one in configs), len(configs)) for name, configs in parts.items()}
-    for kind in DEVICE_KINDS if evidence.suite.is_timed else DEVICE_KINDS[:1]:
+    kinds = evidence.suite.kinds
+    for kind in kinds:
         on = evidence.on(kind)
-        name = f"measurements on a {'GPU' if kind == 'cuda' else 'CPU'}" if evidence.suite.is_timed else "measurements"
+        name = f"measurements on a {'GPU' if kind == 'cuda' else 'CPU'}" if len(kinds) > 1 else "measurements"
         found[name] = len(on.measured), len(evidence.suite.measurements(on.plan))
     return found
 
@@ -222,7 +226,7 @@ def gather(suite: Suite, plan: Plan, store: Store) -> Evidence:
         return {row.measurement.case: row for row in rows.values() if row.id in wanted}
 
     here = plan.device_kind
-    others: list[DeviceKind] = [kind for kind in DEVICE_KINDS if kind != here] if suite.is_timed else []
+    others: list[DeviceKind] = [kind for kind in suite.kinds if kind != here]
     return Evidence(
         suite=suite, plan=plan, runs=store.runs(plan.profile, plan.dataset), measured=measured(here),
         elsewhere={kind: measured(kind) for kind in others},

@@ -1,4 +1,4 @@
-"""What threads change: the same run with one thread and with two, model by model. Imports no torch."""
+"""What threads and devices change: the same run with one thread, with two, and on a GPU. Imports no torch."""
 
 from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import Measurement, Profile, RunConfig
@@ -21,7 +21,7 @@ def models(profile: Profile, dataset: str) -> dict[str, Options]:
 
 
 def configure(profile: Profile, dataset: str, case: str) -> RunConfig:
-    """The run that is trained with one thread, and with two."""
+    """The run that is trained with one thread, with two, and on a GPU."""
     return RunConfig(dataset=dataset, seed=SEED, **SHORT[profile], **models(profile, dataset)[case])
 
 
@@ -31,5 +31,6 @@ def measurements(plan: Plan) -> tuple[Measurement, ...]:
 
 
 SUITE = Suite(
-    name="threads", title="What threads change", datasets=("movielens", "synthetic"), measurements=measurements
-)
+    name="threads", title="What threads and devices change", datasets=("movielens", "synthetic"),
+    measurements=measurements, is_by_device=True,
+)  # fmt: skip
