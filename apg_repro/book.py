@@ -93,7 +93,8 @@ def complete(page: Path, lines: dict[str, str], profile: Profile) -> None:
     """Makes a page of an executed notebook: without papermill's cell, and with two files of the rows that it shows.
 
     The foot of a page lists the ids of its rows; below them go the links to the files. The book has a stylesheet of its
-    own, and its pages lie one folder above those of the notebooks. A quick page has no text about committed results.
+    own, its pages lie one folder above those of the notebooks, and links in outputs lead to pages, not to notebooks. A
+    quick page has no text about committed results.
     """
     left_out = {"injected-parameters"} | ({ABOUT_RESULTS} if profile == "quick" else set())
     notebook = nbformat.read(page, as_version=4)
@@ -105,7 +106,9 @@ def complete(page: Path, lines: dict[str, str], profile: Profile) -> None:
             cell.outputs = [output for output in cell.outputs if output.get("metadata") != STYLE_ONLY]
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
     for output in outputs:
-        html = output["data"].get("text/html", "")
+        html = re.sub(r'href="(\w+)\.ipynb"', r'href="\1.html"', output["data"].get("text/html", ""))
+        if html:
+            output["data"]["text/html"] = html
         found = re.search(r'<code class="apg-ids">([\w ]*)</code>', html)
         if found:
             rows = [lines[one] for one in found[1].split() if one in lines]

@@ -61,7 +61,9 @@ def add_footer(app: Any, config: Any) -> None:
     """Version, commit and date of the build, licence, the paper, and how to cite, at the foot of every page."""
     commit = git("rev-parse", "--short", "HEAD")
     day = f"{datetime.now(UTC):%Y-%m-%d}"
-    built = f"apg-repro {__version__}" + (f", commit {commit}" if commit else "") + f", built on {day}"
+    page = web_page_of(git("remote", "get-url", "origin"))
+    name = f'<a href="{escape(page)}">apg-repro</a>' if page else "apg-repro"
+    built = f"{name} {__version__}" + (f", commit {commit}" if commit else "") + f", built on {day}"
     config.html_theme_options["extra_footer"] = (
         f'<p class="apg-about">{built}. MIT licence. '
         f'It replicates <a href="{PAPER}">APG: Adaptive Parameter Generation Network for Click-Through Rate '
@@ -76,6 +78,16 @@ def git(*arguments: str) -> str:
     if not shutil.which("git"):
         return ""
     return subprocess.run(["git", "-C", ROOT, *arguments], check=False, capture_output=True, text=True).stdout.strip()
+
+
+def web_page_of(remote: str) -> str:
+    """The web page of the repository that a checkout was cloned from, without a password; "" if it is not on the web.
+
+    >>> web_page_of("git@example.org:someone/apg.git")
+    'https://example.org/someone/apg'
+    """
+    found = re.fullmatch(r"(?:https?://(?:[^@/]*@)?|(?:ssh://)?git@)([\w.-]+\.\w+)[:/](.+?)(?:\.git)?/?", remote)
+    return f"https://{found[1]}/{found[2]}" if found else ""
 
 
 def complete_page(app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:

@@ -139,7 +139,8 @@ def try_(config: RunConfig, beside: str = "table4", profile: Profile = "full", d
     suite.check_datasets(config.dataset)
     evidence = gather(suite, Plan(profile=profile, dataset=config.dataset, seeds=SEEDS[profile]), store)
     if not any(isinstance(row, TrainedRow) for row in evidence.rows):
-        raise UserError(f"{suite.title} has no {profile} runs on {config.dataset} to compare with")
+        trains = command(beside, profile, [config.dataset], SEEDS[profile])
+        raise UserError(f"{beside} has no {profile} runs on {config.dataset} to compare with: {trains} trains them")
     if config.rows != (rows := SIZES[profile].get("rows")):
         raise UserError(f"the {profile} runs were trained with rows={rows}: take the same rows, or nothing compares")
     return beside_figure(evidence, evidence.runs.get(config.id) or own_run(config, profile, device))
@@ -173,7 +174,8 @@ def parameters(notebook: Mapping[str, Any], idle: Sequence[str] = ()) -> dict[st
         UserError: one is missing, of the wrong type or without an effect; the parameters cell, or papermill, sets a
             name that is none of them.
     """
-    unknown = sorted((injected_names(notebook) | assigned_names(notebook, PARAMETERS)) - set(PARAMETERS))
+    injected, assigned = injected_names(notebook), assigned_names(notebook, PARAMETERS)
+    unknown = sorted((injected | assigned) - set(PARAMETERS))
     if unknown:
         raise UserError(
             f"unknown parameter {', '.join(unknown)}; this notebook takes {', '.join(PARAMETERS)}. To train a model "
@@ -181,7 +183,7 @@ def parameters(notebook: Mapping[str, Any], idle: Sequence[str] = ()) -> dict[st
         )
     given = {}
     for name, kind in PARAMETERS.items():
-        if name not in notebook:
+        if name not in notebook or (assigned and name not in assigned | injected):
             raise UserError(f"the parameters cell lacks {name}")
         value = as_list(name, notebook[name]) if kind is list else notebook[name]
         if not isinstance(value, kind):

@@ -7,6 +7,7 @@ import torch
 
 from apg_repro.nn import apg
 from apg_repro.paths import ROOT
+from apg_repro.site import web_page_of
 
 USE = ROOT / "book" / "use.md"
 
@@ -56,3 +57,20 @@ def test_a_static_start_ignores_z_and_rows_with_equal_z_share_weights(page):
     assert not torch.allclose(layer(x, z), layer(x, z.flip(0)))
     same, z_same = x[:1].expand(2, -1), z[:1].expand(2, -1)
     assert torch.equal(*layer(same, z_same))
+
+
+@pytest.mark.parametrize(
+    ("remote", "page"),
+    [
+        ("https://example.org/someone/apg.git", "https://example.org/someone/apg"),
+        ("https://someone:secret@example.org/someone/apg", "https://example.org/someone/apg"),
+        ("git@example.org:someone/apg.git", "https://example.org/someone/apg"),
+        ("ssh://git@example.org/someone/apg/", "https://example.org/someone/apg"),
+        ("/home/someone/apg.git", ""),
+        ("file:///home/some.one/apg", ""),
+        ("C:/users/apg", ""),
+        ("", ""),
+    ],
+)
+def test_the_book_links_to_the_repository_that_it_was_built_from_if_that_is_on_the_web(remote, page):
+    assert web_page_of(remote) == page

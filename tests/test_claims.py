@@ -226,7 +226,7 @@ def test_a_claim_has_one_anchor_of_its_section_and_its_number(committed):
 def test_the_table_of_claims_can_be_filtered_and_escapes_its_words(committed):
     html = page.claims_table(committed)._repr_html_()
     assert 'data-filter="Verdict|Protocol|Section"' in html
-    assert '<a href="table2.html">Table 2</a></td>' in html
+    assert '<a href="table2.ipynb">Table 2</a></td>' in html
     assert '<span class="apg-verdict apg-reproduced">✓\u00a0reproduced' in html
     assert page.ours_html(Finding(verdict="reproduced", ours="1 < 2")).html == "1 &lt; 2"
     assert page.ours_html(Finding(verdict="", ours=Markup("<b>1</b>"))).html == "<b>1</b>"

@@ -8,6 +8,7 @@ import sys
 import nbformat
 import papermill
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 from apg_repro import book
 from apg_repro.__main__ import main
@@ -84,17 +85,20 @@ def test_rows_as_csv_have_lists_and_mappings_as_json():
 
 
 def test_a_page_has_the_books_style_and_links_and_the_notebook_those_of_jupyterlab(tmp_path):
-    show = "from apg_repro.report.style import show_style\nshow_style()\nprint(1)"
+    show = "from IPython.display import HTML\nfrom apg_repro.report.style import show_style\nshow_style()\nprint(1)\n"
+    show += "HTML('<a href=\"table2.ipynb\">')"
     cells = [nbformat.v4.new_markdown_cell("[a](../book/method.md)"), nbformat.v4.new_code_cell(show)]
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
     nbformat.write(notebook, tmp_path / "page.ipynb")
     papermill.execute_notebook(str(tmp_path / "page.ipynb"), str(tmp_path / "page.ipynb"), progress_bar=False)
-    style, _ = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells[1].outputs
+    style, _, link = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells[1].outputs
     assert ".apg-reproduced" in style["data"]["text/html"]
+    assert link["data"]["text/html"] == '<a href="table2.ipynb">'
     book.complete(tmp_path / "page.ipynb", {}, "full")
     text, code = nbformat.read(tmp_path / "page.ipynb", as_version=4).cells
     assert text.source == "[a](../method.md)"
-    assert [output["output_type"] for output in code.outputs] == ["stream"]
+    assert [output["output_type"] for output in code.outputs] == ["stream", "execute_result"]
+    assert code.outputs[1]["data"]["text/html"] == '<a href="table2.html">'
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -180,3 +184,30 @@ def test_an_interruption_ends_the_notebooks_that_run_and_starts_no_other(tmp_pat
     assert eventually(lambda: not checkout.processes())
     assert len(list(tmp_path.glob("notebooks/started*"))) == 2
     assert not list((tmp_path / "book" / "executed").iterdir())
+
+
+def test_cells_that_jupyterlab_sends_after_a_mistake_are_not_run(tmp_path):
+    """The later cell is sent when the stylesheet is seen, at which the cell with the mistake has begun."""
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
+    try:
+        client.execute_interactive("from apg_repro import errors\nerrors.WAIT = 3.0\nanswer = 'old'", timeout=ENOUGH)
+        mistake = client.execute("from apg_repro.yours import page\nanswer = page.open('absent.csv', 'click', 1.0)")
+        shown = []
+        while not shown or shown[-1]["msg_type"] != "error":
+            message = client.get_iopub_msg(timeout=ENOUGH)
+            if message["parent_header"].get("msg_id") == mistake and message["msg_type"] not in (
+                "status",
+                "execute_input",
+            ):
+                shown.append(message)
+                if message["msg_type"] == "display_data":
+                    client.execute("print(answer)")
+        replies = [client.get_shell_msg(timeout=ENOUGH)["content"]["status"] for _ in range(2)]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert replies == ["error", "aborted"]
+    style, error = shown  # and no warning of a library
+    assert ".apg-reproduced" in style["content"]["data"]["text/html"]
+    (sentence,) = error["content"]["traceback"]
+    assert "absent.csv" in sentence

@@ -80,6 +80,20 @@ def test_a_name_that_changes_nothing_is_refused_in_the_parameters_cell(more):
     assert study.parameters(GIVEN | {"In": [CELL + more, CELL]})["run"] == "none", "the cell as it is now counts"
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [('dataset = "frappe"', "unknown parameter dataset;"), ("", "the parameters cell lacks datasets")],
+)
+def test_a_line_that_was_renamed_or_removed_does_not_leave_the_kernels_old_value_in_force(line, message):
+    cell = CELL.replace("datasets: list = []", line)
+    assert cell != CELL
+    with pytest.raises(UserError, match=message):
+        study.parameters(GIVEN | {"datasets": ["tmall"], "In": [CELL, cell]})
+    injected = "# Parameters\nprofile = 'full'\ndatasets = ['movielens']\nseeds = []\n"
+    given = GIVEN | {"datasets": ["movielens"]}
+    assert study.parameters(given | {"In": [CELL, injected]})["datasets"] == ["movielens"], "papermill's cell is none"
+
+
 def test_seeds_are_refused_where_they_change_nothing():
     with pytest.raises(UserError, match="seeds changes nothing in this notebook"):
         study.open("table7", GIVEN | {"seeds": [1]})
@@ -132,7 +146,7 @@ def test_a_run_of_ones_own_is_trained_and_kept(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"dataset": "iaac"}, "no full runs on iaac to compare with"),
+        ({"dataset": "iaac"}, "no full runs on iaac to compare with: python -m .* --datasets iaac trains them"),
         ({"dataset": "movielens", "rows": 1000}, "trained with rows=None"),
         ({"dataset": "iaac_twin"}, "table4 is not made for data set 'iaac_twin'"),
     ],

@@ -207,12 +207,14 @@ def ours_html(finding: Finding) -> Markup:
 
 
 def page_link(suite: Suite, text: str, folder: str = "") -> Markup:
-    """A link to a suite's page.
+    """A link to a suite's notebook, or to its page of the book.
 
     Args:
-        folder: of the page, from the page that has the link: "executed/" on the home page.
+        folder: of the page, from the page that has the link: "executed/" on the home page. Without one, the link leads
+            to a notebook from another; in the book it leads to its page.
     """
-    return Markup(f'<a href="{folder}{suite.name}.html">{escape(text)}</a>')
+    name = f"{folder}{suite.name}.html" if folder else f"{suite.name}.ipynb"
+    return Markup(f'<a href="{name}">{escape(text)}</a>')
 
 
 def tally(found: Committed) -> Table:
@@ -255,9 +257,8 @@ def across_datasets(found: Committed) -> Table | Markup:
         pooled = {protocol: pool(list(each.values())) for protocol, each in gains.items()}
         if any(pooled.values()):
             line = {PROTOCOL_HEADS[how]: format_pooled(each) if each else "" for how, each in pooled.items()}
-            lines.append(
-                {"Claim": claim.words, "Data sets": ", ".join(gains[PROTOCOLS[0]] or gains[PROTOCOLS[1]])} | line
-            )
+            usable = dict.fromkeys(title for each in gains.values() for title, gain in each.items() if gain.is_poolable)
+            lines.append({"Claim": claim.words, "Data sets": ", ".join(usable)} | line)
     if not lines:
         where = f"on one data set only, {', '.join(titles)}" if titles else "on no rows yet"
         return Markup(f"<p>The {n_claims} claims on a difference of AUC that can be pooled rest {escape(where)}.</p>")

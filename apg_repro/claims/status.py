@@ -84,11 +84,13 @@ def on_every_data_set(found: Mapping[tuple[str, str], Evidence]) -> list[dict[st
         lines[-1] |= {
             heads(how): badge_over(judgement_text(line), with_n(line.difference)) for how, line in of_set.items()
         }
-    if len(sets) > 1:
+    usable = [each for each in sets if all(compare(each, how)[SELF].difference.is_poolable for how in PROTOCOLS)]
+    if len(usable) > 1:
         pooled: dict[Protocol, Pooled | None] = {
-            how: pool([compare(evidence, how)[SELF].difference for evidence in sets]) for how in PROTOCOLS
+            how: pool([compare(evidence, how)[SELF].difference for evidence in usable]) for how in PROTOCOLS
         }
-        lines.append({"Gain of AUC": f"the same, random-effects mean of {len(sets)} data sets"})
+        of = f"{len(usable)} data sets" + (" with several seeds" if len(usable) < len(sets) else "")
+        lines.append({"Gain of AUC": f"the same, random-effects mean of {of}"})
         lines[-1] |= {heads(how): format_pooled(mean) if mean else "" for how, mean in pooled.items()}
     return lines
 

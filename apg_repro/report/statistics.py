@@ -96,6 +96,11 @@ class Estimate:
         return self.half / quantile(self.n) if self.n > 1 else math.nan
 
     @property
+    def is_poolable(self) -> bool:
+        """Whether it can be weighed against others by its error: its seeds are several, and differ."""
+        return self.error > 0
+
+    @property
     def corrected(self) -> "Estimate":
         """The same mean with the corrected resampled t: variance factor 1/n + n_test/n_train in place of 1/n."""
         factor = math.sqrt(1 + self.n * TEST_TO_TRAIN)
@@ -273,7 +278,7 @@ class Pooled:
 
 def pool(differences: Sequence[Estimate]) -> Pooled | None:
     """The random-effects mean of one difference over data sets; None where fewer than two of them have an interval."""
-    sets = [found for found in differences if found.error > 0]
+    sets = [found for found in differences if found.is_poolable]
     if len(sets) < 2:
         return None
     means, variances = np.array([found.mean for found in sets]), np.array([found.error**2 for found in sets])

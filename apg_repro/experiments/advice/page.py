@@ -120,7 +120,7 @@ def choices_table(found: dict[str, Evidence]) -> Table:
     lines = []
     for choice in choices(found):
         evidence = found[choice.suite]
-        link = Markup(f'<a href="{choice.suite}.html">{escape(evidence.suite.title)}</a>')
+        link = Markup(f'<a href="{choice.suite}.ipynb">{escape(evidence.suite.title)}</a>')
         best = {PROTOCOL_HEADS[how]: best_of(evidence, choice, how) for how in PROTOCOLS}
         lines.append({"Choice": choice.words} | best | {"Page": link})
     caption = (

@@ -38,7 +38,7 @@ def status_table(store: Store | None = None) -> Table:
             parts = [f"{have} of {wanted} {name}" for name, (have, wanted) in found.items() if wanted]
             n_there, n_wanted = (sum(column) for column in zip(*found.values(), strict=True))
             state = "complete" if n_there == n_wanted else "partly" if n_there else "not run"
-            link = Markup(f'<a href="{suite.name}.html">{escape(suite.title)}</a>')
+            link = Markup(f'<a href="{suite.name}.ipynb">{escape(suite.title)}</a>')
             line = {"Page": link, "Data set": data_set(dataset).title, "State": state}
             lines.append(line | {"There are": "; ".join(parts)})
     caption = "Runs and measurements, of how many. A page may need more runs once its search is done."
