@@ -124,7 +124,7 @@ def complete(page: Path, lines: dict[str, str], profile: Profile) -> None:
             links = [
                 f'<a download href="../rows/{page.stem}.{ending}">{kind}</a>' for kind, (ending, _) in files.items()
             ]
-            text = f"<p>Rows of this page, {len(rows)}: {', '.join(links)}.</p>"
+            text = f"<p>Rows of this page, {len(rows):,}: {', '.join(links)}.</p>"
             output["data"]["text/html"] = html.replace("<!-- rows -->", text)
     write_whole(page, f"{nbformat.writes(notebook)}\n")
 

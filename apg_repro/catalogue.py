@@ -81,7 +81,7 @@ CATALOGUE = {
         source="https://www.baltrunas.info/context-aware", terms="research, no redistribution",
     ),
     "frappe_bench": DataSet(
-        title="published parts of Frappe", kind="real", script="frappe", variant="bench", context="daytime",
+        title="Frappe (published parts)", kind="real", script="frappe", variant="bench", context="daytime",
         source="https://github.com/hexiangnan/neural_factorization_machine", terms="research, no redistribution",
     ),
     "tmall": DataSet(
@@ -115,8 +115,8 @@ CATALOGUE = {
     ),
     # One entry for all settings: "planted-h50-g100-n0" and so on, see ``experiments/planted``.
     "planted": DataSet(title="planted", kind="made", script="planted"),
-    "amazon_twin": DataSet(title="shape twin of Amazon", kind="twin", script="amazon_twin", paper="amazon"),
-    "iaac_twin": DataSet(title="shape twin of IAAC", kind="twin", script="iaac_twin", paper="iaac", context="brand"),
+    "amazon_twin": DataSet(title="Amazon (shape twin)", kind="twin", script="amazon_twin", paper="amazon"),
+    "iaac_twin": DataSet(title="IAAC (shape twin)", kind="twin", script="iaac_twin", paper="iaac", context="brand"),
 }  # fmt: skip
 
 YOURS = "yours"  # what `apg try` prepares, of a user's own rows, in a folder of its own (``yours/``)

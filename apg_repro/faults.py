@@ -4,6 +4,7 @@ Imports no torch.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
@@ -53,15 +54,22 @@ def table(faults: Sequence[Fault]) -> Table:
     """One line per fault."""
     lines = [
         {
-            "Fault": fault["fault"],
-            "What must happen": fault["expected"],
+            "Fault": with_code(fault["fault"]),
+            "What must happen": with_code(fault["expected"]),
             "Happens": WORDS[fault["outcome"]],
             "Cases": fault["cases"],
-            "Test": Markup(f"<code>{escape(fault['test'].partition('::')[0])}</code>"),
+            "Test": Markup(
+                f"<code>{escape(fault['test'].partition('::')[0]).replace('/', '/<wbr>').replace('_', '_<wbr>')}</code>"
+            ),
         }
         for fault in faults
     ]
     return Table(pd.DataFrame(lines), "Faults that the tests make happen.", wrap=True)
+
+
+def with_code(text: str) -> Markup:
+    """A sentence in which `code` stands between backticks, as HTML."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text)))
 
 
 def page(path: Path = RECORD) -> str:

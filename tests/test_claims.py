@@ -190,8 +190,8 @@ def test_the_tally_counts_claims_on_auc_under_each_protocol_and_the_others_once(
     counts = table.data.set_index("Verdict")
     n_once = sum(page.is_protocol_independent(claim, committed) for claim in all_claims())
     totals = [len(all_claims()) - n_once, len(all_claims()) - n_once, n_once]
-    assert list(counts.loc[page.TOGETHER]) == totals
-    assert list(counts.drop(index=page.TOGETHER).sum()) == totals
+    assert list(counts.loc[page.TOTAL]) == totals
+    assert list(counts.drop(index=page.TOTAL).sum()) == totals
     assert f"{n_once} that no protocol changes" in table.caption
 
 
@@ -206,7 +206,7 @@ def test_the_lines_of_the_table_add_up_to_the_tally(committed):
     """Verdict by verdict and protocol by protocol, whatever marks there are besides the one that counts apart."""
     shown = page.claims_table(committed).data
     words = shown["Verdict"].str.replace("[‡§]", "", regex=True).str.strip()
-    counts = page.tally(committed).data.set_index("Verdict").drop(index=page.TOGETHER)
+    counts = page.tally(committed).data.set_index("Verdict").drop(index=page.TOTAL)
     for verdict, line in counts.iterrows():
         for when, n in line.items():
             assert ((words == verdict) & (shown["Protocol"] == when)).sum() == n, (verdict, when)
@@ -417,9 +417,9 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(empty, row):
     table = page.headline(found).data.set_index("APG")
     ours = ["ahead in 1 of 3, behind in 1"] * 2
     assert list(table.loc["AUC of v5, against base"]) == ["+0.24, ahead in 7 of 7", *ours]
-    assert list(table.loc["AUC of v5 in WDL, other encodings"]) == ["", *ours]
+    assert list(table.loc["AUC of v5 in WDL, other encodings"]) == ["–", *ours]
     weights = table.loc["hidden weights of v5 in WDL in training, relative to base"]
-    assert list(weights) == ["", "1.19 ×", "1.19 ×"]
+    assert list(weights) == ["–", "1.19 ×", "1.19 ×"]
     assert list(table.loc["training time of v4 in the widest layers on a CPU (a CPU), relative to base"]) == [
         "0.61 ×",
         "0.50 ×",
@@ -429,8 +429,9 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(empty, row):
         "0.034 ×", "0.010 ×", page.SAME,
     ]  # fmt: skip
     assert page.answer(found).html == (
-        "<p>With hidden layers of 1024, 512 and 256 units, the widest, v4 trains in 0.50 times the time of base on a "
-        "CPU (a CPU); it has 0.010 times its hidden weights. Its time on a GPU has not been measured yet.</p>"
+        "<p>With hidden layers of 1024, 512 and 256 units, the widest, its version v4 trains in 0.50 times the time of "
+        "base on a CPU (a CPU) and has 0.010 times the hidden weights of base. Its time on a GPU has not been measured "
+        "yet.</p>"
     )
 
 

@@ -9,7 +9,7 @@ from apg_repro.experiments import get_suite
 from apg_repro.paper.numbers import difference
 from apg_repro.report.comparison import compare
 from apg_repro.report.short import gains
-from apg_repro.report.tables import across_table, auc_table, comparison_frame, format_difference
+from apg_repro.report.tables import Table, across_table, across_tables, auc_table, comparison_frame, format_difference
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Plan, candidate, configure
 from tests.conftest import scores
@@ -159,4 +159,6 @@ def test_several_data_sets_are_one_table_with_their_mean(rows):
     assert line["Frappe"].html == line["Tmall"].html
     assert line["All together"].startswith("+0.3")
     assert "one data set only" in str(across_table(found[:1], "one_epoch"))
+    assert [type(one) for one in across_tables(found)] == [Table, Table]
+    assert list(map(str, across_tables(found[:1]))) == [str(across_table(found[:1], "one_epoch"))]
     assert "one data set only" in str(across_table([on("synthetic", rows), *found[:1]], "one_epoch"))

@@ -44,9 +44,9 @@ def test_our_backbones_are_held_against_published_aucs_with_their_distance():
             config = configure(plan, cell, seed, cell.grid[0])
             runs[config.id] = replace(row, config=config, scores={"early_stopping": score})
     found = Evidence(suite=suite, plan=plan, runs=runs)
-    assert page.published_table(found).data.set_index("Backbone").loc["WDL", "Ours less published"] == "−0.41"
+    assert page.published_table(found).data.set_index("Backbone").loc["WDL", "Ours minus published"] == "−0.41"
     assert "largest distance is that of DCN, +0.61" in page.published_answer(found).html
-    assert "Over 2 backbones, ours less the published AUC is +0.10" in page.published_answer(found).html
+    assert "Over 2 backbones, ours minus the published AUC is +0.10" in page.published_answer(found).html
 
 
 def test_every_implementation_says_where_it_was_read_and_how_it_departs():

@@ -181,7 +181,7 @@ def test_after_one_epoch_gains_are_taken_from_damped_base_where_it_is_better(row
 
 def test_a_run_that_stopped_on_a_plateau_is_named(row):
     found = setting_of(row)
-    assert "0 of 27 runs lack 0.5 points more" in str(plateaus([found]))
+    assert "0 of 27 runs end more than 0.5 points farther" in str(plateaus([found]))
     (late,) = [run for run in found.reported(found.cell(BY_GROUP), "early_stopping") if run.seed == 2]
     runs = found.runs | {late.id: replace(found.runs[late.id], scores=scores(0.758, 0.75))}
     text = str(plateaus([replace(found, runs=runs, _known={})]))

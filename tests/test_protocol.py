@@ -58,7 +58,7 @@ def test_a_model_that_the_paper_does_not_have_gets_a_line_and_axes_of_its_own(ro
     assert list(page.answers_table(evidence).data["Model"]) == [*PAPER_BACKBONES, "average", "DCNv2"]
     figure = page.curves_figure(evidence)
     assert list(texts(figure)) == [*PAPER_BACKBONES, "DCNv2"]
-    (legend,) = [axis.get_legend() for axis in figure.axes if axis.get_legend()]
+    (legend,) = figure.figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["base", "APG"]
 
 

@@ -104,8 +104,8 @@ def test_changes_are_counted_difference_by_difference():
     assert found.unmoved("one_epoch") == cells[2:]
     assert "other: 2." in page.sentences(found, "one_epoch")
     assert page.main_points(found) == [
-        "After one epoch, 1 of 3 differences keep their word in all variants of the rule: 1 reproduced. “other” "
-        "changes most words, 2."
+        "After one epoch, 1 of 3 differences keep their verdict in all variants of the rule: 1 reproduced. “other” "
+        "changes the most verdicts, 2."
     ]
 
 

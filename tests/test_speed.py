@@ -112,7 +112,7 @@ def test_rows_per_second_are_shown_under_their_roofline():
 
 def test_a_step_is_shown_in_milliseconds():
     (found,) = page.ids_table(evidence_of({"not_run": "not there"})).data.to_dict("records")
-    assert (found["Ids"], found["adam, ms"]) == ("1,000", "2.00 (1.80–2.20)")
+    assert (found["Ids"], found["Adam, ms"]) == ("1,000", "2.00 (1.80–2.20)")
 
 
 def test_bars_are_drawn_for_what_ran():

@@ -43,6 +43,17 @@ def test_the_average_over_models_is_taken_seed_by_seed(row):
     assert f'average</th>\n<td>+0.24</td>\n<td class="apg-left">{reproduced}+0.40 ± 0.00 (n\u00a0=\u00a02)</td>' in html
 
 
+def test_the_caption_names_the_models_that_are_compared_with_damped_base(row):
+    def better_if_damped(config):
+        return auc(config) + 0.0001 * (config.base_damping and config.backbone == "PNN")
+
+    evidence = evidence_of("table2", row, better_if_damped)
+    assert (
+        ". Against damped base, the better on validation rows: PNN." in page.gains_table(evidence, "one_epoch").caption
+    )
+    assert "damped" not in page.gains_table(evidence, "early_stopping").caption
+
+
 def test_there_is_no_average_before_all_seven_have_run(row):
     late = evidence_of("table2", row, lambda config: None if config.backbone == "AutoInt" else auc(config))
     assert page.average(late, "one_epoch", "apg").n == 0

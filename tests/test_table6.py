@@ -75,7 +75,7 @@ def test_auc_is_shown_where_models_are_trained_and_memory_for_twins_as_well():
     trained = summary.tables(measured_evidence("table6", {}, dataset="movielens"))
     assert ["AUC" in table.caption for table in trained] == [True, True, False]
     (memory,) = summary.tables(measured_evidence("table6", {"": {"models": counted}}, dataset="iaac_twin"))
-    assert memory.caption.startswith("shape twin of IAAC. Memory")
+    assert memory.caption.startswith("IAAC (shape twin). Memory")
 
 
 def test_a_model_is_drawn_at_the_memory_that_it_is_served_with():

@@ -12,6 +12,7 @@ from apg_repro.experiments import get_suite
 from apg_repro.report.statistics import Estimate, estimate
 from apg_repro.report.tables import (
     MISSING,
+    TOTAL,
     Markup,
     Table,
     auc_table,
@@ -116,6 +117,18 @@ def test_what_was_added_is_marked_and_the_caption_says_when():
     assert note_on_marks(["", ""]) == ""
 
 
+def test_a_difference_that_rounds_to_zero_is_not_negative():
+    assert format_difference(Estimate(mean=-0.004, half=0.12, n=5)) == "+0.00 ± 0.12"
+    assert format_difference(Estimate(mean=-0.006, half=0.12, n=5)) == "−0.01 ± 0.12"
+
+
+def test_the_total_below_verdicts_is_no_verdict_and_sizes_of_layers_are_one_word():
+    html = Table(pd.DataFrame({"Verdict": ["reproduced", TOTAL], "Layers": ["64-32-16", ""]}))._repr_html_()
+    assert html.count("apg-verdict") == 1
+    assert f'<th scope="row">{TOTAL}</th>' in html
+    assert '<span class="apg-sizes">64-32-16</span>' in html
+
+
 def test_columns_that_say_nothing_are_dropped():
     table = pd.DataFrame({"a": ["", ""], "b": ["", "1"], "c": [0, 0]})
     assert list(without_empty_columns(table)) == ["b", "c"]
@@ -125,6 +138,7 @@ def test_a_table_of_auc_names_data_set_protocol_and_reference(row):
     html = auc_table(evidence_of("table4", row, rising), "one_epoch")._repr_html_()
     assert "MovieLens-1M, one epoch. Test AUC in percent, Δ against base in points" in html
     assert '<span class="apg-verdict apg-reproduced">✓\u00a0reproduced</span>' in html
+    assert "Δ against plain base in points" in auc_table(evidence_of("starts", row, rising), "one_epoch").caption
     assert "Δ against its own base" in auc_table(evidence_of("encodings", row, rising), "one_epoch").caption
 
 

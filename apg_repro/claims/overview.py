@@ -57,8 +57,8 @@ def scope(found: Committed) -> Markup:
         f"<p><b>Scope.</b> Real data: {escape(', '.join(ran))}. "
         + (f"Not run: {' and '.join(absent)}, whose files are not at hand. " if absent else "")
         + f"Seeds {seeds[0]} to {seeds[-1]}. Machine: {escape(each(row.origin.device for row in rows.values()))}; "
-        "each page says at its foot how many cores, and "
-        '<a href="executed/compute.html">the status page</a> what is complete.</p>'
+        "the foot of each page has the number of cores, and "
+        '<a href="executed/compute.html">the status page</a> shows what is complete.</p>'
     )
 
 
@@ -112,10 +112,14 @@ def verdict_overview(store: Store) -> Markup:
         link, cells = page_link(suite, suite.title, FOLDER), answered(suite, found)
         verdicts = {PROTOCOL_HEADS[how]: printed_verdicts(found, how) for how in PROTOCOLS} if cells else {}
         if any(verdicts.values()):
-            lines.append({"Page": link, "Cells answered": cells} | verdicts)
+            lines.append({"Page": link} | verdicts | {"Cells answered": cells})
         else:
             others.append(link)
-    table = Table(pd.DataFrame(lines), wrap=True)
+    table = Table(
+        pd.DataFrame(lines),
+        "The AUC that the paper prints, page by page: cells with a run of ours, and verdicts.",
+        wrap=True,
+    )
     return Markup(f"{table._repr_html_()}<p>Other pages: {'; '.join(map(str, others))}.</p>")
 
 

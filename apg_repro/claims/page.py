@@ -36,7 +36,9 @@ from apg_repro.report.costs import Spread, rounded
 from apg_repro.report.devices import measured_devices, on_a
 from apg_repro.report.statistics import NOT_AFTER_HOLM, Estimate, estimate, pool, with_marks
 from apg_repro.report.tables import (
+    MISSING,
     PROTOCOL_HEADS,
+    TOTAL,
     Markup,
     Table,
     format_difference,
@@ -57,7 +59,6 @@ Committed = Mapping[tuple[str, str], Evidence]  # by suite and data set
 COMMAND = "python -m apg_repro run SUITE --profile full"
 SAME = "the same"  # of what no protocol changes, in the columns of all protocols but the first
 NO_PROTOCOL = "Independent of protocol"
-TOGETHER = "all"
 
 
 def committed(store: Store) -> Committed:
@@ -175,9 +176,9 @@ def claims_table(found: Committed) -> Table:
             {
                 "No.": Markup(f'<a{here} href="#{anchor}">{line.number}</a>'),
                 "Claim": marked(claim.words, "".join(registered(claim, found))),
-                "Paper": number(claim, found).replace(" %", "\N{NO-BREAK SPACE}%"),
-                "Protocol": line.when,
                 "Verdict": line.finding.text,
+                "Protocol": line.when,
+                "Paper": number(claim, found).replace(" %", "\N{NO-BREAK SPACE}%"),
                 "Ours": ours_html(line.finding),
                 "Section": line.section,
                 "Evidence": page_link(SUITES[claim.suite], short_title(claim.suite)) if claim.suite else "",
@@ -234,7 +235,7 @@ def tally(found: Committed) -> Table:
         "protocol changes: times, memories, counts, and what is not here."
         + note_on_verdicts(str(line["Verdict"]) for line in table)
     )
-    return Table(pd.DataFrame([*table, {"Verdict": TOGETHER} | totals]), caption)
+    return Table(pd.DataFrame([*table, {"Verdict": TOTAL} | totals]), caption)
 
 
 def by_dataset(claim: Claim, found: Committed, protocol: Protocol) -> dict[str, Estimate]:
@@ -289,16 +290,17 @@ def promises(found: Committed) -> list[str]:
     one_epoch, early_stopping = (table2.average(models, protocol, "apg") for protocol in PROTOCOLS)
     if one_epoch.n and early_stopping.n:
         sentences.append(
-            f"On average over the seven models, APG gains {format_difference(one_epoch)} AUC points after one epoch "
-            f"and {format_difference(early_stopping)} with early stopping."
+            f"On average over the paper's seven models, on {models.data.title}, APG gains "
+            f"{format_difference(one_epoch)} AUC points after one epoch and "
+            f"{format_difference(early_stopping)} with early stopping."
         )
     times = {on: pair[0]["p50"] for on, pair in trained_in(costs).items() if pair}
     if times:
         weights = next(pair for on in measured_devices(costs) if (pair := table5.ratio_to(on, "v4", WIDEST, MEMORY)))
         ours = " and ".join(f"{rounded(time)} times the time of base {on}" for on, time in times.items())
         sentences.append(
-            f"With hidden layers of {in_units(WIDEST)} units, the widest, v4 trains in {ours}; it has "
-            f"{rounded(weights[0]['p50'])} times its hidden weights."
+            f"With hidden layers of {in_units(WIDEST)} units, the widest, its version v4 trains in {ours} and has "
+            f"{rounded(weights[0]['p50'])} times the hidden weights of base."
         )
         unknown = [on for on, pair in trained_in(costs).items() if not pair]
         sentences += [f"Its time {on} has not been measured yet." for on in unknown]
@@ -324,14 +326,14 @@ def headline(found: Committed) -> Table:
     others = [encodings.cell(f"apg, {features}") for features in ENCODINGS[1:]]
     lines = [
         *(
-            {"APG": f"AUC of v5, {against}", "Paper": printed if name == "apg" else ""}
+            {"APG": f"AUC of v5, {against}", "Paper": printed if name == "apg" else MISSING}
             | {PROTOCOL_HEADS[how]: average_and_standing(models, how, name) for how in PROTOCOLS}
             for name, against in table2.AGAINST.items()
         ),
-        {"APG": "AUC of v5 in WDL, other encodings", "Paper": ""}
+        {"APG": "AUC of v5 in WDL, other encodings", "Paper": MISSING}
         | {PROTOCOL_HEADS[how]: ahead_and_behind(encodings, how, others) for how in PROTOCOLS},
         *(
-            {"APG": f"hidden weights of v5 in WDL {words}, relative to base", "Paper": ""}
+            {"APG": f"hidden weights of v5 in WDL {words}, relative to base", "Paper": MISSING}
             | {PROTOCOL_HEADS[how]: weights_relative_to_base(models, how, attribute) for how in PROTOCOLS}
             for words, attribute in (("in training", "n_hidden"), ("as served", "n_served"))
         ),

@@ -103,8 +103,8 @@ class ApgLayer(nn.Module, ABC):
     """What all versions share: sizes, the generator, the bias, self-wise conditions, and what they refuse.
 
     Args:
-        d_in: I.
-        d_out: O.
+        d_in: how many inputs, I.
+        d_out: how many outputs, O.
         n_generated: how many parameters G makes for an instance; each version knows its own.
         d_condition: D, or None for a self-wise layer (then D = I).
         layers: layers of G.

@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from apg_repro.config import PROTOCOLS, RunConfig, changed
 from apg_repro.report.comparison import compare, paper_auc
 from apg_repro.report.statistics import Estimate, estimate
-from apg_repro.report.tables import PROTOCOL_TITLES, format_difference, format_signed, marked
+from apg_repro.report.tables import OPTION_NAMES, PROTOCOL_TITLES, format_difference, format_signed, marked
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.row import TrainedRow
 
@@ -179,12 +179,13 @@ def differences_figure(evidence: Evidence) -> Picture:
         axis.set_xlabel("Δ test AUC, points")
         axis.set_yticks(range(len(cells)), [marked(evidence.label(cell), cell.registered) for cell in cells])
     axes[0][0].invert_yaxis()
-    if any(not math.isnan(paper_auc(evidence, cell)) for cell in cells):
+    is_printed = any(not math.isnan(paper_auc(evidence, cell)) for cell in cells)
+    if is_printed:
         axes[0][0].legend(loc="best", frameon=True)
     return Picture(
         fig,
         f"{evidence.data.title}. Δ test AUC of each cell in points: dots and bars are means and 95 % intervals, small "
-        "dots seeds, diamonds the paper.",
+        f"dots seeds{', diamonds the paper' if is_printed else ''}.",
         differences_in_words(evidence),
     )
 
@@ -234,7 +235,7 @@ def epochs_figure(evidence: Evidence) -> Picture:
         not_run(axis)
         return Picture(fig, caption, "Not run.")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.legend(loc="lower right", frameon=True)
+    axis.legend(loc="best", frameon=True)
     return Picture(fig, caption, f"Best validation AUC of the mean over seeds: {', '.join(best)}.")
 
 
@@ -268,7 +269,10 @@ def beside_figure(evidence: Evidence, own: TrainedRow) -> Picture:
 def described(config: RunConfig) -> str:
     """What of a run is not by default."""
     return (
-        ", ".join(f"{name} {value}" for name, value in changed(config).items() if name != "dataset") or "all defaults"
+        ", ".join(
+            f"{OPTION_NAMES.get(name, name)} {value}" for name, value in changed(config).items() if name != "dataset"
+        )
+        or "all defaults"
     )
 
 

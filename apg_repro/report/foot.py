@@ -94,11 +94,11 @@ def facts(rows: Sequence[Row], found: Sequence[Evidence]) -> dict[str, str]:
     finished = sorted(row.origin.finished for row in rows)
     stale = Counter(filter(None, map(why_stale, rows)))
     return {
-        "rows": f"{len(rows)}, finished {finished[0]} to {finished[-1]} UTC",
+        "rows": f"{len(rows):,}, finished {finished[0]} to {finished[-1]} UTC",
         "files": ", ".join(sorted(files(found))),
         "time": f"{hours:.1f} hours of training, the sum over runs" if hours else "",
         "seeds": each(row.config.seed for row in trained),
-        "machine": each(map(machine, rows)),
+        "machine": "; ".join(sorted(set(map(machine, rows)))),
         "other threads": other_threads(trained),
         "software": f"torch {each(row.origin.torch for row in rows)}, Python {each(row.origin.python for row in rows)}",
         "commit": each(row.origin.commit for row in rows)

@@ -65,10 +65,10 @@ def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:
     whose = "the paper's " if all(line.is_printed for _, line in shown) else "the "
     of = f"{whose}{len(shown)} difference{'s' * (len(shown) > 1)}"
     start = f"{WHEN[protocol]} on {escape(where)}, "
-    span = f"from {low} to {high}" if low != high else f"{low}"
+    span = f"range from {low} to {high}" if low != high else f"are all {low}" if len(ran) > 1 else f"is {low}"
     if not judged:
-        return Markup(f"{start}{escape(of)} of AUC reach {escape(span)}.")
-    return Markup(f"{start}the verdicts on {escape(of)} of AUC are {verdicts}. Ours reach {escape(span)}.")
+        return Markup(f"{start}{escape(of)} of AUC {escape(span)}.")
+    return Markup(f"{start}the verdicts on {escape(of)} of AUC are {verdicts}. Ours {escape(span)}.")
 
 
 def end_in_words(evidence: Evidence, line: Comparison, with_title: bool) -> str:

@@ -35,7 +35,7 @@ TEST_TO_TRAIN = 1 / 8  # rows, of random 8:1:1 splits of one file
 NOT_AFTER_HOLM, NOT_CORRECTED = "†", "‡"
 MARKS = {
     NOT_AFTER_HOLM: "does not survive Holm's correction within its table",
-    NOT_CORRECTED: "would be another word with the corrected interval",
+    NOT_CORRECTED: "has another verdict with the corrected interval",
 }
 
 

@@ -53,6 +53,7 @@ NOT_IN_THE_PAPER = (
     "its own data sets."
 )
 LONG = 21  # characters: as many as a difference, its interval and its n have
+TOTAL = "all"  # of a line that adds verdicts up
 MARK = "*"  # of what was added or changed when results were known
 AGAINST_PLAIN = "§"  # of a verdict after one epoch, until damped base has been run
 NOTES = MARKS | {AGAINST_PLAIN: "is against plain base: damped base is not run"}
@@ -181,8 +182,10 @@ def left(is_left: bool) -> str:
 def cell_html(column: Any, value: Any, is_head: bool = False, is_left: bool = False) -> str:
     """One cell, escaped unless it is HTML already; a verdict is coloured. The first cell of a row is its head."""
     text = value.html if isinstance(value, Markup) else escape(str(value))
-    if str(column).lower().endswith("verdict") and text:
+    if str(column).lower().endswith("verdict") and text and text != TOTAL:
         text = badge(text).html
+    if re.fullmatch(r"\d+(-\d+)+", text):  # sizes of layers are one word
+        text = f'<span class="apg-sizes">{text}</span>'
     return f'<th scope="row">{text}</th>' if is_head else f"<td{left(is_left)}>{text}</td>"
 
 
@@ -239,19 +242,24 @@ def format_signed(value: float, decimals: int = 2, suffix: str = "") -> str:
     return with_true_minus(f"{round(value, decimals) + 0.0:+,.{decimals}f}{suffix}")
 
 
+def hundredths(value: float) -> float:
+    """A number with two decimals; what rounds to zero is not negative."""
+    return round(value, 2) + 0.0
+
+
 def format_estimate(found: Estimate) -> str:
     """A mean and its interval as text."""
     if found.n == 0:
         return MISSING
     if math.isnan(found.mean):
         return "diverged"
-    return f"{found.mean:.2f}" + ("" if math.isnan(found.half) else f" ± {found.half:.2f}")
+    return f"{hundredths(found.mean):.2f}" + ("" if math.isnan(found.half) else f" ± {found.half:.2f}")
 
 
 def format_difference(found: Estimate) -> str:
     """The same with its sign always shown."""
     text = with_true_minus(format_estimate(found))
-    return f"+{text}" if found.n and found.mean >= 0 else text
+    return f"+{text}" if found.n and hundredths(found.mean) >= 0 else text
 
 
 def with_n(difference: Estimate) -> str:
@@ -334,7 +342,8 @@ def auc_table(evidence: Evidence, protocol: Protocol, names: Sequence[str] = ())
     """The paper's cells and ours under a protocol, with the verdicts; only these cells of WDL, if any are named."""
     found = compare(evidence, protocol)
     found = {key: found[key] for key in [("WDL", name) for name in names] or found}
-    against = "base" if {line.cell.against for line in found.values()} <= {None, "base"} else "its own base"
+    base = "base" if any(cell.rival_of for cell in evidence.cells) else "plain base"
+    against = base if {line.cell.against for line in found.values()} <= {None, "base"} else "its own base"
     caption = (
         f"{title_of(evidence, protocol)}. Test AUC in percent, Δ against {against} in points, "
         f"± 95 % confidence, n seeds.{note_on_verdicts(map(judgement_text, found.values()))}"
@@ -355,6 +364,12 @@ def differences_table(evidence: Evidence, pairs: Mapping[str, tuple[str, str]]) 
         for name, (ours, theirs) in pairs.items()
     ]
     return Table(pd.DataFrame(lines), f"{evidence.data.title}. Differences of test AUC in points, ± 95 % confidence.")
+
+
+def across_tables(found: Sequence[Evidence]) -> list[Table | Markup]:
+    """``across_table`` under each protocol; with one data set only, one sentence."""
+    tables = [across_table(found, protocol) for protocol in PROTOCOLS]
+    return [table for place, table in enumerate(tables) if place == 0 or isinstance(table, Table)]
 
 
 def across_table(found: Sequence[Evidence], protocol: Protocol) -> Table | Markup:
@@ -379,7 +394,7 @@ def across_table(found: Sequence[Evidence], protocol: Protocol) -> Table | Marku
         pooled = pool([line.difference for line in of_sets.values() if line])
         row: dict[str, Any] = {"Backbone": backbone, "Version": words_for(name)}
         for title, line in of_sets.items():
-            row[title] = badge_over(judgement_text(line), with_n(line.difference)) if line and line.difference.n else ""
+            row[title] = badge_over(judgement_text(line), with_n(line.difference)) if line else ""
         row["All together"] = format_pooled(pooled) if pooled else ""
         table.append(row)
     texts = [judgement_text(line) for judged in lines.values() for key, line in judged.items() if key in keys]

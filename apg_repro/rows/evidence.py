@@ -207,7 +207,7 @@ def progress(evidence: Evidence) -> dict[str, tuple[int, int]]:
     kinds = evidence.suite.kinds
     for kind in kinds:
         on = evidence.on(kind)
-        name = f"measurements on {kind}" if len(kinds) > 1 else "measurements"
+        name = f"measurements on a {'GPU' if kind == 'cuda' else 'CPU'}" if len(kinds) > 1 else "measurements"
         found[name] = len(on.measured), len(evidence.suite.measurements(on.plan))
     return found
 

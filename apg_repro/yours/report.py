@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from apg_repro.report.costs import rounded
 from apg_repro.report.figures import GREY, INK, Picture, drawn, not_run
@@ -133,7 +134,7 @@ def gains_table(answer: Answer, who: str) -> Table:
         for name, rows, gain in gains(answer, who)
         if rows
     ]
-    return Table(pd.DataFrame(lines), f"APG less base, by how often the {who} occurs in the training rows.")
+    return Table(pd.DataFrame(lines), f"APG minus base, by how often the {who} occurs in the training rows.")
 
 
 def costs_table(answer: Answer) -> Table:
@@ -174,7 +175,7 @@ def columns_table(answer: Answer) -> Table:
         lines.append(
             {
                 "column": column["name"], "taken for": column["kind"], "used as": used, "values": f"{column['n']:,}",
-                "missing": f"{column['missing']:.1%}", "AUC alone": f"{column['alone']:.3f}",
+                "missing": f"{100 * column['missing']:.1f} %", "AUC alone": f"{column['alone']:.3f}",
             }
         )  # fmt: skip
     return Table(pd.DataFrame(lines), f"The columns, and how well each ranks the label {columns['label']} by itself.")
@@ -189,10 +190,10 @@ def seeds_figure(answer: Answer) -> Picture:
     axis.plot(values, np.zeros(len(values)), "o", color=GREY, alpha=0.7, label="seeds")
     axis.errorbar(found.mean, 0.25, xerr=found.error_bar, fmt="D", color=COLOURS["apg"], capsize=5, lw=2, label="mean")
     axis.axvline(0, color=INK, lw=1)
-    axis.set(yticks=[], ylim=(-0.3, 0.6), xlabel="APG less base, points of test AUC")
+    axis.set(yticks=[], ylim=(-0.3, 0.6), xlabel="APG minus base, points of test AUC")
     axis.legend(loc="upper right", frameon=True, ncols=2)
     words = (
-        f"APG less base is {format_difference(found)} points; by seed {', '.join(format_signed(v) for v in values)}."
+        f"APG minus base is {format_difference(found)} points; by seed {', '.join(format_signed(v) for v in values)}."
     )
     return Picture(fig, "The gain of every paired seed, their mean and its 95 % interval.", words)
 
@@ -210,6 +211,7 @@ def search_figure(answer: Answer) -> Picture:
         axis.step(number, best, where="post", color=COLOURS[side], label=name)
         words.append(f"{name} {best[-1]:.2f} after {len(aucs)} trials")
     axis.set(xlabel="trial", ylabel="validation AUC, percent")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(loc="lower right", frameon=True)
     return Picture(
         fig, "The search: every trial (dots), and the best so far (lines). Pruned trials are shown where they ended.",
@@ -236,9 +238,14 @@ def gains_figure(answer: Answer) -> Picture:
         words += [f"{who} with {name} training rows {format_difference(gain)}" for name, gain in found]
     axes[0].set_ylabel("Δ test AUC, points")
     return Picture(
-        fig, "APG less base by how many training rows a test row's user or item has: means and 95 % intervals.",
+        fig, "APG minus base by how many training rows a test row's user or item has: means and 95 % intervals.",
         f"Δ AUC in points: {', '.join(words) or 'none'}.",
     )  # fmt: skip
+
+
+def plural(count: int, noun: str) -> str:
+    """As in "1 thread" and "2 threads"."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def foot(answer: Answer) -> Markup:
@@ -246,10 +253,10 @@ def foot(answer: Answer) -> Markup:
     origin, plan, source = answer["origin"], answer["plan"], answer["source"]
     facts = {
         "File": f"{source['file']}, sha256 {source['sha256'][:12]}",
-        "Rows": f"{plan['total']:,}, {source['positive_rate']:.1%} positive",
+        "Rows": f"{plan['total']:,}, {100 * source['positive_rate']:.1f} % positive",
         "Search": f"{plan['trials']} trials of each side on {plan['search_rows']:,} rows, backbone {plan['backbone']}",
         "Seeds": f"{', '.join(map(str, answer['seeds']))} on {plan['rows']:,} rows, split {answer['columns']['split']}",
-        "Machine": f"{origin['device']}, {origin['threads']} threads, {origin['cores']} cores",
+        "Machine": f"{origin['device']}, {plural(origin['threads'], 'thread')}, {plural(origin['cores'], 'core')}",
         "Time": f"{answer['minutes']:.1f} minutes",
         "Made": f"{origin['finished']} UTC, torch {origin['torch']}, Python {origin['python']}",
         "Code": f"commit {origin['commit']}{' with changes' if origin['dirty'] else ''}"

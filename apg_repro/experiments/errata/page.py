@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 
 from apg_repro.catalogue import data_set
 from apg_repro.config import Aggregation
+from apg_repro.labels import words_for
 from apg_repro.paper import consistency, memory
 from apg_repro.paper import numbers as paper
 from apg_repro.paper.consistency import CONSISTENCIES, PUBLIC, REPEATED, Derived, checks, printed_in
@@ -21,6 +22,7 @@ from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.tables import MISSING, Markup, Table, format_signed
 
 TITLES = {name: data_set(name).title for name in PUBLIC}
+AGGREGATIONS: dict[Aggregation, str] = {"mean": "mean", "concat": "concatenation", "attention": "attention"}
 MODELS = {"apg": "APG", "mmoe": "MMoE", "star": "Star"}
 GRAINS = {"fg": "fine", "cg": "coarse"}
 MARKS = {"agrees": "", "rounding": "≈", "slip": "≠"}
@@ -90,7 +92,7 @@ def grid(table: str, metric: str, row: Callable[[Derived], str], column: Callabl
     """
     lines: dict[str, dict[str, str]] = {}
     for one in printed_in(table, metric):
-        lines.setdefault(row(one), {"": row(one)})[column(one)] = with_cells(one)
+        lines.setdefault(row(one), {"": words_for(row(one))})[column(one)] = with_cells(one)
     return pd.DataFrame(lines.values())
 
 
@@ -212,16 +214,16 @@ def is_at_threshold(one: Derived) -> bool:
 
 
 def aggregations() -> Table:
-    """Table 9: input less output aggregation; the paper says that input aggregation is better."""
+    """Table 9: input minus output aggregation; the paper says that input aggregation is better."""
     lines = [
-        {"Function": how}
+        {"Function": AGGREGATIONS[how]}
         | {
             title: format_signed(paper.difference("table9", dataset, "WDL", f"input_{how}", f"output_{how}"))
             for dataset, title in TITLES.items()
         }
-        for how in get_args(Aggregation)
+        for how in AGGREGATIONS
     ]
-    return Table(pd.DataFrame(lines), "Table 9: input less output aggregation, in AUC points.")
+    return Table(pd.DataFrame(lines), "Table 9: input minus output aggregation, in AUC points.")
 
 
 def repeated_numbers() -> Table:
@@ -266,7 +268,7 @@ def memory_settings(version: str) -> Table:
         }
         for shape in memory.settings(version)
     ]
-    return Table(pd.DataFrame(lines), f"Table 5, {version}: printed less fitted, in M.")
+    return Table(pd.DataFrame(lines), f"Table 5, {version}: printed minus fitted, in M.")
 
 
 def residuals(version: str, shape: Shape) -> dict[str, str]:
@@ -356,7 +358,7 @@ def memory_figure() -> Picture:
     right.axvline(0, color="black", lw=0.8, zorder=0)
     right.set_yticks(range(len(groups)), [f"Table {group}" for group in groups])
     right.invert_yaxis()
-    right.set_xlabel("printed less fitted, percent of printed")
+    right.set_xlabel("printed minus fitted, percent of printed")
     near = sum(abs(fit.percent) <= 5 for part in groups.values() for fit in part)
     return Picture(
         fig,

@@ -48,7 +48,7 @@ def plane_figure(evidence: Evidence, cell: Cell, protocol: Protocol = "early_sto
     ]
     return Picture(
         fig,
-        f"{title_of(evidence, protocol)}. S of {cell.title} in the plane of its first two principal components, "
+        f"{title_of(evidence, protocol)}. S ({cell.title}) in the plane of its first two principal components, "
         f"coloured by the kind of item, seed {min(runs)}.",
         f"The kind of item explains of the variance of S: {', '.join(shares)}.",
         plane_hover(found, palette.as_hex()),

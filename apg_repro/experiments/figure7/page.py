@@ -109,7 +109,9 @@ def ranges_table(evidence: Evidence) -> Table:
         for part in parts
     ]
     note = note_on_marks(part.registered for part in parts)
-    return Table(pd.DataFrame(lines), f"{evidence.data.title}. Verdicts: of each value, or of the means.{note}")
+    return Table(
+        pd.DataFrame(lines), f"{evidence.data.title}. Verdicts: of each value, or of the means.{note}", wrap=True
+    )
 
 
 def axis_table(evidence: Evidence, axis: str, protocol: Protocol) -> Table:

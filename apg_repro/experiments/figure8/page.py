@@ -98,15 +98,15 @@ def rare_users_table(evidence: Evidence) -> Table:
                 {
                     "Protocol": PROTOCOL_TITLES[protocol],
                     "Gain in": title,
-                    "Rarest users": format_difference(gain(evidence, protocol, metric, RAREST)),
-                    "Most frequent": format_difference(gain(evidence, protocol, metric, MOST_FREQUENT)),
+                    "Verdict": judge(more, 1.0).text if is_judged else "",
                     "Difference": format_difference(more),
                     "n": more.n,
-                    "Verdict": judge(more, 1.0).text if is_judged else "",
+                    "Rarest users": format_difference(gain(evidence, protocol, metric, RAREST)),
+                    "Most frequent": format_difference(gain(evidence, protocol, metric, MOST_FREQUENT)),
                 }
             )
     caption = (
-        f"{evidence.data.title}. APG less base in points, ± 95 % confidence. Verdict: do rare users gain more AUC?"
+        f"{evidence.data.title}. APG minus base in points, ± 95 % confidence. Verdict: do rare users gain more AUC?"
     )
     return Table(without_empty_columns(pd.DataFrame(lines)), caption)
 

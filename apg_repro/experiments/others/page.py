@@ -64,7 +64,7 @@ def published_table(evidence: Evidence) -> Table:
             "Published as": name,
             "Published AUC": f"{100 * auc:.2f}" if name else MISSING,
             "Our AUC": format_estimate(ours),
-            "Ours less published": format_signed(ours.mean - 100 * auc) if name and ours.n else "",
+            "Ours minus published": format_signed(ours.mean - 100 * auc) if name and ours.n else "",
             "n": ours.n,
         }
         for cell in evidence.cells
@@ -97,8 +97,8 @@ def published_answer(evidence: Evidence) -> Markup:
     far = max(apart, key=lambda name: abs(apart[name]))
     mean = estimate(list(apart.values()))
     return Markup(
-        f"<p>Over {len(apart)} backbones, ours less the published AUC is {format_difference(mean)} points; the largest "
-        f"distance is that of {far}, {format_signed(apart[far])}.</p>"
+        f"<p>Over {len(apart)} backbones, ours minus the published AUC is {format_difference(mean)} points; the "
+        f"largest distance is that of {far}, {format_signed(apart[far])}.</p>"
     )
 
 
@@ -116,17 +116,18 @@ def answer() -> str:
     """What these results say together, in words."""
     mean, found = gain(), gains()
     ahead = int((found > 0).sum())
-    sides = "Their interval holds 0." if not (mean.is_above or mean.is_below) else "Their interval does not hold 0."
+    holds = "does not include" if mean.is_above or mean.is_below else "includes"
     whole = (
-        f"APG is ahead in {ahead} of {len(found)} independent results; the mean is {format_difference(mean)} points."
+        f"APG is ahead in {ahead} of {len(found)} independent results; the mean is {format_difference(mean)} points, "
+        f"and its interval {holds} 0."
     )
     near = int((found.abs() <= NEAR).sum())
     largest = independent().iloc[int(found.argmax())]
     rest = (
-        f"{near} lie within {NEAR} points of 0; the largest gain is that of {largest['backbone']} on "
+        f"Of these, {near} lie within {NEAR} points of 0; the largest gain is that of {largest['backbone']} on "
         f"{largest['dataset']}, {format_signed(found.max())}."
     )
-    return f"{whole} {sides} {rest}"
+    return f"{whole} {rest}"
 
 
 def foot() -> Markup:

@@ -241,7 +241,7 @@ def plateaus(found: Sequence[Evidence]) -> Markup:
             middle = float(np.median(list(gaps.values()))) if gaps else math.nan
             where = f"{cell.name}, {described(PLANTED[evidence.plan.dataset])}"
             off += [f"{where}, seed {seed}" for seed, gap in gaps.items() if gap - middle > OFF]
-    text = f"{len(off)} of {n_runs} runs lack {OFF} points more of the best AUC than the median of their seeds"
+    text = f"{len(off)} of {n_runs} runs end more than {OFF} points farther from the best AUC than the median seed"
     return Markup(f"<p>{text}{': ' if off else ''}{'; '.join(off)}.</p>")
 
 
@@ -327,8 +327,8 @@ def main_points(found: Sequence[Evidence]) -> list[Text]:
                 Markup(
                     f"{WHEN[protocol]}, with {CENTRE.groups} groups of users who differ by a known "
                     f"amount, base lacks {centre.gap.mean:.2f} points of the best possible AUC, and {BY_GROUP} gains "
-                    f"{format_difference(centre.gains[BY_GROUP])} (n = {centre.gains[BY_GROUP].n}). That it is the "
-                    f"specific parameters that do it: {badge(centre.verdict)}."
+                    f"{format_difference(centre.gains[BY_GROUP])} (n = {centre.gains[BY_GROUP].n}). Verdict on "
+                    f"the specific parameters: {badge(centre.verdict)}."
                 )
             )
     return texts
@@ -339,9 +339,9 @@ def sentences(entries: Mapping[Planted, Point]) -> list[str]:
     centre, alike = entries[CENTRE], entries.get(SWEEPS["heterogeneity"][0])
     over = ", ".join(f"{format_difference(found)} over {words}" for words, found in over_controls(centre).items())
     return [
-        f"At the centre base lacks {centre.gap.mean:.2f} points of the best possible AUC. {BY_GROUP} has "
-        f"{format_difference(centre.gains[BY_GROUP])} points over base{f', {over}' if over else ''}. That it is the "
-        f"specific parameters that do it: <b>{centre.verdict}</b>.",
+        f"At the centre base lacks {centre.gap.mean:.2f} points of the best possible AUC. The gain of {BY_GROUP} "
+        f"is {format_difference(centre.gains[BY_GROUP])} points over base{f', {over}' if over else ''}. Verdict on "
+        f"the specific parameters: <b>{centre.verdict}</b>.",
         *([f"Where all groups are alike: {alike.verdict}."] if alike else []),
         *(text for sweep in SWEEPS if (text := where_it_pays(sweep, entries))),
     ]

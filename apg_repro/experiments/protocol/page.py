@@ -32,8 +32,8 @@ def histories(evidence: Evidence, backbone: str, name: str) -> dict[int, list[fl
 def curves_figure(evidence: Evidence) -> Picture:
     """Validation AUC by epoch, one pair of axes per backbone: each seed, and the mean while all go on."""
     backbones = [line for line in lines_of(evidence) if line != AVERAGE]
-    n_rows = len(backbones) // COLUMNS + 1  # room for the legend after the last one
-    fig, axes = plt.subplots(n_rows, COLUMNS, figsize=(8.5, 2.5 * n_rows), sharex=True)
+    n_rows = math.ceil(len(backbones) / COLUMNS)
+    fig, axes = plt.subplots(n_rows, COLUMNS, figsize=(8.5, 0.6 + 2.2 * n_rows))
     palette = dict(zip(MODELS, sns.color_palette("colorblind", len(MODELS)), strict=True))
     for axis in axes.flat[len(backbones) :]:
         axis.set_axis_off()
@@ -51,8 +51,8 @@ def curves_figure(evidence: Evidence) -> Picture:
         if not axis.lines:
             not_run(axis)
     for name in MODELS:
-        axes.flat[-1].plot([], [], "o-", color=palette[name], label=words_for(name))
-    axes.flat[-1].legend(loc="center", frameon=False)
+        axes.flat[0].plot([], [], "o-", color=palette[name], label=words_for(name))
+    fig.legend(loc="outside upper center", ncols=len(MODELS), frameon=False)
     fig.supxlabel("epoch")
     fig.supylabel("validation AUC, percent")
     words = []
@@ -98,7 +98,7 @@ def answers_table(evidence: Evidence) -> Table:
             | (epochs(evidence, line) if line != AVERAGE else {})
             | {"APG learns": answer(early, late) if evidence.is_result else ""}
         )
-    caption = f"{evidence.data.title}. Δ of test AUC in points, APG against base; epochs are means over seeds."
+    caption = f"{evidence.data.title}. Δ of test AUC in points, APG against plain base; epochs are means over seeds."
     return Table(without_empty_columns(pd.DataFrame(rows).fillna("")), caption)
 
 
@@ -120,7 +120,7 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
             early, late = map(with_n, gains[AVERAGE])
             texts.append(
                 f"On the average of the paper's models, it is “{words[AVERAGE]}”: {early} points after one epoch, "
-                f"{late} with early stopping."
+                f"{late} with early stopping, against plain base."
             )
     return texts
 

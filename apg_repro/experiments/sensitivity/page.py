@@ -162,11 +162,14 @@ def variants_table(found: Sensitivity) -> Table:
     """How often each word occurs by every variant, and how many differences have another word than by the rule."""
     lines = []
     for name in found.names:
-        line: dict[str, str | Markup] = {"Variant": name, "n": "–".join(map(str, dict.fromkeys(found.n_seeds[name])))}
+        line: dict[str, str | Markup] = {
+            "Variant": name,
+            "n": " to ".join(map(str, dict.fromkeys(found.n_seeds[name]))),
+        }
         for protocol in PROTOCOLS:
             line[PROTOCOL_HEADS[protocol]] = badges(found.counts(name, protocol))
             changed = "" if name == found.names[0] else str(found.n_changed(name, protocol))
-            line[f"changed, {PROTOCOL_TITLES[protocol]}"] = changed
+            line[f"Changed, {PROTOCOL_TITLES[protocol]}"] = changed
         lines.append(line)
     caption = (
         "Verdicts on the differences that the paper prints, and how many of them a variant changes. n: the fewest and "
@@ -222,8 +225,8 @@ def main_points(found: Sensitivity) -> list[str]:
         unmoved = found.unmoved(protocol)
         kept = Counter(found.words[rule, protocol][cell] for cell in unmoved)
         texts.append(
-            f"{WHEN[protocol]}, {len(unmoved)} of {n_judged} differences keep their word in all "
-            f"variants of the rule: {listed(kept)}. “{most}” changes most words, {n_changed[most]}."
+            f"{WHEN[protocol]}, {len(unmoved)} of {n_judged} differences keep their verdict in all "
+            f"variants of the rule: {listed(kept)}. “{most}” changes the most verdicts, {n_changed[most]}."
         )
     return texts
 
@@ -238,7 +241,7 @@ def sentences(found: Sensitivity, protocol: Protocol) -> str:
         for seen in [{found.counts(name, protocol)[word] for name in found.names}]
     )
     return (
-        f"<b>{PROTOCOL_HEADS[protocol]}.</b> How many differences have another word by each variant: {changes}. The "
+        f"<b>{PROTOCOL_HEADS[protocol]}.</b> How many verdicts each variant changes: {changes}. The "
         f"variants say {ranges}."
     )
 
@@ -317,7 +320,7 @@ def budget_answer(evidence: Evidence) -> Markup:
             }
             if pairs:
                 lines.append(f"<li>{PROTOCOL_HEADS[protocol]}, {title}: {compared(list(pairs.values()))}</li>")
-    return Markup(f"<p>Expected best of APG less that of base, each with as many trials:</p><ul>{''.join(lines)}</ul>")
+    return Markup(f"<p>Expected best of APG minus that of base, each with as many trials:</p><ul>{''.join(lines)}</ul>")
 
 
 def compared(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> str:

@@ -50,10 +50,10 @@ def response_table(evidence: Evidence) -> Table:
                     "Candidates": candidates,
                     "Engine": engine,
                     "Model": TITLES[name],
-                    "Median": f"{entry['ms']['p50']:,.3f}",
-                    "99th": f"{entry['ms']['p99']:,.3f}",
-                    "÷ base": "" if is_base else format_spread(entry["ratio"]),
                     "Verdict": "" if is_base else judge_response(evidence, name, entry["ratio"]),
+                    "÷ base": "" if is_base else format_spread(entry["ratio"]),
+                    "Median": rounded(entry["ms"]["p50"]),
+                    "99th": rounded(entry["ms"]["p99"]),
                 }
             )
     caption = "Milliseconds per request, median and 99th percentile; ratios to base in the same engine."
@@ -86,7 +86,8 @@ def views_table(evidence: Evidence) -> Table:
         for name, title in TITLES.items():
             if name in models and name != "base":
                 line[title] = format_signed(100 * views_change(models, name), 2, " %")
-        lines.append(line | {"Logits differ by": f"{max(entry['differs_by'] for entry in models.values()):.0e}"})
+        apart = max(entry["differs_by"] for entry in models.values())
+        lines.append(line | {"Logits differ by": f"{apart:.0e}" if apart else "0"})
     caption = "Share of requests that base answers in time, simulated, and its change with APG and v1."
     return Table(pd.DataFrame(lines).fillna(""), f"{device_title(evidence)}. {caption}")
 
@@ -129,11 +130,11 @@ def memory_table(evidence: Evidence) -> Table:
         lines.append(
             {
                 "Model": TITLES[name],
-                "Paper, M": f"{printed_served(name):,.2f}",
-                "Ours, M": f"{SERVED_BYTES * entry['n_hidden'] / 1e6:,.2f}",
                 "Paper ÷ base": rounded(expected),
                 "Ours ÷ base": rounded(ratio),
                 "Verdict": "" if name == "base" else judge_cost(evidence, exactly(ratio), expected),
+                "Paper, M": f"{printed_served(name):,.2f}",
+                "Ours, M": f"{SERVED_BYTES * entry['n_hidden'] / 1e6:,.2f}",
                 "Whole model, M": f"{SERVED_BYTES * entry['n_parameters'] / 1e6:,.1f}",
             }
         )

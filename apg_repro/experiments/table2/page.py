@@ -11,7 +11,7 @@ import seaborn as sns
 from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.paper import numbers as paper
-from apg_repro.report.comparison import compare
+from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.figures import Picture, drawn, in_words
 from apg_repro.report.statistics import Estimate, count, estimate, judge
 from apg_repro.report.tables import (
@@ -91,9 +91,15 @@ def gains_table(evidence: Evidence, protocol: Protocol) -> Table:
             row[f"Δ {head(evidence, name)}"] = badge_over(texts[-1], with_n(found))
         rows.append(row)
     note = note_on_marks(evidence.cell(name).registered for name in AGAINST)
-    note += note_on_verdicts(texts)
+    note += note_on_rivals([compared[model, "apg"] for model in PAPER_BACKBONES]) + note_on_verdicts(texts)
     caption = f"{title_of(evidence, protocol)}. Δ of test AUC in points, ± 95 % confidence, n seeds.{note}"
     return Table(without_empty_columns(pd.DataFrame(rows)), caption)
+
+
+def note_on_rivals(lines: Sequence[Comparison]) -> str:
+    """What a caption says of models whose base is damped base; "" if there are none."""
+    rivals = [line.cell.backbone for line in lines if line.reference and line.reference.name != line.cell.against]
+    return f" Against damped base, the better on validation rows: {', '.join(rivals)}." if rivals else ""
 
 
 def cells_table(evidence: Evidence, protocol: Protocol) -> Table:
@@ -117,7 +123,7 @@ def model_verdicts_table(evidence: Evidence) -> Table:
         for name in AGAINST
     ]
     note = note_on_marks(evidence.cell(name).registered for name in AGAINST)
-    return Table(pd.DataFrame(rows), f"{evidence.data.title}. Verdicts on the paper's models.{note}")
+    return Table(pd.DataFrame(rows), f"{evidence.data.title}. Verdicts on the paper's models.{note}", wrap=True)
 
 
 @drawn

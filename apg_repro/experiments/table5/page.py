@@ -39,6 +39,7 @@ ABSTRACT: tuple[tuple[DeviceKind, str, str], ...] = (
     ("cuda", "v4", "GPU, plain"),
     ("cuda", "v4, fused", "GPU, fused"),
 )
+ABSTRACT_COLUMNS = ["Claim", "Measured on", "Verdict", "Paper ÷ base", "Ours ÷ base"]
 IN_BRACKETS = "in brackets the 10th and 90th percentile over rounds"
 
 
@@ -107,7 +108,8 @@ def abstract_table(evidence: Evidence) -> Table:
             lines.append(line | {"Ours ÷ base": unknown, "Verdict": "not run" if evidence.is_result else ""})
         else:
             lines.append(line | {"Ours ÷ base": format_spread(found[0]), "Verdict": judge_cost(on, *found)})
-    return Table(pd.DataFrame([*lines, memory_line(evidence)]), f"Ratios to base; {IN_BRACKETS}. The paper's: a V100.")
+    frame = pd.DataFrame([*lines, memory_line(evidence)], columns=ABSTRACT_COLUMNS)
+    return Table(frame, f"Ratios to base; {IN_BRACKETS}. The paper's: a V100.")
 
 
 def memory_line(evidence: Evidence) -> dict[str, str]:
@@ -184,14 +186,14 @@ def epochs_table(evidence: Evidence) -> Table:
                         "Layers": width,
                         "Version": version,
                         "Paper ÷ base": MISSING if math.isnan(expected) else rounded(expected),
-                        "Paper, s": MISSING if math.isnan(seconds) else f"{seconds:,.2f}",
                     },
                 )
                 line |= {
-                    f"{device} ÷ base": format_spread(entry["ratio"]["base"]) if is_run else entry["not_run"],
                     f"{device} verdict": judge_cost(on, entry["ratio"]["base"], expected) if is_run else "not run",
+                    f"{device} ÷ base": format_spread(entry["ratio"]["base"]) if is_run else entry["not_run"],
                     f"{device}, s": rounded(STEPS_PER_EPOCH * entry["seconds"]["p50"]) if is_run else MISSING,
                 }
+                line.setdefault("Paper, s", MISSING if math.isnan(seconds) else f"{seconds:,.2f}")
     in_order = sorted(lines, key=lambda key: list(WIDTHS).index(key[0]))  # else what only a GPU has would come last
     caption = f"An epoch, group-wise, whole steps: ratios to base ({IN_BRACKETS}), and median seconds."
     return Table(pd.DataFrame([lines[key] for key in in_order]).fillna(""), caption)
@@ -283,11 +285,11 @@ def memory_table(evidence: Evidence) -> Table:
                 {
                     "Layers": width,
                     "Version": version,
-                    "Paper, M": MISSING if math.isnan(theirs) else f"{theirs:,.2f}",
-                    "Ours, M": f"{kept:,.2f}",
                     "Paper ÷ base": MISSING if math.isnan(expected) else rounded(expected),
                     "Ours ÷ base": rounded(ratio),
                     "Verdict": judge_cost(evidence, exactly(ratio), expected),
+                    "Paper, M": MISSING if math.isnan(theirs) else f"{theirs:,.2f}",
+                    "Ours, M": f"{kept:,.2f}",
                     "Peak, M": f"{kept + entry['peak_bytes'] / 1e6:,.1f}" if "peak_bytes" in entry else "not run",
                 }
             )
