@@ -124,7 +124,7 @@ def test_a_run_of_ones_own_is_trained_once_and_drawn_beside_the_others(tmp_path,
     picture = study.try_(committed)
     row = Store().runs("full", "movielens")[committed.id]
     assert f"one epoch {row.test_auc('one_epoch'):.2f} percent" in picture.alt
-    assert "version v5, rank 4, over 32" in picture.caption
+    assert "version v5, K 4, P 32" in picture.caption
     assert not list(tmp_path.iterdir())
 
 
