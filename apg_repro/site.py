@@ -40,10 +40,15 @@ MATHJAX = {"tex-chtml.js", "output"}  # what pages load, and its fonts
 
 
 class SearchWithNumbers(SearchEnglish):
-    """English, in which a number such as 0.005 is a word: Sphinx would split it at its point and drop the digits."""
+    """English, in which numbers such as 0.005 and 1024 are words: Sphinx splits the first and drops the second."""
 
     _word_re = re.compile(r"\d+\.\d+|\w+")
-    js_splitter_code = r"var splitQuery = (query) => query.match(/\d+\.\d+|[\p{Letter}\p{Number}_]+/gu) || [];"
+    # The page's script asks each term whether it matches ^\d+$, and leaves it out if so: a whole number answers no.
+    js_splitter_code = r"""
+    var splitQuery = (query) => (query.match(/\d+\.\d+|[\p{Letter}\p{Number}_]+/gu) || []).map(
+        (term) => /^\d+$/.test(term) ? Object.assign(new String(term), {match: () => null}) : term
+    );
+    """
 
 
 def setup(app: Any) -> dict[str, Any]:

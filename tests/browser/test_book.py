@@ -268,9 +268,10 @@ def test_verdicts_of_the_first_table_can_be_reached_on_a_phone(browser):
     visit.context.close()
 
 
-WANTED = [  # models, data sets, parameters and a number, each with a page that must be among those found
+WANTED = [  # models, data sets, parameters and numbers, each with a page that must be among those found
     ("DeepFM", "table2"), ("FiBiNET", "table2"), ("Star", "table6"), ("MovieLens", "table4"), ("IAAC", "table7"),
-    ("learning_rate", "api"), ("generator_layers", "api"), ("0.005", "api"), ("overparameterization", "glossary"),
+    ("learning_rate", "api"), ("generator_layers", "api"), ("0.005", "api"), ("1024", "table5"),
+    ("overparameterization", "glossary"),
 ]  # fmt: skip
 
 
