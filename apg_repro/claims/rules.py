@@ -153,7 +153,7 @@ class Compared(Rule):
         return [] if math.isnan(difference) else [difference]
 
     def difference(self, evidence: Evidence, protocol: Protocol) -> Estimate:
-        """Ours less theirs, in points: less the better of a reference and its rivals, after one epoch."""
+        """Ours less theirs, in points: minus the better of a reference and its rivals."""
         ours, theirs = self.sides(evidence)
         return estimate(evidence.between(ours, [evidence.stronger(cell, protocol) for cell in theirs], protocol))
 

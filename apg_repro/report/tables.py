@@ -55,7 +55,7 @@ NOT_IN_THE_PAPER = (
 LONG = 21  # characters: as many as a difference, its interval and its n have
 TOTAL = "all"  # of a line that adds verdicts up
 MARK = "*"  # of what was added or changed when results were known
-AGAINST_PLAIN = "§"  # of a verdict after one epoch, until damped base has been run
+AGAINST_PLAIN = "§"  # of a verdict until damped base has been run
 NOTES = MARKS | {AGAINST_PLAIN: "is against plain base: damped base is not run"}
 SIGNS: dict[str, str] = {  # of verdicts, so that colour is not all that tells them apart
     "reproduced": "✓",
