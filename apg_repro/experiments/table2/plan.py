@@ -14,18 +14,20 @@ def cells(plan: Plan) -> tuple[Cell, ...]:
 
     Tuned base has a learning rate and a weight decay of its own, and APG the paper's. So APG is searched in base's grid
     as well, with the K and P of the other tables. A damped base is searched there, too, and the better of both on
-    validation is what differences are taken from: base then has twice as many trials as APG.
+    validation is what differences are taken from: base then has twice as many trials as APG. The quick profile, which
+    has to be quick, leaves it out.
     """
     apg: dict[str, Any] = {"options": {"version": "v5"}, "grid": ranks_and_widths(plan)}
     tuned: dict[str, Any] = {"grid": rates_and_decays(plan)}
+    damped = replace(
+        DAMPED_BASE, name="tuned damped base", against="base", rival_of="tuned base", cost_tier=1,
+        registered="when the results of tuned base were known", **tuned,
+    )  # fmt: skip
     models = (
         BASE,
         DAMPED_BASE,
         Cell(name="tuned base", paper_row="base", **tuned),
-        replace(
-            DAMPED_BASE, name="tuned damped base", against="base", rival_of="tuned base", cost_tier=1,
-            registered="when the results of tuned base were known", **tuned,
-        ),
+        *([damped] if plan.profile == "full" else []),
         printed("apg", **apg),
         Cell(name="apg over tuned base", paper_row="apg", against="tuned base", **apg),
         Cell(
