@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -47,7 +48,8 @@ class Kernel(AsyncKernelManager):
     started: ClassVar[list["Kernel"]] = []
 
     async def start_kernel(self, **options: Any) -> None:
-        await super().start_kernel(**options)
+        # What a cell prints reaches the page by a socket; the rest is the kernel's log, with tracebacks of its end.
+        await super().start_kernel(stderr=subprocess.DEVNULL, **options)
         self.started.append(self)
 
     def signal(self, number: int) -> None:

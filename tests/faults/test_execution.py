@@ -12,6 +12,7 @@ from apg_repro.errors import UserError
 from apg_repro.paths import NOTEBOOKS
 from tests.checkout import ENOUGH, Checkout, eventually, in_proc, is_idle, needs_synthetic
 
+COMPLAINS = "import os\nos.write(2, b'Traceback')"  # as a kernel does at its end
 GIVEN = {"profile": "quick", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
 
 
@@ -23,7 +24,7 @@ GIVEN = {"profile": "quick", "datasets": [], "seeds": [], "device": "cpu", "run"
 )
 def test_what_fails_is_named_and_the_other_notebooks_are_executed(tmp_path):
     made = Checkout(tmp_path)
-    made.notebook("works", "1 + 1")
+    made.notebook("works", f"{COMPLAINS}\n1 + 1")
     made.notebook("raises", "raise ValueError('too odd')")
     made.notebook("dies", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     (tmp_path / "notebooks" / "torn.ipynb").write_text('{"cells": [')
