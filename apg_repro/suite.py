@@ -20,7 +20,7 @@ SEEDS: dict[Profile, tuple[int, ...]] = {"quick": (1, 2), "full": tuple(range(1,
 
 # The size of a quick run: the same code on a sample of the rows and with a smaller model.
 SIZES: dict[Profile, Options] = {
-    "quick": {"rows": 20_000, "d_embedding": 8, "hidden": (64, 32, 16), "max_epochs": 2},
+    "quick": {"rows": 10_000, "d_embedding": 8, "hidden": (64, 32, 16), "max_epochs": 2},
     "full": {},
 }
 

@@ -17,7 +17,7 @@ AGAIN = {"one_epoch": 0.70, "early_stopping": 0.71}
 def test_one_thread_gives_the_same_twice_and_two_nearly_the_same():
     measurement = Measurement(name="threads", dataset="synthetic", profile="quick", case="WDL")
     found = measure(measurement)
-    assert configure("quick", "synthetic", "WDL").rows == 20_000
+    assert configure("quick", "synthetic", "WDL").rows == 10_000
     for protocol in PROTOCOLS:
         one, two = found["auc"][protocol]["1"], found["auc"][protocol]["2"]
         assert found["again"][protocol] == one

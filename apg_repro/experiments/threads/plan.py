@@ -6,7 +6,7 @@ from apg_repro.experiments.grids import APG, BY_ROW, user_item_context
 from apg_repro.suite import Options, Plan, Suite
 
 THREADS = (1, 2)
-SHORT: dict[Profile, Options] = {"quick": {"max_epochs": 1, "rows": 20_000}, "full": {"max_epochs": 3, "rows": 200_000}}
+SHORT: dict[Profile, Options] = {"quick": {"max_epochs": 1, "rows": 10_000}, "full": {"max_epochs": 3, "rows": 200_000}}
 SEED = 1
 
 
