@@ -394,7 +394,7 @@ def answer_with(differences, split="random"):
         ([0.02, -0.02, 0.01, -0.01, 0.0], "no difference", "within ±0.1"),
         ([-0.5, -0.6, -0.55, -0.52, -0.58], "worse", "APG is worse than base"),
         ([0.9, -0.4, 0.7, -0.2, 0.6], "undecided", "more seeds to decide: --seeds"),
-        ([math.nan, 0.1, 0.2], "undecided", "Undecided"),
+        ([math.nan, 0.1, 0.2], "undecided", "do not decide"),
     ],
 )
 def test_the_verdict_is_the_rules(differences, word, sentence):

@@ -58,9 +58,9 @@ class Finding:
         if self.word == "no difference":
             return f"No difference that counts: {gain}, within ±{MARGIN:g}."
         if self.more is None:
-            return f"Undecided: {gain}. More than {MOST_MORE} more seeds would be needed: more rows say more."
+            return f"These seeds do not decide: {gain}. It would take more than {MOST_MORE} more: more rows say more."
         seeds = f"{self.more} more seed{'s' * (self.more > 1)}"
-        return f"Undecided: {gain}. Run {seeds} to decide: --seeds {self.difference.n + self.more}."
+        return f"These seeds do not decide: {gain}. Run {seeds} to decide: --seeds {self.difference.n + self.more}."
 
 
 def finding(answer: Answer) -> Finding:
