@@ -67,3 +67,26 @@ def test_the_committed_rows_answer_every_choice():
     table = page.choices_table(found).data
     assert not table[["One epoch", "Early stopping"]].map(plain).isin(["not run"]).any(axis=None)
     assert len(page.costs_table(found).data) == 10
+
+
+def test_where_it_pays_follows_the_rows(row):
+    """Self-wise gains on one data set after one epoch and nowhere at the end."""
+
+    def auc(config):
+        gain = {"self": 0.5, "user": -0.5}.get(config.condition, 0.0) if config.version == "v5" else 0.0
+        return 0.8 + (gain if config.dataset == "movielens" else 0.0) / 100 + 1e-6 * config.seed
+
+    def extra(config):
+        return {"scores": scores(auc(config), 0.8 + 1e-6 * config.seed)}
+
+    sets = [evidence_of("table8", row, auc, extra, plan=replace(PLAN, dataset=name)) for name in ("movielens", "tmall")]
+    assert page.where(sets, "one_epoch") == (
+        "After one epoch, a gain of WDL is shown on 1 of 2 data sets: MovieLens-1M (z: self-wise)."
+    )
+    assert page.where(sets, "early_stopping") == "With early stopping, a gain of WDL is shown on none of 2 data sets."
+    table = page.when_table(sets).data
+    lines = table.set_index(["Data set", "z"])["One epoch"].map(plain)
+    assert "reproduced +0.50" in lines["MovieLens-1M", "self-wise"]
+    assert "contradicted −0.50" in lines["MovieLens-1M", "user"]
+    assert "no difference" in lines["Tmall", "self-wise"]
+    assert len(lines) == 8

@@ -1,4 +1,4 @@
-"""Should I use it? What the committed rows say of K, P, z, the start and the cost. Imports no torch."""
+"""Should I use it? Where it pays, and what the rows say of K, P, z, the start and the cost. Imports no torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,21 @@ from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
 from apg_repro.experiments.table5.plan import WIDTHS
 from apg_repro.labels import words_for
+from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.costs import rounded
 from apg_repro.report.devices import measured_devices, on_a
 from apg_repro.report.statistics import estimate
-from apg_repro.report.tables import PROTOCOL_HEADS, Markup, Table, format_difference, with_n
+from apg_repro.report.tables import (
+    PROTOCOL_HEADS,
+    WHEN,
+    Markup,
+    Table,
+    badge_over,
+    format_difference,
+    judgement_text,
+    note_on_verdicts,
+    with_n,
+)
 from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.store import Store
 from apg_repro.suite import SEEDS, Cell, Plan
@@ -74,6 +85,19 @@ def committed(store: Store | None = None) -> dict[str, Evidence]:
     }
 
 
+def on_data_sets(store: Store | None = None) -> list[Evidence]:
+    """Table 8, which has every condition, on each real data set on which it has been run."""
+    suite, store = get_suite("table8"), store or Store()
+    plans = (Plan(profile="full", dataset=name, seeds=SEEDS["full"]) for name in suite.datasets)
+    found = [evidence for plan in plans if (evidence := gather(suite, plan, store)).data.kind == "real"]
+    return [evidence for evidence in found if any(line.difference.n for line in by_condition(evidence, "one_epoch"))]
+
+
+def by_condition(evidence: Evidence, protocol: Protocol) -> list[Comparison]:
+    """APG with each condition that the paper compares, self-wise, its default, first."""
+    return [line for line in reversed(compare(evidence, protocol).values()) if line.cell.is_printed and line.reference]
+
+
 def choices(found: dict[str, Evidence]) -> list[Choice]:
     """What a user of the layer has to choose."""
     figure7, apg = found["figure7"], APG["full"]
@@ -93,8 +117,13 @@ def choices(found: dict[str, Evidence]) -> list[Choice]:
     ]
 
 
-def answer(found: dict[str, Evidence]) -> list[str]:
-    """Whether to use it, in three sentences; none before all of it has been run."""
+def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = ()) -> list[str]:
+    """Whether to use it, in some sentences; none before all of it has been run.
+
+    Args:
+        found: the suites of this page.
+        sets: Table 8 on several data sets (see ``on_data_sets``).
+    """
     models = found["table2"]
     early, late = (table2.average(models, protocol, "apg") for protocol in PROTOCOLS)
     word = better_or_sooner(early, late)
@@ -105,6 +134,8 @@ def answer(found: dict[str, Evidence]) -> list[str]:
         f"one epoch and {format_difference(late)} with early stopping (n = {late.n}).",
         ADVICE[word],
     ]
+    if len(sets) > 1:
+        sentences.append(" ".join(where(sets, protocol) for protocol in PROTOCOLS))
     tuned = table2.average(models, "early_stopping", "apg over tuned base")
     if tuned.n:
         sentences.append(
@@ -113,6 +144,41 @@ def answer(found: dict[str, Evidence]) -> list[str]:
             f"{format_difference(tuned)} points with early stopping. Tune yours first."
         )
     return sentences
+
+
+def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
+    """On which data sets WDL gains, and with which z: verdicts that survive Holm's correction."""
+    gains = {
+        evidence.data.title: [
+            line.cell.title
+            for line in by_condition(evidence, protocol)
+            if line.verdict in ("reproduced", "direction only") and line.judgement.survives
+        ]
+        for evidence in sets
+    }
+    shown = [f"{title} (z: {'; '.join(conditions)})" for title, conditions in gains.items() if conditions]
+    of = f"{len(shown) or 'none'} of {len(sets)} data sets"
+    return f"{WHEN[protocol]}, a gain of WDL is shown on {of}{': ' * bool(shown)}{', '.join(shown)}."
+
+
+def when_table(sets: Sequence[Evidence]) -> Table:
+    """WDL's gain on each data set with each condition, under both protocols."""
+    lines: list[dict[str, Markup | str]] = []
+    texts: list[str] = []
+    for evidence in sets:
+        for early, late in zip(*(by_condition(evidence, protocol) for protocol in PROTOCOLS), strict=True):
+            line: dict[str, Markup | str] = {"Data set": evidence.data.title, "z": early.cell.title}
+            for protocol, judged in zip(PROTOCOLS, (early, late), strict=True):
+                texts.append(judgement_text(judged))
+                line[PROTOCOL_HEADS[protocol]] = badge_over(texts[-1], with_n(judged.difference))
+            lines.append(line)
+    sizes = APG["full"]
+    caption = (
+        f"WDL with v5, K = {sizes['rank']} and P = {sizes['over']}. Δ of test AUC in points, ± 95 % confidence; "
+        "after one epoch from the better of base and damped base, with early stopping from base."
+        f"{note_on_verdicts(texts)}"
+    )
+    return Table(pd.DataFrame(lines), caption, wrap=True)
 
 
 def choices_table(found: dict[str, Evidence]) -> Table:
