@@ -27,7 +27,7 @@ SCREENS = {1280: 1, 390: 2}  # within which the first table or figure begins
 SEEN = 40  # px of a table or figure that have to be seen for it to be noticed
 AXE = (Path(__file__).parent / "axe.min.js").read_text()
 # Marks the elements whose text looks as that of an earlier one does, on the same ground: one of each kind is judged for
-# contrast, which takes most of axe's time, and 2,000 cells of a table are of twenty kinds.
+# contrast, which takes most of axe's time, and the cells of a long table are of few kinds.
 MARK_ALIKE = """() => {
   const numbers = new Map(), kinds = new Map();
   for (const each of document.querySelectorAll("body, body *")) {
@@ -93,6 +93,12 @@ def visit(browser):
     visit.context.close()
 
 
+def turn(tab, theme: str) -> None:
+    """Makes a page light or dark, as a change of the system's theme does."""
+    tab.emulate_media(color_scheme=theme)
+    tab.wait_for_selector(f"html[data-theme={theme}]")
+
+
 def is_wide(tab, page: Path, width: int) -> list[str]:
     """The page itself never scrolls sideways."""
     wide = tab.evaluate("document.documentElement.scrollWidth")
@@ -147,8 +153,7 @@ def test_every_page_is_clean(browser, width, themes, pages):
         visit.tab.emulate_media(color_scheme=themes[0])
         tab = visit.open(page)
         for theme in themes:
-            tab.emulate_media(color_scheme=theme)
-            tab.wait_for_selector(f"html[data-theme={theme}]")
+            turn(tab, theme)
             judges = (is_wide, is_late, is_silent, is_hard_to_use)
             faults = [fault for judge in judges for fault in judge(tab, page, width)]
             found += [f"{page.relative_to(BUILT)}, {theme}: {fault}" for fault in faults]
@@ -162,8 +167,7 @@ def test_what_cannot_be_read_is_found(visit):
     tab = visit.open(page)
     tab.evaluate("[...document.querySelectorAll('tbody td')].at(-1).style.cssText = 'color: #333; background: none'")
     for theme, faults in (("light", 0), ("dark", 1)):
-        tab.emulate_media(color_scheme=theme)
-        tab.wait_for_selector(f"html[data-theme={theme}]")
+        turn(tab, theme)
         found = is_hard_to_use(tab, page, 1280)
         assert len(found) == faults, found
         assert all("color-contrast" in fault for fault in found)

@@ -3,10 +3,13 @@
 from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import Measurement, Profile, RunConfig
 from apg_repro.experiments.grids import APG, BY_ROW, user_item_context
-from apg_repro.suite import Options, Plan, Suite
+from apg_repro.suite import SIZES, Options, Plan, Suite
 
 THREADS = (1, 2)
-SHORT: dict[Profile, Options] = {"quick": {"max_epochs": 1, "rows": 10_000}, "full": {"max_epochs": 3, "rows": 200_000}}
+SHORT: dict[Profile, Options] = {
+    "quick": {"max_epochs": 1, "rows": SIZES["quick"]["rows"]},
+    "full": {"max_epochs": 3, "rows": 200_000},
+}
 SEED = 1
 
 
