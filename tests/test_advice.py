@@ -81,9 +81,12 @@ def test_where_it_pays_follows_the_rows(row):
 
     sets = [evidence_of("table8", row, auc, extra, plan=replace(PLAN, dataset=name)) for name in ("movielens", "tmall")]
     assert page.where(sets, "one_epoch") == (
-        "After one epoch, a gain of WDL is shown on 1 of 2 data sets: MovieLens-1M (z: self-wise)."
+        "After one epoch, a gain of WDL that survives Holm's correction is shown on 1 of 2 data sets: "
+        "MovieLens-1M (z: self-wise)."
     )
-    assert page.where(sets, "early_stopping") == "With early stopping, a gain of WDL is shown on none of 2 data sets."
+    assert page.where(sets, "early_stopping") == (
+        "With early stopping, a gain of WDL that survives Holm's correction is shown on none of 2 data sets."
+    )
     table = page.when_table(sets).data
     lines = table.set_index(["Data set", "z"])["One epoch"].map(plain)
     assert "reproduced +0.50" in lines["MovieLens-1M", "self-wise"]
