@@ -11,6 +11,8 @@ from apg_repro.experiments.planted.page import (
     contenders_table,
     cut_off,
     lesson,
+    main_points,
+    not_run,
     plateaus,
     point,
     points,
@@ -79,7 +81,9 @@ def test_the_rule_for_specific_parameters(gain, over_controls, answer):
     """Of every difference: the lower end of its interval, and its mean."""
     found = [Estimate(mean=mean, half=mean - low, n=5) for low, mean in (gain, *over_controls)]
     assert specific_verdict(found[0], found[1:]) == answer
-    assert specific_verdict(found[0], [*found[1:], estimate([0.3])]) == "not run"
+    without_a_control = specific_verdict(found[0], [*found[1:], estimate([0.3])])
+    assert without_a_control == ("no gain" if answer == "no gain" else "not run")
+    assert specific_verdict(estimate([0.3]), found[1:]) == "not run"
 
 
 def test_the_gap_and_the_gains_are_taken_seed_by_seed(row):
@@ -145,6 +149,25 @@ def test_the_sentences_name_the_settings_in_which_apg_pays_and_in_which_it_costs
     assert str(lesson([setting_of(row, ALIKE)])) == "<p>The centre was not run.</p>"
 
 
+def test_the_first_sentences_count_the_settings_in_which_it_pays_and_costs(row):
+    worse = setting_of(row, PLANTED["planted-h50-g500-n0"], gains=GAINS | {"APG by group": -0.008})
+    level = setting_of(row, ALIKE, gains=GAINS | {"APG by group": 0.0})
+    text = str(main_points([setting_of(row), level, worse])[0])
+    assert "Of 3 settings it pays in 1 (the centre, +0.83 ± 0.14) and costs in 1 (500 groups" in text
+    assert "pays in none and costs in none" in str(main_points([setting_of(row, gains=GAINS | {BY_GROUP: 0.0})])[0])
+
+
+def test_contenders_with_few_seeds_are_named_as_not_run(row):
+    everything = setting_of(row)
+    lacking = setting_of(row, ALIKE, lacking={("wide base", seed) for seed in BASE} | {("APG, one group", 2)})
+    assert not str(not_run([everything]))
+    text = str(not_run([everything, lacking]))
+    assert "<li>wide base: heterogeneity 0 % (0)</li>" in text
+    assert "<li>APG, one group: heterogeneity 0 % (2)</li>" in text
+    assert text.count("<li>") == 2
+    assert "<li>wide base: all settings</li>" in str(not_run([lacking]))
+
+
 def test_a_quick_number_gets_no_verdict_and_no_sentence(row):
     quick = setting_of(row, profile="quick")
     assert "Verdict" not in verdicts_table([quick], "one_epoch").data
@@ -161,7 +184,7 @@ def test_tables_show_gains_and_shares_of_every_contender(row):
     found = [setting_of(row), setting_of(row, ALIKE)]
     table = verdicts_table(found, "one_epoch")
     assert table.data["of the gap"][0] == "42 ± 7 %"
-    assert list(table.data.columns[-4:]) == ["Δ over wide base", "Δ over shuffled groups", "Δ over one group", "n"]
+    assert list(table.data.columns[-4:]) == ["n", "Δ over wide base", "Δ over shuffled groups", "Δ over one group"]
     assert badge("specific").html in table._repr_html_()
     assert list(reach_table(found).data.loc[0])[1:] == ["76.00", "70.00", "2.00 ± 0.00", "2.00 ± 0.00"]
 

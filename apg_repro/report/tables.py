@@ -56,7 +56,7 @@ LONG = 21  # characters: as many as a difference, its interval and its n have
 TOTAL = "all"  # of a line that adds verdicts up
 MARK = "*"  # of what was added or changed when results were known
 AGAINST_PLAIN = "§"  # of a verdict until damped base has been run
-NOTES = MARKS | {AGAINST_PLAIN: "is against plain base: damped base is not run"}
+NOTES = MARKS | {AGAINST_PLAIN: "is against a base with full steps: the damped one is still to be run, or for some seeds or models"}
 SIGNS: dict[str, str] = {  # of verdicts, so that colour is not all that tells them apart
     "reproduced": "✓",
     "direction only": "↗",

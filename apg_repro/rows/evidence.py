@@ -52,8 +52,11 @@ class Evidence:
 
     @cached_property
     def is_begun(self) -> bool:
-        """Whether at least half of what is compared has been run: a base that another table shares is not enough."""
-        compared = [cell for cell in self.cells if cell.against] or self.cells
+        """Whether at least half of what is compared has been run: a base that another table shares is not enough.
+
+        Costly cells do not count, as they are trained last.
+        """
+        compared = [cell for cell in self.cells if cell.against and not cell.cost_tier] or self.cells
         begun = [cell for cell in compared if any(self.found(cell, protocol) for protocol in PROTOCOLS)]
         return 0 < len(compared) <= 2 * len(begun) or bool(self.measured or any(self.elsewhere.values()))
 

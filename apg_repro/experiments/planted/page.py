@@ -35,6 +35,7 @@ from apg_repro.report.tables import (
     format_estimate,
     marked,
     note_on_marks,
+    with_n,
     with_true_minus,
 )
 from apg_repro.rows.evidence import Evidence
@@ -48,6 +49,7 @@ AXES = {
     "noise": "labels that a coin decides, %",
     "tail": "users' long tail, exponent × 100",
 }
+ENOUGH = 5  # seeds: a contender with fewer is named as not run
 OFF = 0.5  # points: a run that stops on a plateau loses about twice as much
 
 
@@ -57,8 +59,8 @@ def specific_verdict(gain: Estimate, over_controls: Sequence[Estimate]) -> Speci
     *No gain*: APG by group is not reproducibly better than base by ``MARGIN`` (see ``verdict``). *Specific*: it is,
     and better than every control, each interval beyond 0 and each mean at least half of the gain, so that no control
     has more than the other half. *Partly specific*: every interval beyond 0, but a control has more than half of the
-    gain. *Not specific*: not beyond 0 against some control. *Not run*: before APG by group and all controls have two
-    seeds.
+    gain. *Not specific*: not beyond 0 against some control. *Not run*: before APG by group has two seeds or, where it
+    is better than base, before all controls have.
 
     The claim's verdict is that of the centre. With heterogeneity 0 nothing is specific: that must read "no gain".
 
@@ -66,10 +68,12 @@ def specific_verdict(gain: Estimate, over_controls: Sequence[Estimate]) -> Speci
         gain: of APG by group over base, in AUC points.
         over_controls: the same over each of ``CONTROLS``.
     """
-    if not all(found.n > 1 for found in (gain, *over_controls)):
+    if gain.n < 2:
         return "not run"
     if verdict(gain, 1.0) != "reproduced":
         return "no gain"
+    if any(found.n < 2 for found in over_controls):
+        return "not run"
     if not all(found.is_above for found in over_controls):
         return "not specific"
     return "specific" if all(found.mean >= gain.mean / 2 for found in over_controls) else "partly specific"
@@ -176,12 +180,15 @@ def verdicts_table(found: Sequence[Evidence], protocol: Protocol) -> Table:
             "Δ over base": format_difference(entry.gains[BY_GROUP]),
             "of the gap": format_share(entry.share(BY_GROUP)),
             **({"Verdict": entry.verdict} if is_result else {}),
-            **{f"Δ over {words}": format_difference(entry.over[name]) for name, words in CONTROLS.items()},
             "n": entry.gains[BY_GROUP].n,
+            **{f"Δ over {words}": with_n(entry.over[name]) or MISSING for name, words in CONTROLS.items()},
         }
         for setting, entry in points(found, protocol).items()
     ]
-    caption = f"{BY_GROUP}, {PROTOCOL_TITLES[protocol]}. Differences of AUC in points, ± 95 % confidence, n seeds."
+    caption = (
+        f"{BY_GROUP}, {PROTOCOL_TITLES[protocol]}. Differences of AUC in points, ± 95 % confidence; n seeds, over a "
+        "control those that both have."
+    )
     return Table(pd.DataFrame(lines), caption)
 
 
@@ -328,10 +335,43 @@ def main_points(found: Sequence[Evidence]) -> list[Text]:
                     f"{WHEN[protocol]}, with {CENTRE.groups} groups of users who differ by a known "
                     f"amount, base lacks {centre.gap.mean:.2f} points of the best possible AUC, and {BY_GROUP} gains "
                     f"{format_difference(centre.gains[BY_GROUP])} (n = {centre.gains[BY_GROUP].n}). Verdict on "
-                    f"the specific parameters: {badge(centre.verdict)}."
+                    f"the specific parameters: {badge(centre.verdict)}. {pays_in(points(found, protocol))}"
                 )
             )
     return texts
+
+
+def pays_in(entries: Mapping[Planted, Point]) -> str:
+    """In how many settings APG by group gains and in how many it costs, with their names and numbers."""
+    sides: dict[str, list[str]] = {"pays": [], "costs": []}
+    for setting, entry in entries.items():
+        side = side_of(entry.gains[BY_GROUP])
+        if side in sides:
+            sides[side].append(f"{described(setting)}, {format_difference(entry.gains[BY_GROUP])}")
+    pays, costs = (f"{len(names)} ({'; '.join(names)})" if names else "none" for names in sides.values())
+    return f"Of {len(entries)} settings it pays in {pays} and costs in {costs}."
+
+
+def side_of(gain: Estimate) -> Literal["pays", "costs", "neither"]:
+    """Whether APG pays, reproducibly better than base by ``MARGIN``, or costs: its interval is below 0."""
+    return "pays" if verdict(gain, 1.0) == "reproduced" else "costs" if gain.is_below else "neither"
+
+
+def not_run(found: Sequence[Evidence]) -> Markup:
+    """Which contenders lack seeds, and in how many settings."""
+    lacking: dict[str, list[str]] = {}
+    for evidence in found:
+        for cell in evidence.cells:
+            wanted, n = evidence.reported(cell, "early_stopping"), len(evidence.found(cell, "early_stopping"))
+            if n < min(len(wanted), ENOUGH):
+                lacking.setdefault(cell.name, []).append(f"{described(PLANTED[evidence.plan.dataset])} ({n})")
+    if not lacking:
+        return Markup("")
+    lines = [
+        f"<li>{name}: {'all settings' if len(places) == len(found) else '; '.join(places)}</li>"
+        for name, places in lacking.items()
+    ]
+    return Markup(f"<p>With fewer than {ENOUGH} seeds so far (of Star 3), or none:</p><ul>{''.join(lines)}</ul>")
 
 
 def sentences(entries: Mapping[Planted, Point]) -> list[str]:
@@ -357,14 +397,13 @@ def where_it_pays(sweep: str, entries: Mapping[Planted, Point]) -> str:
 
     "" before there are two.
     """
-    sides: dict[str, list[str]] = {"it pays at": [], "it costs at": [], "neither at": []}
+    sides: dict[str, list[str]] = {"pays": [], "costs": [], "neither": []}
     for setting in SWEEPS[sweep]:
         gain = entries[setting].gains[BY_GROUP] if setting in entries else estimate([])
         if gain.n:
-            pays, costs = verdict(gain, 1.0) == "reproduced", gain.is_below
-            side = "it pays at" if pays else "it costs at" if costs else "neither at"
-            sides[side].append(f"{getattr(setting, sweep)} ({format_difference(gain)})")
+            sides[side_of(gain)].append(f"{getattr(setting, sweep)} ({format_difference(gain)})")
     if sum(map(len, sides.values())) < 2:
         return ""
-    texts = [f"{side} {', '.join(values)}" for side, values in sides.items() if values]
+    words = {"pays": "it pays at", "costs": "it costs at", "neither": "neither at"}
+    texts = [f"{words[side]} {', '.join(values)}" for side, values in sides.items() if values]
     return f"By {AXES[sweep]}: {'; '.join(texts)}."
