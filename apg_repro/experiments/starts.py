@@ -4,17 +4,18 @@ from typing import get_args
 
 from apg_repro.catalogue import REAL_OR_SYNTHETIC
 from apg_repro.config import Init
-from apg_repro.experiments.grids import APG, BASE
+from apg_repro.experiments.grids import APG, BASE, DAMPED_BASE
 from apg_repro.suite import Cell, Plan, Suite
 
 STARTS = get_args(Init)
 
 
 def cells(plan: Plan) -> tuple[Cell, ...]:
-    """Every start of the versions whose runs a CPU affords."""
+    """Base plain and damped, and every start of the versions whose runs a CPU affords."""
     v4, v1 = {"version": "v4", "rank": APG[plan.profile]["rank"]}, {"version": "v1", "max_epochs": 1}
     return (
         BASE,
+        DAMPED_BASE,
         *(Cell(name=f"v4, {init}", paper_row="v4", options={**v4, "init": init}) for init in STARTS),
         *(Cell(name=f"v5, {init}", paper_row="v5", options={**APG[plan.profile], "init": init}) for init in STARTS),
         *(

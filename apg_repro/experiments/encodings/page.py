@@ -25,32 +25,38 @@ from apg_repro.report.tables import (
     with_n,
 )
 from apg_repro.rows.evidence import Evidence
+from apg_repro.suite import Cell
 
 DEFAULT, *OTHERS = ENCODINGS
 
 
 def gains(evidence: Evidence, protocol: Protocol) -> dict[str, Estimate]:
-    """APG less base in points, by encoding."""
+    """APG less the better of base and damped base (after one epoch; else base) in points, by encoding."""
     return {features: average(evidence, protocol, [features]) for features in ENCODINGS}
 
 
 def average(evidence: Evidence, protocol: Protocol, encodings: Sequence[str]) -> Estimate:
-    """APG less base in points, on the average of these encodings, seed by seed."""
-    ours, theirs = ([evidence.cell(f"{name}, {features}") for features in encodings] for name in ("apg", "base"))
-    return estimate(evidence.between(ours, theirs, protocol))
+    """The same on the average of these encodings, seed by seed."""
+    ours = [evidence.cell(f"apg, {features}") for features in encodings]
+    return estimate(evidence.between(ours, [base_of(evidence, protocol, each) for each in encodings], protocol))
+
+
+def base_of(evidence: Evidence, protocol: Protocol, features: str) -> Cell:
+    """What the gain on an encoding is taken from."""
+    return evidence.stronger(evidence.cell(f"base, {features}"), protocol)
 
 
 def more_than_default(evidence: Evidence, protocol: Protocol) -> Estimate:
     """By how many points the average gain of the other encodings exceeds that of the default one, seed by seed."""
-    by_seed = {
-        name: evidence.by_seed(evidence.cell(name), protocol)
-        for features in ENCODINGS
-        for name in (f"apg, {features}", f"base, {features}")
-    }
-    seeds = [seed for seed in evidence.plan.seeds if all(seed in scores for scores in by_seed.values())]
+    apg, base = (
+        {features: evidence.by_seed(cell_of(features), protocol) for features in ENCODINGS}
+        for cell_of in (lambda one: evidence.cell(f"apg, {one}"), lambda one: base_of(evidence, protocol, one))
+    )
+    both = (*apg.values(), *base.values())
+    seeds = [seed for seed in evidence.plan.seeds if all(seed in scores for scores in both)]
 
     def gain(features: str, seed: int) -> float:
-        return by_seed[f"apg, {features}"][seed] - by_seed[f"base, {features}"][seed]
+        return apg[features][seed] - base[features][seed]
 
     return estimate([sum(gain(each, seed) for each in OTHERS) / len(OTHERS) - gain(DEFAULT, seed) for seed in seeds])
 

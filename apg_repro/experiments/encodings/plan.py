@@ -1,13 +1,15 @@
 """How MovieLens' columns become inputs, which the paper does not say."""
 
-from apg_repro.experiments.grids import APG
+from dataclasses import replace
+
+from apg_repro.experiments.grids import APG, DAMPED_BASE
 from apg_repro.suite import Cell, Plan, Suite
 
 ENCODINGS = ("default", "six_fields", "genre_string", "genre_bag")
 
 
 def cells(plan: Plan) -> tuple[Cell, ...]:
-    """Base and APG on every feature set of MovieLens."""
+    """Base plain and damped, and APG, on every feature set of MovieLens."""
     return tuple(
         cell
         for features in ENCODINGS
@@ -15,6 +17,10 @@ def cells(plan: Plan) -> tuple[Cell, ...]:
             Cell(
                 name=f"base, {features}", paper_row="base", options={"features": features}, against=None,
                 registered="when base on the others was known" if features == "six_fields" else "",
+            ),
+            replace(
+                DAMPED_BASE, name=f"damped base, {features}", rival_of=f"base, {features}",
+                options={**DAMPED_BASE.options, "features": features},
             ),
             Cell(
                 name=f"apg, {features}", paper_row="apg", options={**APG[plan.profile], "features": features},

@@ -85,7 +85,8 @@ OURS = (
 def differences(evidence: Evidence, part: Range, protocol: Protocol) -> list[Estimate]:
     """Those of every value of a range against base, or the one between the means of two ranges."""
     if part.than is None:
-        pairs = [([cell], [evidence.cell("base")]) for cell in part.cells(evidence)]
+        base = evidence.stronger(evidence.cell("base"), protocol)
+        pairs = [([cell], [base]) for cell in part.cells(evidence)]
     else:
         pairs = [(part.cells(evidence), part.than.cells(evidence))]
     return [estimate(evidence.between(ours, theirs, protocol)) for ours, theirs in pairs]
@@ -117,7 +118,7 @@ def ranges_table(evidence: Evidence) -> Table:
 def axis_table(evidence: Evidence, axis: str, protocol: Protocol) -> Table:
     """The AUC of every value along an axis, and its difference against base."""
     found = compare(evidence, protocol)
-    cells = [evidence.cell("base"), *evidence.labelled(axis=axis)]
+    cells = [evidence.cell("base"), evidence.cell("damped base"), *evidence.labelled(axis=axis)]
     return Table(
         comparison_frame({cell.key: found[cell.key] for cell in cells}),
         f"{title_of(evidence, protocol)}: {AXES[axis]}.",
@@ -207,7 +208,7 @@ def axes_hover(evidence: Evidence) -> go.Figure:
 
 def along(evidence: Evidence, axis: str, protocol: Protocol) -> list[tuple[Cell, Estimate]]:
     """The difference of every value along an axis against base, taken seed by seed; of n = 0 where there is none."""
-    base = evidence.cell("base")
+    base = evidence.stronger(evidence.cell("base"), protocol)
     return [(cell, estimate(evidence.between([cell], [base], protocol))) for cell in evidence.labelled(axis=axis)]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from apg_repro.catalogue import REAL_OR_SYNTHETIC
 from apg_repro.config import Profile
-from apg_repro.experiments.grids import BASE
+from apg_repro.experiments.grids import BASE, DAMPED_BASE
 from apg_repro.suite import Cell, Plan, Suite
 
 RANK, OVER = 8, 32  # K and P, where they are not what varies
@@ -32,7 +32,7 @@ EFFORT: dict[int, dict[str, Any]] = {  # by K
 
 
 def cells(plan: Plan) -> tuple[Cell, ...]:
-    """Base, and v5 along each axis. Labels: the axis, and the cell's value on it."""
+    """Base plain and damped, and v5 along each axis. Labels: the axis, and the cell's value on it."""
     v5: dict[str, Any] = {"version": "v5", "rank": RANK, "over": OVER}
 
     def point(axis: str, value: int, changed: dict[str, Any], **more: Any) -> Cell:
@@ -41,6 +41,7 @@ def cells(plan: Plan) -> tuple[Cell, ...]:
 
     return (
         BASE,
+        DAMPED_BASE,
         *(point(P, p, {"over": p}) for p in SIZES[plan.profile]),
         *(
             point(K, k, {"rank": k} | ({"max_epochs": 1} if k >= ONE_EPOCH_FROM else {}), **EFFORT.get(k, {}))

@@ -25,7 +25,8 @@ def gains(evidence: Evidence, protocol: Protocol, metric: str) -> list[Estimate]
 
 def gains_by_seed(evidence: Evidence, protocol: Protocol, metric: str) -> np.ndarray:
     """APG less base in points: (seeds that both have, groups); NaN where there is no AUC, (0, 0) without a run."""
-    base, apg = (evidence.observed(evidence.cell(name), protocol) for name in ("base", "apg"))
+    reference = evidence.stronger(evidence.cell("base"), protocol)
+    base, apg = (evidence.observed(cell, protocol) for cell in (reference, evidence.cell("apg")))
     seeds = [seed for seed in apg if seed in base]
     ours, theirs = (np.array([found[seed][metric] for seed in seeds], dtype=float) for found in (apg, base))
     return 100 * (ours - theirs) if seeds else np.empty((0, 0))

@@ -9,13 +9,13 @@ from apg_repro.suite import Cell, Plan, Suite
 
 
 def cells(plan: Plan) -> tuple[Cell, ...]:
-    """Base and APG of every backbone, as in Table 2, and WDL's with a patience of 3."""
+    """Base, damped base and APG of every backbone, as in Table 2, and WDL's with a patience of 3."""
     apg, added = APG[plan.profile], "when the runs of Table 2 were known"
     return (
         *(
             replace(cell, paper_row=None, is_printed=False)
             for cell in table2.cells(plan)
-            if cell.name in ("base", "apg")
+            if cell.name in ("base", "damped base", "apg")
         ),
         Cell(name="apg, K = 8, P = 128", options=apg, registered=added),
         Cell(name="base, patience 3", options={"patience": 3}, against=None, registered=added),
