@@ -23,7 +23,7 @@ from apg_repro.experiments.planted.page import (
     verdicts_table,
 )
 from apg_repro.experiments.planted.plan import BY_GROUP, CONTROLS
-from apg_repro.report.statistics import Estimate, estimate
+from apg_repro.report.statistics import MARGIN, Estimate, estimate
 from apg_repro.report.tables import badge
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Plan, configure
@@ -70,11 +70,15 @@ def setting_of(row, setting=CENTRE, profile="full", gains=GAINS, lacking=(), bes
     [
         ((0.3, 0.4), [(0.1, 0.3), (0.1, 0.2)], "specific"),
         ((0.3, 0.4), [(0.1, 0.3), (0.1, 0.19)], "partly specific"),
-        ((0.3, 0.4), [(0.1, 0.3), (-0.01, 0.3)], "not specific"),
-        ((-0.01, 0.4), [(0.1, 0.3), (0.1, 0.3)], "no gain"),
-        ((0.05, 0.09), [(0.1, 0.3), (0.1, 0.3)], "no gain"),
-        ((math.nan, 0.4), [(0.1, 0.3), (0.1, 0.3)], "no gain"),
-        ((0.3, 0.4), [(0.1, 0.3), (math.nan, 0.3)], "not specific"),
+        ((0.3, 0.4), [(0.1, 0.3), (-0.01, 0.3)], "undecided"),
+        ((0.3, 0.4), [(0.1, 0.3), (-0.01, 0.04)], "not specific"),
+        ((0.3, 0.4), [(0.1, 0.3), (-0.5, -0.3)], "not specific"),
+        ((-0.01, 0.4), [(0.1, 0.3), (0.1, 0.3)], "undecided"),
+        ((0.05, 0.09), [(0.1, 0.3), (0.1, 0.3)], "undecided"),
+        ((0.05, 0.07), [(0.1, 0.3), (0.1, 0.3)], "no gain"),
+        ((-0.5, -0.2), [(0.1, 0.3), (0.1, 0.3)], "no gain"),
+        ((math.nan, 0.4), [(0.1, 0.3), (0.1, 0.3)], "undecided"),
+        ((0.3, 0.4), [(0.1, 0.3), (math.nan, 0.3)], "undecided"),
     ],
 )
 def test_the_rule_for_specific_parameters(gain, over_controls, answer):
@@ -82,7 +86,7 @@ def test_the_rule_for_specific_parameters(gain, over_controls, answer):
     found = [Estimate(mean=mean, half=mean - low, n=5) for low, mean in (gain, *over_controls)]
     assert specific_verdict(found[0], found[1:]) == answer
     without_a_control = specific_verdict(found[0], [*found[1:], estimate([0.3])])
-    assert without_a_control == ("no gain" if answer == "no gain" else "not run")
+    assert without_a_control == ("not run" if found[0].low > 0 and found[0].mean >= MARGIN else answer)
     assert specific_verdict(estimate([0.3]), found[1:]) == "not run"
 
 
@@ -119,6 +123,7 @@ def test_a_seed_without_its_base_counts_nowhere(row):
         ({}, "specific"),
         ({"APG, one group": 0.006}, "partly specific"),
         ({"APG, shuffled groups": 0.009}, "not specific"),
+        ({"APG by group": 0.0005}, "undecided"),
         ({"APG by group": -0.008}, "no gain"),
     ],
 )
@@ -142,7 +147,7 @@ def test_the_sentences_name_the_settings_in_which_apg_pays_and_in_which_it_costs
     worse = setting_of(row, PLANTED["planted-h50-g500-n0"], gains=GAINS | {"APG by group": -0.008})
     text = str(lesson([setting_of(row), setting_of(row, ALIKE, gains=GAINS | {"APG by group": 0.0}), worse]))
     assert "At the centre base lacks 2.00 points" in text
-    assert "Where all groups are alike: no gain." in text
+    assert "Where all groups are alike: undecided." in text
     assert "By number of groups: it pays at 100 (+0.83 ± 0.14); it costs at 500 (−0.77 ± 0.14)." in text
     assert "share of preferences, %: it pays at 50 (+0.83 ± 0.14); neither at 0 (+0.03 ± 0.14)." in text
     assert "By labels" not in text

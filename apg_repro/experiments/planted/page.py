@@ -41,7 +41,7 @@ from apg_repro.report.tables import (
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.row import TrainedRow
 
-SpecificVerdict = Literal["specific", "partly specific", "not specific", "no gain", "not run"]
+SpecificVerdict = Literal["specific", "partly specific", "not specific", "no gain", "undecided", "not run"]
 
 AXES = {
     "heterogeneity": "a group's own share of preferences, %",
@@ -56,13 +56,14 @@ OFF = 0.5  # points: a run that stops on a plateau loses about twice as much
 def specific_verdict(gain: Estimate, over_controls: Sequence[Estimate]) -> SpecificVerdict:
     """The rule for "it is the specific parameters that do it", in one setting.
 
-    *No gain*: APG by group is not reproducibly better than base by ``MARGIN`` (see ``verdict``). *Specific*: it is,
-    and better than every control, each interval beyond 0 and each mean at least half of the gain, so that no control
-    has more than the other half. *Partly specific*: every interval beyond 0, but a control has more than half of the
-    gain. *Not specific*: not beyond 0 against some control. *Not run*: before APG by group has two seeds or, where it
-    is better than base, before all controls have.
+    *Specific*: APG by group is reproducibly better than base by ``MARGIN`` (see ``verdict``), and better than every
+    control, each interval beyond 0 and each mean at least half of the gain, so that no control has more than the other
+    half. *Partly specific*: every interval beyond 0, but a control has more than half of the gain. *No gain* and *not
+    specific* are shown, not guessed: the interval of the gain, or of the difference from some control, lies below
+    ``MARGIN``. *Undecided*: else. *Not run*: before APG by group has two seeds or, where it is better than base, before
+    all controls have.
 
-    The claim's verdict is that of the centre. With heterogeneity 0 nothing is specific: that must read "no gain".
+    The claim's verdict is that of the centre. With heterogeneity 0 nothing is specific: that must not read "specific".
 
     Args:
         gain: of APG by group over base, in AUC points.
@@ -71,11 +72,11 @@ def specific_verdict(gain: Estimate, over_controls: Sequence[Estimate]) -> Speci
     if gain.n < 2:
         return "not run"
     if verdict(gain, 1.0) != "reproduced":
-        return "no gain"
+        return "no gain" if gain.high < MARGIN else "undecided"
     if any(found.n < 2 for found in over_controls):
         return "not run"
     if not all(found.is_above for found in over_controls):
-        return "not specific"
+        return "not specific" if any(found.high < MARGIN for found in over_controls) else "undecided"
     return "specific" if all(found.mean >= gain.mean / 2 for found in over_controls) else "partly specific"
 
 
