@@ -10,6 +10,7 @@ from apg_repro.data.dataset import load_manifest
 from apg_repro.errors import UserError
 from apg_repro.experiments import SUITES, declared, get_suite, in_order
 from apg_repro.paths import NOTEBOOKS, ROOT
+from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import SEEDS, Plan
 
 
@@ -69,3 +70,20 @@ def test_a_data_set_that_does_not_exist_raises_a_user_error_that_lists_those_tha
     assert data_set("planted-h50-g100-n0") is CATALOGUE["planted"]
     with pytest.raises(UserError, match="data set 'amazn' is unknown; choose one of movielens"):
         data_set("amazn")
+
+
+@pytest.mark.parametrize(
+    "suite", [get_suite(name) for name in SUITES if get_suite(name).is_trained], ids=lambda s: s.name
+)
+def test_no_gain_of_apg_after_one_epoch_is_taken_from_plain_base_alone(suite):
+    """APG's weights take smaller steps; so does a base that stands beside every base. Adam by row compares no layers."""
+    evidence = Evidence(suite=suite, plan=Plan(profile="full", dataset=suite.datasets[0], seeds=(1,)))
+    plain = {
+        reference.name
+        for cell in evidence.cells
+        if (reference := evidence.declared_reference(cell))
+        and not cell.rival_of
+        and cell.options.get("optimizer") != "row_adam"
+        and not evidence.rivals(reference, "one_epoch")
+    }
+    assert plain <= {"base, patience 3"}, "which is about early stopping alone"

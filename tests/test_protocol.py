@@ -59,7 +59,7 @@ def test_a_model_that_the_paper_does_not_have_gets_a_line_and_axes_of_its_own(ro
     figure = page.curves_figure(evidence)
     assert list(texts(figure)) == [*PAPER_BACKBONES, "DCNv2"]
     (legend,) = figure.figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["base", "APG"]
+    assert [text.get_text() for text in legend.get_texts()] == ["base", "damped base", "APG"]
 
 
 def test_when_base_passes_what_apg_has_after_its_first_epoch():

@@ -140,8 +140,9 @@ def encodings_in_words(evidence: Evidence, protocol: Protocol) -> str:
     pooled = pool(list(gains.values()))
     if not (all(gain.n for gain in gains.values()) and pooled):
         return ""
+    plain = encodings.is_against_plain(evidence, protocol)
     return (
-        f"{WHEN[protocol]}, WDL's gain is {difference_in_words(gains[encodings.DEFAULT])} with the default encoding of "
-        f"MovieLens' columns, and on the average of {len(encodings.OTHERS)} other encodings "
-        f"{difference_in_words(mean)}; over all {len(gains)}, as random effects, {format_pooled(pooled)}."
+        f"{WHEN[protocol]}, WDL's gain is {difference_in_words(gains[encodings.DEFAULT], plain)} with the default "
+        f"encoding of MovieLens' columns, and on the average of {len(encodings.OTHERS)} other encodings "
+        f"{difference_in_words(mean, plain)}; over all {len(gains)}, as random effects, {format_pooled(pooled)}."
     )

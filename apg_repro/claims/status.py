@@ -56,8 +56,8 @@ def status_table(found: Mapping[tuple[str, str], Evidence]) -> Table:
     others = {how: encodings.average(rows, how, encodings.OTHERS) for how in PROTOCOLS}
     words = ("WDL, default encoding of the columns", "WDL, average of the other encodings")
     for text, gains in zip(words, (default, others), strict=True):
-        cells = {heads(how): verdict_on(gains[how]) for how in PROTOCOLS}
-        lines.append({"Gain of AUC": f"{text}, against plain base"} | cells)
+        cells = {heads(how): verdict_on(gains[how], encodings.is_against_plain(rows, how)) for how in PROTOCOLS}
+        lines.append({"Gain of AUC": f"{text}, against base"} | cells)
     lines += on_every_data_set(found)
     texts = [cell.html if isinstance(cell, Markup) else cell for line in lines for cell in line.values()]
     caption = (

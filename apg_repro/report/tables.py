@@ -56,7 +56,12 @@ LONG = 21  # characters: as many as a difference, its interval and its n have
 TOTAL = "all"  # of a line that adds verdicts up
 MARK = "*"  # of what was added or changed when results were known
 AGAINST_PLAIN = "§"  # of a verdict until damped base has been run
-NOTES = MARKS | {AGAINST_PLAIN: "is against a base with full steps: the damped one is still to be run, or for some seeds or models"}
+NOTES = MARKS | {
+    AGAINST_PLAIN: "is against a base with full steps: the damped one is to be run yet, or in some seeds or models"
+}
+AGAINST_THE_BETTER = (  # of a gain in WDL whose reference is base
+    "against base, or after one epoch against the better of base and damped base"
+)
 SIGNS: dict[str, str] = {  # of verdicts, so that colour is not all that tells them apart
     "reproduced": "✓",
     "direction only": "↗",
@@ -342,8 +347,7 @@ def auc_table(evidence: Evidence, protocol: Protocol, names: Sequence[str] = ())
     """The paper's cells and ours under a protocol, with the verdicts; only these cells of WDL, if any are named."""
     found = compare(evidence, protocol)
     found = {key: found[key] for key in [("WDL", name) for name in names] or found}
-    base = "base" if any(cell.rival_of for cell in evidence.cells) else "plain base"
-    against = base if {line.cell.against for line in found.values()} <= {None, "base"} else "its own base"
+    against = "base" if {line.cell.against for line in found.values()} <= {None, "base"} else "its own base"
     caption = (
         f"{title_of(evidence, protocol)}. Test AUC in percent, Δ against {against} in points, "
         f"± 95 % confidence, n seeds.{note_on_verdicts(map(judgement_text, found.values()))}"

@@ -20,6 +20,7 @@ from apg_repro.report.costs import rounded
 from apg_repro.report.devices import measured_devices, on_a
 from apg_repro.report.statistics import estimate
 from apg_repro.report.tables import (
+    AGAINST_THE_BETTER,
     PROTOCOL_HEADS,
     WHEN,
     Markup,
@@ -140,7 +141,7 @@ def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = ()) -> list[st
     if tuned.n:
         sentences.append(
             f"A static model whose learning rate and weight decay were searched as long as K and P is "
-            f"{'ahead of' if tuned.is_below else 'behind' if tuned.is_above else 'level with'} it: "
+            f"{'ahead of' if tuned.is_below else 'behind' if tuned.is_above else 'not told apart from'} it: "
             f"{format_difference(tuned)} points with early stopping. Tune yours first."
         )
     return sentences
@@ -191,11 +192,10 @@ def choices_table(found: dict[str, Evidence]) -> Table:
         best = {PROTOCOL_HEADS[how]: best_of(evidence, choice, how) for how in PROTOCOLS}
         lines.append({"Choice": choice.words} | best | {"Page": link})
     caption = (
-        f"{found['figure7'].data.title}, WDL. The value with the highest mean gain over plain base (of z: over the "
-        "better of plain and damped base), in AUC points, and the values level with it: the 95 % interval of their "
-        "paired difference from it reaches 0 or more. Picked "
-        f"from test rows after the fact, so take it as a place to start. Values with fewer than {MIN_SEEDS} seeds are "
-        "left out."
+        f"{found['figure7'].data.title}, WDL. The value with the highest mean gain in AUC points, "
+        f"{AGAINST_THE_BETTER}, and the values that are not told apart from it: the 95 % interval of their paired "
+        f"difference from it reaches 0 or more. Picked from test rows after the fact, so take it as a place to start. "
+        f"Values with fewer than {MIN_SEEDS} seeds are left out."
     )
     return Table(pd.DataFrame(lines), caption, wrap=True)
 
@@ -208,13 +208,13 @@ def best_of(evidence: Evidence, choice: Choice, protocol: Protocol) -> Markup:
         return Markup("not run")
     gains = {cell.name: estimate(evidence.differences(cell, protocol)) for cell in cells}
     best = max(cells, key=lambda cell: gains[cell.name].mean)
-    level = [choice.names[cell.name] for cell in level_with(evidence, best, cells, protocol)]
-    rest = "no other is level" if not level else "all others are level" if len(level) == len(cells) - 1 else ""
-    text = rest or f"level: {', '.join(level)}"
+    alike = [choice.names[cell.name] for cell in not_behind(evidence, best, cells, protocol)]
+    rest = "all others are behind" if not alike else "none is behind" if len(alike) == len(cells) - 1 else ""
+    text = rest or f"not told apart: {', '.join(alike)}"
     return Markup(f"<b>{escape(choice.names[best.name])}</b>: {with_n(gains[best.name])}<br>{escape(text)}")
 
 
-def level_with(evidence: Evidence, best: Cell, cells: Sequence[Cell], protocol: Protocol) -> list[Cell]:
+def not_behind(evidence: Evidence, best: Cell, cells: Sequence[Cell], protocol: Protocol) -> list[Cell]:
     """The other cells whose paired difference from the best is not below 0."""
     others = [cell for cell in cells if cell is not best]
     return [cell for cell in others if not estimate(evidence.between([cell], [best], protocol)).is_below]

@@ -14,6 +14,7 @@ from apg_repro.experiments.encodings.plan import ENCODINGS
 from apg_repro.labels import words_for
 from apg_repro.report.statistics import Estimate, estimate, judge, pool
 from apg_repro.report.tables import (
+    AGAINST_THE_BETTER,
     MISSING,
     PROTOCOL_HEADS,
     Markup,
@@ -22,6 +23,7 @@ from apg_repro.report.tables import (
     format_difference,
     format_pooled,
     note_on_verdicts,
+    text_of,
     with_n,
 )
 from apg_repro.rows.evidence import Evidence
@@ -44,6 +46,16 @@ def average(evidence: Evidence, protocol: Protocol, encodings: Sequence[str]) ->
 def base_of(evidence: Evidence, protocol: Protocol, features: str) -> Cell:
     """What the gain on an encoding is taken from."""
     return evidence.stronger(evidence.cell(f"base, {features}"), protocol)
+
+
+def is_against_plain(evidence: Evidence, protocol: Protocol) -> bool:
+    """Whether the damped base of some encoding still lacks seeds."""
+    return any(evidence.lacks_rival(evidence.cell(f"base, {features}"), protocol) for features in ENCODINGS)
+
+
+def judged_text(evidence: Evidence, protocol: Protocol, gain: Estimate) -> str:
+    """The verdict on a gain as one test of its own, with its marks."""
+    return text_of(judge(gain, 1.0), is_against_plain(evidence, protocol))
 
 
 def more_than_default(evidence: Evidence, protocol: Protocol) -> Estimate:
@@ -70,7 +82,7 @@ def pooled_table(evidence: Evidence) -> Table:
     }
     lines, texts = [], []
     for name, found in rows.items():
-        judged = {how: judge(found(how), 1.0).text if evidence.is_result else "" for how in PROTOCOLS}
+        judged = {how: judged_text(evidence, how, found(how)) if evidence.is_result else "" for how in PROTOCOLS}
         texts += judged.values()
         cells = {PROTOCOL_HEADS[how]: badge_over(judged[how], with_n(found(how))) for how in PROTOCOLS}
         lines.append({"Δ of APG and base": name} | cells)
@@ -81,8 +93,8 @@ def pooled_table(evidence: Evidence) -> Table:
         cells = {PROTOCOL_HEADS[how]: format_pooled(each) if each else MISSING for how, each in pooled.items()}
         lines.append({"Δ of APG and base": f"random-effects mean of {name}"} | cells)
     caption = (
-        f"{evidence.data.title}. Differences of test AUC in points, ± 95 % confidence; SD of the true differences "
-        f"between encodings, and the share I² of the variance that is due to it.{note_on_verdicts(texts)}"
+        f"{evidence.data.title}. Δ of test AUC in points, {AGAINST_THE_BETTER}, ± 95 % confidence; SD of the true "
+        f"differences between encodings, and the share I² of the variance that is due to it.{note_on_verdicts(texts)}"
     )
     return Table(pd.DataFrame(lines), caption, wrap=True)
 

@@ -16,6 +16,7 @@ from apg_repro.report.comparison import compare
 from apg_repro.report.figures import INK, Picture, drawn, in_words
 from apg_repro.report.statistics import Estimate, count, estimate, judge_family
 from apg_repro.report.tables import (
+    AGAINST_THE_BETTER,
     PROTOCOL_HEADS,
     PROTOCOL_TITLES,
     Table,
@@ -83,7 +84,7 @@ OURS = (
 
 
 def differences(evidence: Evidence, part: Range, protocol: Protocol) -> list[Estimate]:
-    """Those of every value of a range against base, or the one between the means of two ranges."""
+    """Those of every value of a range against base (the better of both), or the one between the means of two ranges."""
     if part.than is None:
         base = evidence.stronger(evidence.cell("base"), protocol)
         pairs = [([cell], [base]) for cell in part.cells(evidence)]
@@ -111,17 +112,19 @@ def ranges_table(evidence: Evidence) -> Table:
     ]
     note = note_on_marks(part.registered for part in parts)
     return Table(
-        pd.DataFrame(lines), f"{evidence.data.title}. Verdicts: of each value, or of the means.{note}", wrap=True
+        pd.DataFrame(lines),
+        f"{evidence.data.title}. Verdicts: of each value {AGAINST_THE_BETTER}, or of the means.{note}",
+        wrap=True,
     )
 
 
 def axis_table(evidence: Evidence, axis: str, protocol: Protocol) -> Table:
-    """The AUC of every value along an axis, and its difference against base."""
+    """The AUC of every value along an axis, and its difference from base."""
     found = compare(evidence, protocol)
     cells = [evidence.cell("base"), evidence.cell("damped base"), *evidence.labelled(axis=axis)]
     return Table(
         comparison_frame({cell.key: found[cell.key] for cell in cells}),
-        f"{title_of(evidence, protocol)}: {AXES[axis]}.",
+        f"{title_of(evidence, protocol)}: {AXES[axis]}. Δ {AGAINST_THE_BETTER}.",
     )
 
 
@@ -158,7 +161,7 @@ def axes_figure(evidence: Evidence) -> Picture:
         drawing.set_xlabel(title.replace(" (", "\n("))
     return Picture(
         fig,
-        f"{evidence.data.title}. Δ test AUC against base in points, taken seed by seed: means and 95 % intervals. "
+        f"{evidence.data.title}. Δ test AUC in points, {AGAINST_THE_BETTER}, seed by seed: means and 95 % intervals. "
         "Crosses are single seeds, which have no interval.",
         axes_in_words(evidence),
         axes_hover(evidence),
@@ -219,4 +222,4 @@ def axes_in_words(evidence: Evidence) -> str:
         for axis, title in DRAWN.items():
             found = {str(cell.labels["value"]): one for cell, one in along(evidence, axis, protocol)}
             parts.append(f"{PROTOCOL_TITLES[protocol]}, {title}: {in_words(found)}.")
-    return "Δ AUC against base in points. " + " ".join(parts)
+    return f"Δ AUC in points, {AGAINST_THE_BETTER}. " + " ".join(parts)

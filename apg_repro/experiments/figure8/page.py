@@ -11,7 +11,7 @@ import seaborn as sns
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.report.figures import Picture, drawn, not_run
 from apg_repro.report.statistics import Estimate, estimate, judge
-from apg_repro.report.tables import PROTOCOL_TITLES, Table, format_difference, without_empty_columns
+from apg_repro.report.tables import AGAINST_THE_BETTER, PROTOCOL_TITLES, Table, format_difference, without_empty_columns
 from apg_repro.rows.evidence import Evidence
 
 METRICS = {"auc": "AUC", "top_rate": "positives in top tenth"}
@@ -19,7 +19,7 @@ RAREST, MOST_FREQUENT = 0, -1  # groups
 
 
 def gains(evidence: Evidence, protocol: Protocol, metric: str) -> list[Estimate]:
-    """APG less base in points, group by group, the rarest users first; none without a run."""
+    """APG less base (see ``Evidence.stronger``) in points, group by group, rarest users first; none without a run."""
     return [estimate(list(group)) for group in gains_by_seed(evidence, protocol, metric).T]
 
 
@@ -82,8 +82,8 @@ def gains_figure(evidence: Evidence) -> Picture:
     ]
     return Picture(
         fig,
-        f"{evidence.data.title}. Gain of APG over base by group of users, means and 95 % intervals; the line is each "
-        "group's share of the test rows.",
+        f"{evidence.data.title}. Gain of APG by group of users, {AGAINST_THE_BETTER}: means and 95 % intervals. The "
+        "line is each group's share of the test rows.",
         f"In points. {'; '.join(words)}.",
     )
 
@@ -107,7 +107,8 @@ def rare_users_table(evidence: Evidence) -> Table:
                 }
             )
     caption = (
-        f"{evidence.data.title}. APG minus base in points, ± 95 % confidence. Verdict: do rare users gain more AUC?"
+        f"{evidence.data.title}. Gain of APG in points, {AGAINST_THE_BETTER}, ± 95 % confidence. Verdict: do rare "
+        "users gain more AUC?"
     )
     return Table(without_empty_columns(pd.DataFrame(lines)), caption)
 

@@ -15,10 +15,10 @@ from apg_repro.experiments.table2.page import AVERAGE, average, lines_of
 from apg_repro.labels import words_for
 from apg_repro.report.figures import Picture, curve, drawn, not_run
 from apg_repro.report.statistics import MARGIN, Estimate
-from apg_repro.report.tables import MISSING, Table, format_difference, with_n, without_empty_columns
+from apg_repro.report.tables import AGAINST_THE_BETTER, MISSING, Table, format_difference, with_n, without_empty_columns
 from apg_repro.rows.evidence import Evidence
 
-MODELS = ("base", "apg")  # cells, in every backbone
+MODELS = ("base", "damped base", "apg")  # cells, in every backbone
 COLUMNS = 4  # of axes
 
 
@@ -98,7 +98,10 @@ def answers_table(evidence: Evidence) -> Table:
             | (epochs(evidence, line) if line != AVERAGE else {})
             | {"APG learns": answer(early, late) if evidence.is_result else ""}
         )
-    caption = f"{evidence.data.title}. Δ of test AUC in points, APG against plain base; epochs are means over seeds."
+    caption = (
+        f"{evidence.data.title}. Δ of test AUC of APG in points, {AGAINST_THE_BETTER}. Epochs are means over seeds; "
+        "those of base are plain base's."
+    )
     return Table(without_empty_columns(pd.DataFrame(rows).fillna("")), caption)
 
 
@@ -120,14 +123,14 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
             early, late = map(with_n, gains[AVERAGE])
             texts.append(
                 f"On the average of the paper's models, it is “{words[AVERAGE]}”: {early} points after one epoch, "
-                f"{late} with early stopping, against plain base."
+                f"{late} with early stopping."
             )
     return texts
 
 
 def epochs(evidence: Evidence, backbone: str) -> dict[str, str]:
     """How long base and APG train, and when base passes what APG has after its first epoch."""
-    base, apg = (histories(evidence, backbone, name) for name in MODELS)
+    base, apg = (histories(evidence, backbone, name) for name in ("base", "apg"))
     seeds = [seed for seed in apg if seed in base]
     return {
         "Best epoch, base": format_mean([best_epoch(base[seed]) for seed in seeds]),
