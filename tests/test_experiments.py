@@ -76,7 +76,7 @@ def test_a_data_set_that_does_not_exist_raises_a_user_error_that_lists_those_tha
     "suite", [get_suite(name) for name in SUITES if get_suite(name).is_trained], ids=lambda s: s.name
 )
 def test_no_gain_of_apg_after_one_epoch_is_taken_from_plain_base_alone(suite):
-    """APG's weights take smaller steps; so does a base that stands beside every base. Adam by row compares no layers."""
+    """A base with steps as small as those of APG stands beside every base. Adam by row compares no layers."""
     evidence = Evidence(suite=suite, plan=Plan(profile="full", dataset=suite.datasets[0], seeds=(1,)))
     plain = {
         reference.name
