@@ -19,7 +19,7 @@ from apg_repro.experiments import SUITES, get_suite
 from apg_repro.experiments.table5.plan import CASES
 from apg_repro.report.comparison import compare
 from apg_repro.report.statistics import Estimate
-from apg_repro.report.tables import PROTOCOL_HEADS, Markup, judgement_text
+from apg_repro.report.tables import PROTOCOL_HEADS, Markup, judgement_text, plain
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
@@ -59,7 +59,7 @@ def claim_with(words):
         (difference(-0.04, 0.05), "reproduced"),
         (difference(0.06, 0.05), "undecided"),
         (difference(0.3, 0.15), "contradicted"),
-        (difference(0.0, math.nan, n=1), "not run"),
+        (difference(0.0, math.nan, n=1), "undecided"),
         (difference(math.nan, math.nan, n=0), "not run"),
     ],
 )
@@ -354,9 +354,10 @@ def test_the_headline_names_each_device(empty):
     assert "0.50 times the time of base on a CPU (a CPU) and 1.10 times" in page.answer(found).html
 
 
-def test_times_that_were_not_taken_in_turn_are_not_compared():
+def test_times_that_were_not_taken_in_turn_are_compared_through_base():
     claim = cost_claim("", "v4", TIME, rival="v2")
-    assert claim.rule.judge(table5(200, 20, 0.5), "one_epoch").verdict == "not run"
+    assert claim.rule.judge(table5(200, 20, 0.5), "one_epoch").ours == "0.025 × v2"
+    assert claim.rule.judge(table5(200, 20, 17.0), "one_epoch").verdict == "undecided"  # 0.85, up to 1.04
 
 
 def test_memory_is_counted():
@@ -565,6 +566,38 @@ def test_a_model_that_beats_another_below_base_is_said_to_be_below_base(row, mmo
     claim = claim_with("APG is better than MMoE with fine domains")
     assert claim.rule is not None
     ours = str(claim.rule.judge(table6_with(row, mmoe, apg), "early_stopping").ours)
+    assert ours.partition(")")[2] == note
+
+
+@pytest.mark.parametrize(
+    ("base", "note"),
+    [
+        (0.80, "; all are below base (−0.90 ± 0.00, −1.10 ± 0.00, −1.10 ± 0.00 and −1.10 ± 0.00)"),
+        (0.79, ""),
+    ],
+)
+def test_the_best_of_several_that_are_all_below_base_is_said_to_be_below_base(row, base, note):
+    def auc(config):
+        own = {"base": base, "v5": 0.791 if config.condition == "self" else 0.789}
+        return own[config.version] + config.seed / 1000 if config.version in own else None
+
+    claim = claim_with("self-wise is the best")
+    assert claim.rule is not None
+    finding = claim.rule.judge(evidence_of("table8", row, auc, plan=PLAN), "early_stopping")
+    assert finding.verdict == "reproduced"
+    assert plain(finding.ours).endswith(f"3 reproduced{note}")
+
+
+@pytest.mark.parametrize(
+    ("base", "note"), [(0.80, "; both are below base (−0.90 ± 0.00 and −1.10 ± 0.00)"), (0.79, "")]
+)
+def test_a_range_that_beats_another_below_base_is_said_to_be_below_base(row, base, note):
+    def auc(config):
+        return (base if config.version == "base" else 0.791 if config.over >= 32 else 0.789) + config.seed / 1000
+
+    claim = claim_with("large P is better than small P")
+    assert claim.rule is not None
+    ours = str(claim.rule.judge(evidence_of("figure7", row, auc, plan=PLAN), "early_stopping").ours)
     assert ours.partition(")")[2] == note
 
 

@@ -215,10 +215,13 @@ def test_what_was_not_run_says_why():
     assert page.ratio_to(costs, "v1", WIDEST, "epoch_time") is None
 
 
-def test_times_of_versions_that_did_not_take_turns_are_not_compared():
+def test_versions_that_did_not_take_turns_are_compared_through_base():
     costs = evidence_of({"v4": 0.5})
     assert page.ratio_to(costs, "v4", WIDEST, "epoch_time") == (around(0.5), pytest.approx(0.613, abs=1e-3))
-    assert page.ratio_to(costs, "v4", WIDEST, "epoch_time", rival="v3") is None
+    ours, theirs = around(0.5), around(2.0)
+    through = {"p10": ours["p10"] / theirs["p90"], "p50": 0.25, "p90": ours["p90"] / theirs["p10"]}
+    assert page.through_base(ours, theirs) == pytest.approx(through)
+    assert page.through_base(ours, None) is page.through_base(None, theirs) is None
 
 
 def test_a_version_added_since_the_measurement_is_left_out():

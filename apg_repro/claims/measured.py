@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.claims.rules import (
+    HOLDS,
     NOT_RUN,
     UNTESTABLE,
     Better,
@@ -13,6 +14,7 @@ from apg_repro.claims.rules import (
     Rule,
     all_findings,
     all_verdicts,
+    below,
     judge_better,
     judge_fact,
 )
@@ -147,7 +149,12 @@ class SentenceOnRange(Rule):
 
     def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
         found = [judge_better(difference) for difference in figure7.differences(evidence, self.part, protocol)]
-        return found[0] if self.part.than else all_findings(found)
+        if not self.part.than:
+            return all_findings(found)
+        (one,) = found
+        sides = [self.part.cells(evidence), self.part.than.cells(evidence)]
+        words = below(evidence, protocol, sides) if one.verdict in HOLDS else ""
+        return replace(one, ours=f"{one.ours}; {words}") if words else one
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 
 from apg_repro.catalogue import data_set
 from apg_repro.config import DeviceKind, Protocol
@@ -121,6 +122,24 @@ class Rule(ABC):
         return []
 
 
+def below(evidence: Evidence, protocol: Protocol, groups: Sequence[Sequence[Cell]]) -> str:
+    """If the means of these groups of cells are all below the one reference of their table: that they are."""
+    references = [evidence.reference(cell, protocol) for cells in groups for cell in cells]
+    first = references[0]
+    if first is None or any(cell != first for cell in references):
+        return ""
+    gains = [estimate(evidence.between(cells, [first], protocol)) for cells in groups]
+    if not all(gain.is_below for gain in gains):
+        return ""
+    return f"{'both' if len(gains) == 2 else 'all'} are below {first.name} ({in_a_row(gains)})"
+
+
+def in_a_row(gains: Sequence[Estimate]) -> str:
+    """Differences as a list in words."""
+    *others, last = map(format_difference, gains)
+    return f"{', '.join(others)} and {last}"
+
+
 @dataclass(frozen=True)
 class Compared(Rule):
     """Some cells against others: the mean of some, seed by seed, less that of the others.
@@ -159,13 +178,8 @@ class Compared(Rule):
 
     def below(self, evidence: Evidence, protocol: Protocol) -> str:
         """If ours is better than theirs and both are below what their table compares both with: that they are."""
-        sides = self.sides(evidence)
-        found = [evidence.reference(cell, protocol) for cells in sides for cell in cells]
-        if not (self.difference(evidence, protocol).is_above and found[0]) or any(cell != found[0] for cell in found):
-            return ""
-        gains = [estimate(evidence.between(cells, [found[0]], protocol)) for cells in sides]
-        texts = " and ".join(map(format_difference, gains))
-        return f"both are below {found[0].name} ({texts})" if all(gain.is_below for gain in gains) else ""
+        is_above = self.difference(evidence, protocol).is_above
+        return below(evidence, protocol, self.sides(evidence)) if is_above else ""
 
     def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
         difference = self.difference(evidence, protocol)
@@ -206,7 +220,15 @@ class AllOf(Rule):
     rules: tuple[Rule, ...]
 
     def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
-        return all_findings([rule.judge(evidence, protocol) for rule in self.rules])
+        found = all_findings([rule.judge(evidence, protocol) for rule in self.rules])
+        words = self.below(evidence, protocol) if found.verdict in HOLDS else ""
+        badges_of = found.ours.html if isinstance(found.ours, Markup) else escape(found.ours)
+        return replace(found, ours=Markup(f"{badges_of}; {words}")) if words else found
+
+    def below(self, evidence: Evidence, protocol: Protocol) -> str:
+        """If the cells of all comparisons are below the one reference that their table has: that they are."""
+        cells = {cell.key: cell for cell in self.cells(evidence)}
+        return below(evidence, protocol, [[cell] for cell in cells.values()]) if cells else ""
 
     def printed(self, evidence: Evidence) -> list[float]:
         return [difference for rule in self.rules for difference in rule.printed(evidence)]

@@ -143,10 +143,10 @@ def verdict(difference: Estimate, expected: float, margin: float = MARGIN) -> Ve
 def alike(difference: Estimate, margin: float = MARGIN) -> Verdict:
     """The word for a difference that the paper says is none.
 
-    *Reproduced*: the whole interval lies within (−m, m). *Contradicted*: all of it beyond. *Undecided*: anything else;
-    a single run has no interval that could say so, and counts as *not run*.
+    *Reproduced*: the whole interval lies within (−m, m). *Contradicted*: all of it beyond. *Undecided*: anything else,
+    a single run as well, which has no interval.
     """
-    if difference.n < 2:
+    if difference.n == 0:
         return "not run"
     if abs(difference.mean) + difference.half < margin:
         return "reproduced"

@@ -81,8 +81,8 @@ def ratio_to(
 ) -> tuple[Spread, float] | None:
     """A version's epoch time or hidden memory relative to a rival's, group-wise: ours and the paper's; None if not run.
 
-    Ours is that of the evidence's kind of device. Times of versions that did not take turns with one another are not
-    compared.
+    Ours is that of the evidence's kind of device. Versions that did not take turns with one another are compared
+    through base, which took turns with either: the spread is then the widest that the two ratios allow.
     """
     expected = printed_ratio(version, width, metric, rival)
     versions = dict(timed(evidence, "user", "step")).get(width)
@@ -91,8 +91,17 @@ def ratio_to(
     ours, theirs = versions[version], versions[rival]
     if metric == "hidden_memory":
         return exactly(ours["n_hidden"] / theirs["n_hidden"]), expected
-    ratio = ours.get("ratio", {}).get(rival)
+    to = ours.get("ratio", {})
+    ratio = to.get(rival) or through_base(to.get("base"), theirs.get("ratio", {}).get("base"))
     return None if ratio is None else (ratio, expected)
+
+
+def through_base(ours: Spread | None, theirs: Spread | None) -> Spread | None:
+    """The ratio of two times by their ratios to base: from the least to the greatest that is possible."""
+    if ours is None or theirs is None:
+        return None
+    ends = {"p10": "p90", "p50": "p50", "p90": "p10"}
+    return {end: ours[end] / theirs[other] for end, other in ends.items()}
 
 
 def abstract_table(evidence: Evidence) -> Table:
