@@ -84,6 +84,16 @@ def test_the_foot_tells_of_uncommitted_changes_and_of_rows_made_outside_of_git(b
     assert facts([found])["commit"] == "abc (with uncommitted changes)"
 
 
+def test_the_foot_names_the_cells_that_were_not_run_and_where(base_alone):
+    assert "<dt>not run yet</dt><dd>damped base; v1; v2" in foot([base_alone], "").html
+    everything = evidence_of("table4", next(iter(base_alone.runs.values())), lambda config: 0.8)
+    elsewhere = replace(base_alone, plan=replace(FULL, dataset="frappe"), runs={}, _known={})
+    assert "not run yet" not in foot([everything], "").html
+    text = foot([everything, elsewhere], "").html
+    assert "base (Frappe); damped base (Frappe); v1 (Frappe)" in text
+    assert "damped base (2 of 3 settings)" in foot([everything, elsewhere, elsewhere], "").html
+
+
 def test_a_run_that_two_parts_of_a_page_show_counts_once(base_alone):
     assert "<dt>rows</dt><dd>2, " in str(foot([base_alone, base_alone], COMMAND))
 

@@ -12,7 +12,6 @@ from apg_repro.experiments.planted.page import (
     cut_off,
     lesson,
     main_points,
-    not_run,
     plateaus,
     point,
     points,
@@ -160,17 +159,6 @@ def test_the_first_sentences_count_the_settings_in_which_it_pays_and_costs(row):
     text = str(main_points([setting_of(row), level, worse])[0])
     assert "Of 3 settings it pays in 1 (the centre, +0.83 ± 0.14) and costs in 1 (500 groups" in text
     assert "pays in none and costs in none" in str(main_points([setting_of(row, gains=GAINS | {BY_GROUP: 0.0})])[0])
-
-
-def test_contenders_with_few_seeds_are_named_as_not_run(row):
-    everything = setting_of(row)
-    lacking = setting_of(row, ALIKE, lacking={("wide base", seed) for seed in BASE} | {("APG, one group", 2)})
-    assert not str(not_run([everything]))
-    text = str(not_run([everything, lacking]))
-    assert "<li>wide base: heterogeneity 0 % (0)</li>" in text
-    assert "<li>APG, one group: heterogeneity 0 % (2)</li>" in text
-    assert text.count("<li>") == 2
-    assert "<li>wide base: all settings</li>" in str(not_run([lacking]))
 
 
 def test_a_quick_number_gets_no_verdict_and_no_sentence(row):

@@ -8,6 +8,7 @@ from textwrap import dedent
 from typing import Any
 
 from apg_repro.catalogue import CATALOGUE, how_to_prepare, is_prepared
+from apg_repro.config import PROTOCOLS
 from apg_repro.report.statistics import estimate, verdict
 from apg_repro.report.tables import Markup
 from apg_repro.rows.evidence import Evidence
@@ -98,6 +99,7 @@ def facts(rows: Sequence[Row], found: Sequence[Evidence]) -> dict[str, str]:
         "files": ", ".join(sorted(files(found))),
         "time": f"{hours:.1f} hours of training, the sum over runs" if hours else "",
         "seeds": each(row.config.seed for row in trained),
+        "not run yet": not_run(found) if trained else "",
         "machine": "; ".join(sorted(set(map(machine, rows)))),
         "other threads": other_threads(trained),
         "software": f"torch {each(row.origin.torch for row in rows)}, Python {each(row.origin.python for row in rows)}",
@@ -108,6 +110,24 @@ def facts(rows: Sequence[Row], found: Sequence[Evidence]) -> dict[str, str]:
         or still_good(rows),
         "not as recorded": " ".join(sorted(row.id for row in rows if is_altered(row))),
     }
+
+
+def not_run(found: Sequence[Evidence]) -> str:
+    """The cells without a reported run, and on which of several data sets, or in how many settings of one."""
+    trained = [evidence for evidence in found if evidence.cells]
+    lacking: dict[str, list[str]] = {}
+    for evidence in trained:
+        for cell in evidence.cells:
+            if not any(evidence.found(cell, protocol) for protocol in PROTOCOLS):
+                lacking.setdefault(evidence.label(cell), []).append(evidence.data.title)
+
+    def where(titles: Sequence[str]) -> str:
+        if len(titles) == len(trained):
+            return ""
+        is_one = len(set(titles)) < len(titles)
+        return f" ({len(titles)} of {len(trained)} settings)" if is_one else f" ({', '.join(titles)})"
+
+    return "; ".join(name + where(titles) for name, titles in lacking.items())
 
 
 def machine(row: Row) -> str:

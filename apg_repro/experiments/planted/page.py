@@ -49,7 +49,6 @@ AXES = {
     "noise": "labels that a coin decides, %",
     "tail": "users' long tail, exponent × 100",
 }
-ENOUGH = 5  # seeds: a contender with fewer is named as not run
 OFF = 0.5  # points: a run that stops on a plateau loses about twice as much
 
 
@@ -356,23 +355,6 @@ def pays_in(entries: Mapping[Planted, Point]) -> str:
 def side_of(gain: Estimate) -> Literal["pays", "costs", "neither"]:
     """Whether APG pays, reproducibly better than base by ``MARGIN``, or costs: its interval is below 0."""
     return "pays" if verdict(gain, 1.0) == "reproduced" else "costs" if gain.is_below else "neither"
-
-
-def not_run(found: Sequence[Evidence]) -> Markup:
-    """Which contenders lack seeds, and in how many settings."""
-    lacking: dict[str, list[str]] = {}
-    for evidence in found:
-        for cell in evidence.cells:
-            wanted, n = evidence.reported(cell, "early_stopping"), len(evidence.found(cell, "early_stopping"))
-            if n < min(len(wanted), ENOUGH):
-                lacking.setdefault(cell.name, []).append(f"{described(PLANTED[evidence.plan.dataset])} ({n})")
-    if not lacking:
-        return Markup("")
-    lines = [
-        f"<li>{name}: {'all settings' if len(places) == len(found) else '; '.join(places)}</li>"
-        for name, places in lacking.items()
-    ]
-    return Markup(f"<p>With fewer than {ENOUGH} seeds so far (of Star 3), or none:</p><ul>{''.join(lines)}</ul>")
 
 
 def sentences(entries: Mapping[Planted, Point]) -> list[str]:
