@@ -4,6 +4,7 @@ import json
 import math
 import re
 from base64 import b64decode
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -29,7 +30,7 @@ from apg_repro.report.tables import (
     without_empty_columns,
 )
 from apg_repro.rows.evidence import Evidence
-from tests.conftest import FULL, evidence_of
+from tests.conftest import FULL, evidence_of, scores
 
 
 def rising(config):
@@ -139,6 +140,21 @@ def test_a_table_of_auc_names_data_set_protocol_and_reference(row):
     assert "MovieLens-1M, one epoch. Test AUC in percent, Δ against base in points" in html
     assert '<span class="apg-verdict apg-reproduced">✓\u00a0reproduced</span>' in html
     assert "Δ against its own base" in auc_table(evidence_of("encodings", row, rising), "one_epoch").caption
+
+
+def test_a_table_says_where_both_protocols_test_the_same_weights(row):
+    def first_in(*seeds):
+        def extra(config):
+            found = scores(0.8, 0.8)
+            if config.seed in seeds:
+                found["early_stopping"] = replace(found["early_stopping"], epoch=1)
+            return {"scores": found}
+
+        return evidence_of("table8", row, rising, extra)
+
+    captions = [auc_table(first_in(*seeds), "early_stopping").caption for seeds in ((1, 2), (1,))]
+    assert ["In 14 of 14 runs the first epoch is the best" in caption for caption in captions] == [True, False]
+    assert "the first epoch" not in auc_table(first_in(1, 2), "one_epoch").caption
 
 
 def test_a_table_of_some_cells_has_these_alone_in_their_order(row):

@@ -86,7 +86,7 @@ def in_words(words: str, claims: Sequence[Claim], evidence: Evidence) -> Markup:
             ours = finding.ours.html if isinstance(finding.ours, Markup) else escape(finding.ours)
             verdict = " ".join(filter(None, [where, badge(finding.text).html]))
             parts.append(", ".join(filter(None, [verdict, ours])))
-    return Markup(f"“{escape(words)}”: {'; '.join(parts)}.")
+    return Markup(f"“{escape(words)}” ({escape(evidence.data.title)}): {'; '.join(parts)}.")
 
 
 def models_in_short(found: Sequence[Evidence]) -> list[Text]:
