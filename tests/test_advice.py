@@ -55,6 +55,16 @@ def test_the_answer_follows_the_rows(row, late, tuned, words):
         assert part in text
 
 
+def test_the_page_says_where_apg_stands_among_other_layers(row):
+    def auc(config):
+        return 0.81 if config.version == "gate" else 0.805 if config.version == "v5" else 0.8
+
+    text = page.among_others([evidence_of("comparators", row, auc)]).html
+    assert "by mean test AUC APG is number 2 of 8" in text
+    assert "below gate (−0.50 ± 0.00)" in text
+    assert page.among_others([]).html == "<p>Not run.</p>"
+
+
 def test_without_rows_the_page_says_so():
     found = {name: Evidence(suite=evidence.suite, plan=evidence.plan) for name, evidence in page.committed().items()}
     assert page.answer(found) == []

@@ -8,6 +8,7 @@ import pandas as pd
 
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments import get_suite
+from apg_repro.experiments.comparators import page as comparators
 from apg_repro.experiments.figure7.plan import LAYERS, OVER, RANK, K, P
 from apg_repro.experiments.grids import APG
 from apg_repro.experiments.protocol.page import answer as better_or_sooner
@@ -86,9 +87,9 @@ def committed(store: Store | None = None) -> dict[str, Evidence]:
     }
 
 
-def on_data_sets(store: Store | None = None) -> list[Evidence]:
-    """Table 8, which has every condition, on each real data set on which it has been run."""
-    suite, store = get_suite("table8"), store or Store()
+def on_data_sets(name: str = "table8", store: Store | None = None) -> list[Evidence]:
+    """Table 8, which has every condition, or another suite, on each real data set on which it has been run."""
+    suite, store = get_suite(name), store or Store()
     plans = (Plan(profile="full", dataset=name, seeds=SEEDS["full"]) for name in suite.datasets)
     found = [gather(suite, plan, store) for plan in plans]
     return [evidence for evidence in found if evidence.data.kind == "real" and evidence.is_begun]
@@ -218,6 +219,12 @@ def not_behind(evidence: Evidence, best: Cell, cells: Sequence[Cell], protocol: 
     """The other cells whose paired difference from the best is not below 0."""
     others = [cell for cell in cells if cell is not best]
     return [cell for cell in others if not estimate(evidence.between([cell], [best], protocol)).is_below]
+
+
+def among_others(sets: Sequence[Evidence]) -> Markup:
+    """Where APG stands among gates, FiLM and adapters, on each data set on which these have been run."""
+    texts = [comparators.answer(evidence).html for evidence in sets]
+    return Markup("".join(texts) or "<p>Not run.</p>")
 
 
 def costs_table(found: dict[str, Evidence]) -> Table:
