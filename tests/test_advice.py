@@ -60,7 +60,7 @@ def test_the_page_says_where_apg_stands_among_other_layers(row):
         return 0.81 if config.version == "gate" else 0.805 if config.version == "v5" else 0.8
 
     text = page.among_others([evidence_of("comparators", row, auc)]).html
-    assert "by mean test AUC APG is number 2 of 8" in text
+    assert "by the mean difference of test AUC APG is number 2 of 8" in text
     assert "below gate (−0.50 ± 0.00)" in text
     assert page.among_others([]).html == "<p>Not run.</p>"
 

@@ -111,7 +111,7 @@ def answer(evidence: Evidence) -> Markup:
 
 
 def standing(evidence: Evidence, protocol: Protocol) -> str:
-    """APG's place by mean test AUC, and on which side of 0 its difference to each of the others lies; HTML."""
+    """APG's place by the mean of its paired differences, and on which side of 0 its difference to each of the others lies; HTML."""
     lines = {line.cell.name: line for line in compare(evidence, protocol).values()}
     if not lines[OURS].ours.n:
         plan = evidence.plan
@@ -119,16 +119,17 @@ def standing(evidence: Evidence, protocol: Protocol) -> str:
     if not evidence.is_result:
         return QUICK
     sides: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
+    place = 1
     for cell in others(evidence):
         found = estimate(evidence.between([evidence.cell(OURS)], [cell], protocol))
         if found.n:
             side = "above" if found.is_above else "below" if found.is_below else "not told apart from"
             sides[side].append(f"{cell.name} ({format_difference(found)})")
-    means = [line.ours.mean for line in lines.values() if line.ours.n]
-    place = 1 + sum(mean > lines[OURS].ours.mean for mean in means)
+            place += found.mean < 0
+    n_compared = 1 + sum(map(len, sides.values()))
     told = "; ".join(f"{side} {', '.join(names)}" for side, names in sides.items() if names)
     missing = [name for name, line in lines.items() if not line.ours.n]
-    words = f"by mean test AUC APG is number {place} of {len(means)}"
+    words = f"by the mean difference of test AUC APG is number {place} of {n_compared}"
     words += f". By the interval of the difference it is {told}" if told else ""
     return words + (f". Not run: {', '.join(missing)}" if missing else "")
 
