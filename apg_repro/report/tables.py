@@ -59,9 +59,9 @@ AGAINST_PLAIN = "§"  # of a verdict until damped base has been run
 NOTES = MARKS | {
     AGAINST_PLAIN: "is against a base with full steps: the damped one is to be run yet, or in some seeds or models"
 }
-AGAINST_THE_BETTER = (  # of a gain in WDL whose reference is base
-    "against base, or after one epoch against the better of base and damped base"
-)
+# What gains over base are taken from, under each protocol, and in a sentence on both.
+REFERENCE: dict[Protocol, str] = {"one_epoch": "the better of base and damped base", "early_stopping": "base"}
+AGAINST_THE_BETTER = f"against base, or after one epoch against {REFERENCE['one_epoch']}"
 SIGNS: dict[str, str] = {  # of verdicts, so that colour is not all that tells them apart
     "reproduced": "✓",
     "direction only": "↗",

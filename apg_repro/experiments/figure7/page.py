@@ -19,6 +19,7 @@ from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
     PROTOCOL_HEADS,
     PROTOCOL_TITLES,
+    REFERENCE,
     Table,
     badges,
     comparison_frame,
@@ -124,7 +125,7 @@ def axis_table(evidence: Evidence, axis: str, protocol: Protocol) -> Table:
     cells = [evidence.cell("base"), evidence.cell("damped base"), *evidence.labelled(axis=axis)]
     return Table(
         comparison_frame({cell.key: found[cell.key] for cell in cells}),
-        f"{title_of(evidence, protocol)}: {AXES[axis]}. Δ {AGAINST_THE_BETTER}.",
+        f"{title_of(evidence, protocol)}: {AXES[axis]}. Δ against {REFERENCE[protocol]}.",
     )
 
 
