@@ -76,6 +76,9 @@ class RunConfig:
     clip_norm: float | None = 1.0  # of the whole gradient; None switches it off
     max_epochs: int = 20
     patience: int = 1
+    start_seed: int | None = (
+        None  # of the weights' start and the order of batches; None: ``seed``, which splits the rows
+    )
     observe: str = ""  # what is recorded of the trained model besides its scores: see ``training/observe.py``
 
     def __post_init__(self) -> None:
@@ -97,6 +100,8 @@ class RunConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} must be at least 1, not {value}")
+        if self.start_seed == self.seed:  # the same run has one id
+            object.__setattr__(self, "start_seed", None)
         self.mix  # noqa: B018 (raises if the condition looks like a mix and is none)
 
     def __hash__(self) -> int:
@@ -114,6 +119,11 @@ class RunConfig:
         """
         idle = IDLE_IN_BASE if self.version == "base" else ()
         return digest({name: value for name, value in changed(self).items() if name not in idle})
+
+    @property
+    def own_start_seed(self) -> int:
+        """The seed of the weights' start and of the order of batches."""
+        return self.seed if self.start_seed is None else self.start_seed
 
     @cached_property
     def mix(self) -> Mix | None:

@@ -86,4 +86,5 @@ def test_no_gain_of_apg_after_one_epoch_is_taken_from_plain_base_alone(suite):
         and cell.options.get("optimizer") != "row_adam"
         and not evidence.rivals(reference, "one_epoch")
     }
-    assert plain <= {"base, patience 3"}, "which is about early stopping alone"
+    about_noise = {f"base, start {start}" for start in (1, 2, 3)}
+    assert plain <= {"base, patience 3"} | about_noise, "patience is about early stopping alone"

@@ -40,6 +40,7 @@ def case_of(config: RunConfig) -> str:
     parts += [config.optimizer] if config.optimizer != RunConfig.optimizer else []
     parts += ["weight decay"] if config.weight_decay else []
     parts += [] if config.clip_norm else ["not clipped"]
+    parts += [] if config.start_seed is None else ["another start"]
     # "truth" is computed from the data alone, whose checksum a row carries.
     parts += [f"observes {config.observe}"] if config.observe not in ("", "truth") else []
     return ", ".join(parts)

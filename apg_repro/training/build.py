@@ -43,7 +43,7 @@ def build(config: RunConfig, schema: Schema) -> nn.Module:
         raise UserError(f"backbone {config.backbone!r} is unknown; choose one of {names}")
     with BUILDING:
         model = make(config, schema)
-        initialise(model, lambda name: derive_seed(config.seed, "init", name))
+        initialise(model, lambda name: derive_seed(config.own_start_seed, "init", name))
     return model
 
 

@@ -91,7 +91,7 @@ def train_on(
     train_rows, valid, test = parts
     model = build(config, train_rows.schema).to(device)
     steps = make_step(model, train_rows, config)
-    shuffle = generator(config.seed, "batches")
+    shuffle = generator(config.own_start_seed, "batches")
     hidden = model.get_submodule("deep")
     result = Result(
         n_parameters=count(model), n_hidden=count(hidden), n_served=count_served(hidden), train_rows=len(train_rows)

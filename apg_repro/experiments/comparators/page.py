@@ -111,7 +111,7 @@ def answer(evidence: Evidence) -> Markup:
 
 
 def standing(evidence: Evidence, protocol: Protocol) -> str:
-    """APG's place by the mean of its paired differences, and on which side of 0 its difference to each of the others lies; HTML."""
+    """APG's place by the mean of its paired differences, and on which side of 0 each of them lies; HTML."""
     lines = {line.cell.name: line for line in compare(evidence, protocol).values()}
     if not lines[OURS].ours.n:
         plan = evidence.plan
