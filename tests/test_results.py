@@ -62,6 +62,19 @@ def copied(tmp_path):
     return store, path, store.runs_path("full", "frappe")
 
 
+def test_a_new_option_of_runs_leaves_every_checksum_as_it_is(monkeypatch):
+    row = next(iter(STORE.runs("full", "frappe").values()))
+    before, whole = record.checksum(row), RunConfig.as_dict
+    for name in ("start_seed", "observe"):  # not there when the row was recorded
+        monkeypatch.setattr(
+            RunConfig, "as_dict", lambda config, name=name: {k: v for k, v in whole(config).items() if k != name}
+        )
+        assert record.checksum(row) == before
+    monkeypatch.undo()
+    others = [replace(row.config, learning_rate=0.1), replace(row.config, hidden=(1, 2)), replace(row.config, seed=99)]
+    assert len({before, *(record.checksum(replace(row, config=other)) for other in others)}) == 4
+
+
 @pytest.mark.parametrize(
     "name", ["early_stopping_test_auc", "one_epoch_valid_auc", "n_served", "seconds", "device", "finished", "history"]
 )

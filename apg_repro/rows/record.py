@@ -10,14 +10,16 @@ Imports no torch.
 """
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import sys
 from pathlib import Path
 
+from apg_repro.config import RunConfig, changed
 from apg_repro.errors import UserError
 from apg_repro.paths import RESULTS, read_record, write_whole
-from apg_repro.rows.row import Row
+from apg_repro.rows.row import Row, TrainedRow
 from apg_repro.rows.store import Store
 
 RECORD = RESULTS / "rows.json"
@@ -27,8 +29,15 @@ Record = dict[str, dict[str, str]]  # file of rows, relative to ``results/full``
 
 
 def checksum(row: Row) -> str:
-    """The first twelve hex digits of the sha256 of what a row says, whatever the order of its columns."""
-    return hashlib.sha256(json.dumps(row.as_json(), sort_keys=True).encode()).hexdigest()[:12]
+    """The first twelve hex digits of the sha256 of what a row says, whatever the order of its columns.
+
+    Options at their defaults do not count, so that a new option of runs leaves every checksum as it is.
+    """
+    said = row.as_json()
+    if isinstance(row, TrainedRow):
+        at_default = {field.name for field in dataclasses.fields(RunConfig)} - changed(row.config).keys()
+        said = {name: value for name, value in said.items() if name not in at_default}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def read(path: Path = RECORD) -> Record:
