@@ -56,9 +56,7 @@ LONG = 21  # characters: as many as a difference, its interval and its n have
 TOTAL = "all"  # of a line that adds verdicts up
 MARK = "*"  # of what was added or changed when results were known
 AGAINST_PLAIN = "§"  # of a verdict until damped base has been run
-NOTES = MARKS | {
-    AGAINST_PLAIN: "is against a base with full steps: the damped one is to be run yet, or in some seeds or models"
-}
+NOTES = MARKS | {AGAINST_PLAIN: "is against a base with full steps: the damped one lacks runs"}
 # What gains over base are taken from, under each protocol, and in a sentence on both.
 REFERENCE: dict[Protocol, str] = {"one_epoch": "the better of base and damped base", "early_stopping": "base"}
 AGAINST_THE_BETTER = f"against base, or after one epoch against {REFERENCE['one_epoch']}"
