@@ -118,6 +118,11 @@ def percent(share: float) -> str:
     return MISSING if np.isnan(share) else f"{100 * share:.0f} %"
 
 
+def p_in_words(p: float) -> str:
+    """A p-value as text with its letter."""
+    return f"p {format_p(p)}" if format_p(p).startswith("<") else f"p = {format_p(p)}"
+
+
 def main_points(found: Sequence[Evidence]) -> list[str]:
     """Whose the noise of a difference is, one sentence per data set and protocol."""
     texts = []
@@ -126,9 +131,10 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
             if part := found_components(evidence, protocol).get(GAIN):
                 texts.append(
                     f"{WHEN[protocol]} on {evidence.data.title}, a difference between v5 and base varies by "
-                    f"{part.sd:.2f} points (SD) from run to run. {percent(part.split)} of its variance is the split's, "
-                    f"{percent(part.start)} the start's, and {percent(part.both)} both together. More starts per split "
-                    f"would leave {percent(part.split**0.5)} of the interval's width; only other rows take that away."
+                    f"{part.sd:.2f} points (SD) from run to run. {percent(part.split)} of its variance is the split's "
+                    f"({p_in_words(part.p_split)}), {percent(part.start)} the start's ({p_in_words(part.p_start)}), "
+                    f"and {percent(part.both)} both together. So more starts per split would leave "
+                    f"{percent(part.split**0.5)} of the interval's width, which only other rows take away."
                 )
     return texts
 
