@@ -58,6 +58,7 @@ ALLOWED: dict[str, dict[str, str]] = {
     "notebooks/optimizers.ipynb": {"0.005": "the paper's learning rate"},
     "notebooks/planted.ipynb": {"50 %": SIZE, "100 %": "all"},
     "notebooks/sensitivity.ipynb": {"0.1%": PAPER},
+    "notebooks/crossed.ipynb": {"0.05": "the level of the tests"},
     "notebooks/stability.ipynb": {"0.005": "the paper's learning rate", "0.69": "ln 2"},
     "notebooks/table10.ipynb": dict.fromkeys(["14.5", "14.5 ms", "14.8", "14.8 ms", "57.1", "57.1 ms"], PAPER),
     "notebooks/table2.ipynb": dict.fromkeys(["0.001", "0.002", "0.005", "0.01", "1e-7"], GRID),
