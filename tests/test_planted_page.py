@@ -148,7 +148,7 @@ def test_the_sentences_name_the_settings_in_which_apg_pays_and_in_which_it_costs
     assert "At the centre base lacks 2.00 points" in text
     assert "Where all groups are alike: undecided." in text
     assert "By number of groups: it pays at 100 (+0.83 ± 0.14); it costs at 500 (−0.77 ± 0.14)." in text
-    assert "share of preferences, %: it pays at 50 (+0.83 ± 0.14); neither at 0 (+0.03 ± 0.14)." in text
+    assert "share of preferences, %: it pays at 50 (+0.83 ± 0.14); not shown either way at 0 (+0.03 ± 0.14)." in text
     assert "By labels" not in text
     assert str(lesson([setting_of(row, ALIKE)])) == "<p>The centre was not run.</p>"
 

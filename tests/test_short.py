@@ -15,7 +15,7 @@ from apg_repro.experiments.speed import page as speed
 from apg_repro.experiments.stability import page as stability
 from apg_repro.experiments.table7 import page as table7
 from apg_repro.paths import NOTEBOOKS
-from apg_repro.report.short import NO_RESULTS, NOTHING, block, gains, in_short
+from apg_repro.report.short import NO_RESULTS, NOTHING, block, gains, gains_over, in_short
 from apg_repro.report.tables import Markup, badge, plain
 from apg_repro.rows.evidence import Evidence
 from apg_repro.study import committed
@@ -83,6 +83,21 @@ def test_without_rows_no_page_has_a_sentence_and_with_the_committed_rows_each_ha
     texts = words(ALL[name](committed(name)))
     assert texts
     assert all(text.endswith(".") and "nan" not in text for text in texts)
+
+
+def test_gains_are_counted_that_are_shown_over_the_controls_too(row):
+    """By user and item over both controls, self-wise over damped base alone; the mix gains nothing."""
+    by_condition = {"user": 0.01, "movie": 0.01, "self": 0.004}
+
+    def auc(config):
+        gain = by_condition.get(config.condition, 0.005 if config.condition == "none" else 0.0)
+        return 0.79 + (gain if config.version == "v5" else 0.002 * config.base_damping) + config.seed / 1e6
+
+    say = gains_over("damped base", "one S for all")
+    assert say([evidence_of("table8", row, auc, plan=PLAN)])[1] == (
+        "With early stopping, 3 gains are shown; of these are shown as well: 3 over damped base, 2 over one S for all."
+    )
+    assert say([evidence_of("table8", row, lambda config: 0.79, plan=PLAN)]) == []
 
 
 def test_text_is_escaped_and_markup_is_not():

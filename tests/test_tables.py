@@ -137,9 +137,14 @@ def test_columns_that_say_nothing_are_dropped():
 
 def test_a_table_of_auc_names_data_set_protocol_and_reference(row):
     html = auc_table(evidence_of("table4", row, rising), "one_epoch")._repr_html_()
-    assert "MovieLens-1M, one epoch. Test AUC in percent, Δ against base in points" in html
+    assert (
+        "MovieLens-1M, one epoch. Test AUC in percent, Δ against the better of base and damped base in points" in html
+    )
     assert '<span class="apg-verdict apg-reproduced">✓\u00a0reproduced</span>' in html
-    assert "Δ against its own base" in auc_table(evidence_of("encodings", row, rising), "one_epoch").caption
+    assert (
+        "Δ against the better of base and damped base of its own in"
+        in auc_table(evidence_of("encodings", row, rising), "one_epoch").caption
+    )
 
 
 def test_a_table_says_where_both_protocols_test_the_same_weights(row):

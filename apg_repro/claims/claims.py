@@ -249,7 +249,7 @@ def serving() -> list[Claim]:
         )),
         Claim(words="rare users gain more AUC than frequent ones", suite="figure8",
               rule=By(measured.rare_users_gain_more)),
-        fact("a tenth of the users makes more than half of the instances", "figure8",
+        fact("a tenth of the users accounts for more than half of the instances", "figure8",
              By(measured.rows_of_frequent_users), number="> 50 %"),
         untestable_claim("rare users gain more clicks online", ""),
     ]  # fmt: skip

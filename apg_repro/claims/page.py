@@ -292,15 +292,15 @@ def promises(found: Committed) -> list[str]:
         sentences.append(
             f"On average over the paper's seven models, on {models.data.title}, APG gains "
             f"{format_difference(one_epoch)} AUC points after one epoch and "
-            f"{format_difference(early_stopping)} with early stopping."
+            f"{format_difference(early_stopping)} with early stopping (v5, self-wise)."
         )
     times = {on: pair[0]["p50"] for on, pair in trained_in(costs).items() if pair}
     if times:
         weights = next(pair for on in measured_devices(costs) if (pair := table5.ratio_to(on, "v4", WIDEST, MEMORY)))
         ours = " and ".join(f"{rounded(time)} times the time of base {on}" for on, time in times.items())
         sentences.append(
-            f"With hidden layers of {in_units(WIDEST)} units, the widest, its version v4 trains in {ours} and has "
-            f"{rounded(weights[0]['p50'])} times the hidden weights of base."
+            f"With hidden layers of {in_units(WIDEST)} units, the widest, its version v4, with the user as its "
+            f"condition, trains in {ours} and has {rounded(weights[0]['p50'])} times the hidden weights of base."
         )
         unknown = [on for on, pair in trained_in(costs).items() if not pair]
         sentences += [f"Its time {on} has not been measured yet." for on in unknown]

@@ -6,9 +6,10 @@ from html import escape
 
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.report.comparison import Comparison, compare
-from apg_repro.report.statistics import count
+from apg_repro.report.statistics import count, estimate
 from apg_repro.report.tables import WHEN, Markup, badges, format_difference
 from apg_repro.rows.evidence import Evidence
+from apg_repro.suite import Cell
 
 Text = str | Markup
 NO_RESULTS = "Quick profile: these numbers are no results."
@@ -42,6 +43,41 @@ def gains(found: Sequence[Evidence]) -> list[Text]:
     reference.
     """
     return [text for protocol in PROTOCOLS if (text := gains_under(found, protocol))]
+
+
+def gains_over(*controls: str) -> Callable[[Sequence[Evidence]], list[Text]]:
+    """Makes one sentence per protocol: of the gains that are shown, how many are shown over each of some controls too.
+
+    Args:
+        controls: names of cells.
+    """
+
+    def say(found: Sequence[Evidence]) -> list[Text]:
+        texts: list[Text] = []
+        for protocol in PROTOCOLS:
+            shown = [
+                (evidence, line.cell)
+                for evidence in found
+                for line in compare(evidence, protocol).values()
+                if line.cell.is_printed and line.verdict in ("reproduced", "direction only")
+            ]
+            if shown:
+                counts = [
+                    f"{sum(is_above(evidence, cell, control, protocol) for evidence, cell in shown)} over {control}"
+                    for control in controls
+                ]
+                texts.append(
+                    f"{WHEN[protocol]}, {len(shown)} gains are shown; of these are shown as well: {', '.join(counts)}."
+                )
+        return texts
+
+    return say
+
+
+def is_above(evidence: Evidence, cell: Cell, control: str, protocol: Protocol) -> bool:
+    """Whether the interval of a cell's difference from a control of its backbone lies above 0."""
+    other = evidence.cell(control, cell.backbone)
+    return estimate(evidence.between([cell], [other], protocol)).is_above
 
 
 def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:

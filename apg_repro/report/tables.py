@@ -345,20 +345,23 @@ def auc_table(evidence: Evidence, protocol: Protocol, names: Sequence[str] = ())
     """The paper's cells and ours under a protocol, with the verdicts; only these cells of WDL, if any are named."""
     found = compare(evidence, protocol)
     found = {key: found[key] for key in [("WDL", name) for name in names] or found}
-    against = "base" if {line.cell.against for line in found.values()} <= {None, "base"} else "its own base"
+    has_one = {line.cell.against for line in found.values()} <= {None, "base"}
+    base = REFERENCE[protocol] if any(cell.rival_of for cell in evidence.cells) else "base"
+    against = base if has_one else f"{base} of its own"
     caption = (
         f"{title_of(evidence, protocol)}. Test AUC in percent, Δ against {against} in points, "
         f"± 95 % confidence, n seeds.{note_on_verdicts(map(judgement_text, found.values()))}"
     )
     if any(not math.isnan(line.direction) for line in found.values()):
         caption += f" {NOT_IN_THE_PAPER}"
-    if protocol == "early_stopping":
-        caption += note_on_first_epochs(evidence, [line.cell for line in found.values()])
+    caption += note_on_first_epochs(evidence, [line.cell for line in found.values()], protocol)
     return Table(comparison_frame(found), caption)
 
 
-def note_on_first_epochs(evidence: Evidence, cells: Sequence[Cell]) -> str:
+def note_on_first_epochs(evidence: Evidence, cells: Sequence[Cell], protocol: Protocol) -> str:
     """That both protocols test the same weights, where most runs have their best epoch first; "" elsewhere."""
+    if protocol != "early_stopping":
+        return ""
     epochs = [row.epoch("early_stopping") for cell in cells for row in evidence.found(cell, "early_stopping")]
     n_first = epochs.count(1)
     if 2 * n_first <= len(epochs):

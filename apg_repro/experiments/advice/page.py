@@ -49,11 +49,11 @@ CONDITIONS = {
 ADVICE = {  # by ``protocol.page.answer``
     "better": "It ends better there: try it, and give the static model as long a search.",
     "only sooner": (
-        "It learns sooner there and does not end better: consider it where a model sees each row once, and not for "
-        "its AUC where you train until validation AUC stops rising."
+        "It learns sooner there and does not end better. Where you train until validation AUC stops rising, do not use "
+        "it for its AUC; where a model sees each row once, try it, as data sets differ."
     ),
     "sooner, at least": "It learns sooner there; whether it ends better, these runs do not tell.",
-    "neither": "These runs show no gain there.",
+    "not told": "These runs do not show a gain there.",
 }
 
 
@@ -145,23 +145,31 @@ def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = ()) -> list[st
             f"{'ahead of' if tuned.is_below else 'behind' if tuned.is_above else 'not told apart from'} it: "
             f"{format_difference(tuned)} points with early stopping. Tune yours first."
         )
+    both = table2.average(models, "early_stopping", "tuned apg")
+    if both.n:
+        sentences.append(
+            f"With APG searched in that grid as well, K and P fixed, it is {format_difference(both)} (n = {both.n})."
+        )
     return sentences
 
 
 def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
-    """On which data sets WDL gains, and with which z: verdicts that survive Holm's correction."""
-    gains = {
-        evidence.data.title: [
-            line.cell.title
-            for line in by_condition(evidence, protocol)
-            if line.verdict in ("reproduced", "direction only") and line.judgement.survives
-        ]
-        for evidence in sets
-    }
-    shown = [f"{title} (z: {'; '.join(conditions)})" for title, conditions in gains.items() if conditions]
-    of = f"{len(shown) or 'none'} of {len(sets)} data sets"
-    names = f"{': ' * bool(shown)}{', '.join(shown)}"
-    return f"{WHEN[protocol]}, a gain of WDL that survives Holm's correction is shown on {of}{names}."
+    """On which data sets with several seeds WDL gains or loses, and with which z: what survives Holm's correction."""
+    sets = [evidence for evidence in sets if any(line.difference.n > 1 for line in by_condition(evidence, protocol))]
+    texts = []
+    for what, words in (("a gain", ("reproduced", "direction only")), ("a loss", ("contradicted",))):
+        conditions = {
+            evidence.data.title: [
+                line.cell.title
+                for line in by_condition(evidence, protocol)
+                if line.verdict in words and line.judgement.survives
+            ]
+            for evidence in sets
+        }
+        shown = [f"{title} (z: {'; '.join(found)})" for title, found in conditions.items() if found]
+        names = f"{': ' * bool(shown)}{', '.join(shown)}"
+        texts.append(f"{what} is shown on {len(shown) or 'none'} of {len(sets)} data sets{names}")
+    return f"{WHEN[protocol]}, in WDL and after Holm's correction, {'; '.join(texts)}."
 
 
 def when_table(sets: Sequence[Evidence]) -> Table:

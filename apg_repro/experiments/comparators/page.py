@@ -23,6 +23,7 @@ from apg_repro.report.tables import (
     format_chosen,
     format_difference,
     format_estimate,
+    note_on_first_epochs,
     title_of,
     without_empty_columns,
 )
@@ -44,7 +45,7 @@ def layers_table(evidence: Evidence, protocol: Protocol) -> Table:
     caption = (
         f"{title_of(evidence, protocol)}. Test AUC in percent, Δ against tuned base in points, ± 95 % confidence, "
         f"n seeds. Weights of the hidden layers. Time of an epoch relative to base, on the same machine. "
-        f"{registration(evidence)}"
+        f"{registration(evidence)}{note_on_first_epochs(evidence, evidence.cells, protocol)}"
     )
     return Table(without_empty_columns(pd.DataFrame(rows)), caption)
 
@@ -111,7 +112,7 @@ def answer(evidence: Evidence) -> Markup:
 
 
 def standing(evidence: Evidence, protocol: Protocol) -> str:
-    """APG's place by the mean of its paired differences, and on which side of 0 each of them lies; HTML."""
+    """On which side of 0 APG's difference from each of the others lies; HTML."""
     lines = {line.cell.name: line for line in compare(evidence, protocol).values()}
     if not lines[OURS].ours.n:
         plan = evidence.plan
@@ -119,18 +120,14 @@ def standing(evidence: Evidence, protocol: Protocol) -> str:
     if not evidence.is_result:
         return QUICK
     sides: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
-    place = 1
     for cell in others(evidence):
         found = estimate(evidence.between([evidence.cell(OURS)], [cell], protocol))
         if found.n:
             side = "above" if found.is_above else "below" if found.is_below else "not told apart from"
             sides[side].append(f"{cell.name} ({format_difference(found)})")
-            place += found.mean < 0
-    n_compared = 1 + sum(map(len, sides.values()))
     told = "; ".join(f"{side} {', '.join(names)}" for side, names in sides.items() if names)
     missing = [name for name, line in lines.items() if not line.ours.n]
-    words = f"by the mean difference of test AUC APG is number {place} of {n_compared}"
-    words += f". By the interval of the difference it is {told}" if told else ""
+    words = f"by the interval of the difference, APG is {told}" if told else "nothing to compare with was run"
     return words + (f". Not run: {', '.join(missing)}" if missing else "")
 
 

@@ -11,7 +11,15 @@ import seaborn as sns
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.report.figures import Picture, drawn, not_run
 from apg_repro.report.statistics import Estimate, estimate, judge
-from apg_repro.report.tables import AGAINST_THE_BETTER, PROTOCOL_TITLES, Table, format_difference, without_empty_columns
+from apg_repro.report.tables import (
+    AGAINST_THE_BETTER,
+    PROTOCOL_TITLES,
+    Table,
+    format_difference,
+    note_on_verdicts,
+    text_of,
+    without_empty_columns,
+)
 from apg_repro.rows.evidence import Evidence
 
 METRICS = {"auc": "AUC", "top_rate": "positives in top tenth"}
@@ -92,6 +100,7 @@ def rare_users_table(evidence: Evidence) -> Table:
     """The two outermost groups, and whether the rarest users gain more."""
     lines = []
     for protocol in PROTOCOLS:
+        lacks_rival = evidence.lacks_rival(evidence.cell("base"), protocol)
         for metric, title in METRICS.items():
             more = rare_over_frequent(evidence, protocol, metric)
             is_judged = metric == "auc" and evidence.is_result
@@ -99,7 +108,7 @@ def rare_users_table(evidence: Evidence) -> Table:
                 {
                     "Protocol": PROTOCOL_TITLES[protocol],
                     "Gain in": title,
-                    "Verdict": judge(more, 1.0).text if is_judged else "",
+                    "Verdict": text_of(judge(more, 1.0), lacks_rival) if is_judged else "",
                     "Difference": format_difference(more),
                     "n": more.n,
                     "Rarest users": format_difference(gain(evidence, protocol, metric, RAREST)),
@@ -108,7 +117,7 @@ def rare_users_table(evidence: Evidence) -> Table:
             )
     caption = (
         f"{evidence.data.title}. Gain of APG in points, {AGAINST_THE_BETTER}, ± 95 % confidence. Verdict: do rare "
-        "users gain more AUC?"
+        f"users gain more AUC?{note_on_verdicts(str(line['Verdict']) for line in lines)}"
     )
     return Table(without_empty_columns(pd.DataFrame(lines)), caption)
 

@@ -210,7 +210,7 @@ def contenders_table(found: Sequence[Evidence], protocol: Protocol) -> Table:
     registered = registered_by_name(found)
     lines = [
         {"Setting": described(setting)}
-        | {marked(name, registered[name]): format_difference(gain) for name, gain in entry.gains.items()}
+        | {marked(name, registered[name]): with_n(gain) or MISSING for name, gain in entry.gains.items()}
         for setting, entry in points(found, protocol).items()
     ]
     note = note_on_marks(registered.values())
@@ -332,8 +332,8 @@ def main_points(found: Sequence[Evidence]) -> list[Text]:
         if centre:
             texts.append(
                 Markup(
-                    f"{WHEN[protocol]}, with {CENTRE.groups} groups of users who differ by a known "
-                    f"amount, base lacks {centre.gap.mean:.2f} points of the best possible AUC, and {BY_GROUP} gains "
+                    f"{WHEN[protocol]}, with {CENTRE.groups} groups of users who differ by a known amount, base lacks "
+                    f"{centre.gap.mean:.2f} points of the best possible AUC, and {BY_GROUP} changes AUC by "
                     f"{format_difference(centre.gains[BY_GROUP])} (n = {centre.gains[BY_GROUP].n}). Verdict on "
                     f"the specific parameters: {badge(centre.verdict)}. {pays_in(points(found, protocol))}"
                 )
@@ -349,7 +349,10 @@ def pays_in(entries: Mapping[Planted, Point]) -> str:
         if side in sides:
             sides[side].append(f"{described(setting)}, {format_difference(entry.gains[BY_GROUP])}")
     pays, costs = (f"{len(names)} ({'; '.join(names)})" if names else "none" for names in sides.values())
-    return f"Of {len(entries)} settings it pays in {pays} and costs in {costs}."
+    verdicts = Counter(entry.verdict for entry in entries.values() if side_of(entry.gains[BY_GROUP]) == "pays")
+    counted = ", ".join(f"{word} in {n}" for word, n in verdicts.most_common())
+    whose = f" Where it pays, the verdict on the specific parameters is {counted}." if verdicts else ""
+    return f"Of {len(entries)} settings it pays in {pays} and costs in {costs}.{whose}"
 
 
 def side_of(gain: Estimate) -> Literal["pays", "costs", "neither"]:
@@ -387,6 +390,6 @@ def where_it_pays(sweep: str, entries: Mapping[Planted, Point]) -> str:
             sides[side_of(gain)].append(f"{getattr(setting, sweep)} ({format_difference(gain)})")
     if sum(map(len, sides.values())) < 2:
         return ""
-    words = {"pays": "it pays at", "costs": "it costs at", "neither": "neither at"}
+    words = {"pays": "it pays at", "costs": "it costs at", "neither": "not shown either way at"}
     texts = [f"{words[side]} {', '.join(values)}" for side, values in sides.items() if values]
     return f"By {AXES[sweep]}: {'; '.join(texts)}."

@@ -68,18 +68,18 @@ def curves_figure(evidence: Evidence) -> Picture:
 
 
 def answer(early: Estimate, late: Estimate) -> str:
-    """Better, only sooner, or neither, by the gains under the two protocols: each is above 0 if its interval is.
+    """Better, only sooner, or not told, by the gains under the two protocols: each is above 0 if its interval is.
 
     *Better*: APG is above base with early stopping. *Sooner*: above it after one epoch alone; *only sooner* if the
     interval of early stopping lies below ``MARGIN``, so that a gain that matters is ruled out, and *at least* if it
-    does not. *Neither*: else.
+    does not. *Not told*: else.
     """
     if not early.n or not late.n:
         return "not run"
     if late.is_above:
         return "better"
     if not early.is_above:
-        return "neither"
+        return "not told"
     return "only sooner" if late.high < MARGIN else "sooner, at least"
 
 
@@ -106,7 +106,7 @@ def answers_table(evidence: Evidence) -> Table:
 
 
 def main_points(found: Sequence[Evidence]) -> list[str]:
-    """How many models learn better, only sooner, or neither, and what holds on their average."""
+    """How many models learn better, only sooner, or are not told, and what holds on their average."""
     texts = []
     for evidence in found:
         gains = {
@@ -135,7 +135,7 @@ def epochs(evidence: Evidence, backbone: str) -> dict[str, str]:
     return {
         "Best epoch, base": format_mean([best_epoch(base[seed]) for seed in seeds]),
         "Best epoch, APG": format_mean([best_epoch(apg[seed]) for seed in seeds]),
-        "Base passes APG's first": passing([first_above(base[seed], apg[seed][0]) for seed in seeds]),
+        "Epoch in which base passes APG's first": passing([first_above(base[seed], apg[seed][0]) for seed in seeds]),
     }
 
 
