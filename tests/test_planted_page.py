@@ -177,7 +177,9 @@ def test_tables_show_gains_and_shares_of_every_contender(row):
     found = [setting_of(row), setting_of(row, ALIKE)]
     table = verdicts_table(found, "one_epoch")
     assert table.data["of the gap"][0] == "42 ± 7 %"
-    assert list(table.data.columns[-4:]) == ["n", "Δ over wide base", "Δ over shuffled groups", "Δ over one group"]
+    controls = ["Δ over wide base", "Δ over shuffled groups", "Δ over one group"]
+    assert list(table.data.columns[-5:]) == ["n", "Δ over damped base", *controls]
+    assert table.data["Δ over damped base"][0].startswith("+0.83 ± 0.14")
     assert badge("specific").html in table._repr_html_()
     assert list(reach_table(found).data.loc[0])[1:] == ["76.00", "70.00", "2.00 ± 0.00", "2.00 ± 0.00"]
 

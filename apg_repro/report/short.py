@@ -67,7 +67,8 @@ def gains_over(*controls: str) -> Callable[[Sequence[Evidence]], list[Text]]:
                     for control in controls
                 ]
                 texts.append(
-                    f"{WHEN[protocol]}, {len(shown)} gains are shown; of these are shown as well: {', '.join(counts)}."
+                    f"{WHEN[protocol]}, {len(shown)} gains over the reference are shown; of these are also shown "
+                    f"{' and '.join(counts)}."
                 )
         return texts
 

@@ -88,6 +88,7 @@ class Point:
         gap: best less base, seed by seed.
         gains: of each contender over base.
         over: of APG by group over each control.
+        over_damped: of APG by group over damped base, which after one epoch may be base already.
     """
 
     setting: Planted
@@ -97,6 +98,7 @@ class Point:
     gap: Estimate
     gains: dict[str, Estimate]
     over: dict[str, Estimate]
+    over_damped: Estimate
 
     def share(self, name: str) -> Estimate:
         """A contender's gain in percent of the gap; of n = 0 where there is no gap."""
@@ -124,6 +126,7 @@ def point(evidence: Evidence, protocol: Protocol) -> Point:
         gap=paired(best, base),
         gains={cell.name: paired(aucs[cell.name], base) for cell in evidence.cells if cell.against},
         over={name: paired(aucs[BY_GROUP], aucs[name]) for name in CONTROLS},
+        over_damped=paired(aucs[BY_GROUP], aucs["damped base"]),
     )
 
 
@@ -181,6 +184,7 @@ def verdicts_table(found: Sequence[Evidence], protocol: Protocol) -> Table:
             "of the gap": format_share(entry.share(BY_GROUP)),
             **({"Verdict": entry.verdict} if is_result else {}),
             "n": entry.gains[BY_GROUP].n,
+            "Δ over damped base": with_n(entry.over_damped) or MISSING,
             **{f"Δ over {words}": with_n(entry.over[name]) or MISSING for name, words in CONTROLS.items()},
         }
         for setting, entry in points(found, protocol).items()
