@@ -130,11 +130,9 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
         for protocol in PROTOCOLS:
             if part := found_components(evidence, protocol).get(GAIN):
                 texts.append(
-                    f"{WHEN[protocol]} on {evidence.data.title}, a difference between v5 and base varies by "
-                    f"{part.sd:.2f} points (SD) from run to run. {percent(part.split)} of its variance is the split's "
-                    f"({p_in_words(part.p_split)}), {percent(part.start)} the start's ({p_in_words(part.p_start)}), "
-                    f"and {percent(part.both)} both together. So more starts per split would leave "
-                    f"{percent(part.split**0.5)} of the interval's width, which only other rows take away."
+                    f"{WHEN[protocol]} on {evidence.data.title}, {percent(part.split)} of the variance of v5 − base is "
+                    f"the split's ({p_in_words(part.p_split)}), {percent(part.start)} the start's "
+                    f"({p_in_words(part.p_start)}), and {percent(part.both)} both together."
                 )
     return texts
 

@@ -336,23 +336,18 @@ def main_points(found: Sequence[Evidence]) -> list[Text]:
         if centre:
             texts.append(
                 Markup(
-                    f"{WHEN[protocol]}, with {CENTRE.groups} groups of users who differ by a known amount, base lacks "
-                    f"{centre.gap.mean:.2f} points of the best possible AUC, and {BY_GROUP} changes AUC by "
-                    f"{format_difference(centre.gains[BY_GROUP])} (n = {centre.gains[BY_GROUP].n}). Verdict on "
-                    f"the specific parameters: {badge(centre.verdict)}. {pays_in(points(found, protocol))}"
+                    f"{WHEN[protocol]}, at the centre of the settings, base lacks {centre.gap.mean:.2f} points of the "
+                    f"best possible AUC, and {BY_GROUP} changes AUC by {format_difference(centre.gains[BY_GROUP])} "
+                    f"(n = {centre.gains[BY_GROUP].n}): {badge(centre.verdict)}. {pays_in(points(found, protocol))}"
                 )
             )
     return texts
 
 
 def pays_in(entries: Mapping[Planted, Point]) -> str:
-    """In how many settings APG by group gains and in how many it costs, with their names and numbers."""
-    sides: dict[str, list[str]] = {"pays": [], "costs": []}
-    for setting, entry in entries.items():
-        side = side_of(entry.gains[BY_GROUP])
-        if side in sides:
-            sides[side].append(f"{described(setting)}, {format_difference(entry.gains[BY_GROUP])}")
-    pays, costs = (f"{len(names)} ({'; '.join(names)})" if names else "none" for names in sides.values())
+    """In how many settings APG by group gains, and in how many it costs; of the gains, whose they are."""
+    sides = Counter(side_of(entry.gains[BY_GROUP]) for entry in entries.values())
+    pays, costs = (sides[side] or "none" for side in ("pays", "costs"))
     verdicts = Counter(entry.verdict for entry in entries.values() if side_of(entry.gains[BY_GROUP]) == "pays")
     counted = ", ".join(f"{word} in {n}" for word, n in verdicts.most_common())
     whose = f" Where it pays, the verdict on the specific parameters is {counted}." if verdicts else ""
