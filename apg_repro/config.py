@@ -76,9 +76,7 @@ class RunConfig:
     clip_norm: float | None = 1.0  # of the whole gradient; None switches it off
     max_epochs: int = 20
     patience: int = 1
-    start_seed: int | None = (
-        None  # of the weights' start and the order of batches; None: ``seed``, which splits the rows
-    )
+    start_seed: int | None = None  # starts the weights and orders the batches; None: ``seed``, which splits the rows
     observe: str = ""  # what is recorded of the trained model besides its scores: see ``training/observe.py``
 
     def __post_init__(self) -> None:

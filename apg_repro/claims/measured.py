@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.claims.rules import (
-    HOLDS,
     NOT_RUN,
     UNTESTABLE,
     Better,
@@ -31,7 +30,7 @@ from apg_repro.experiments.table10 import page as table10
 from apg_repro.paper import numbers as paper
 from apg_repro.paper.memory import megabytes
 from apg_repro.report.costs import exactly, judge_cost, rounded
-from apg_repro.report.statistics import Estimate, estimate
+from apg_repro.report.statistics import HOLDS, Estimate, estimate
 from apg_repro.report.tables import AGAINST_PLAIN, format_signed
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.row import TrainedRow

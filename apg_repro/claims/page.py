@@ -201,9 +201,8 @@ def short_title(suite: str) -> str:
 
 def ours_html(finding: Finding) -> Markup:
     """What a verdict rests on."""
-    ours = finding.ours.html if isinstance(finding.ours, Markup) else escape(finding.ours)
     diverged = f"{finding.n_diverged} run{'s' * (finding.n_diverged > 1)} diverged" if finding.n_diverged else ""
-    return Markup(", ".join(filter(None, [ours, diverged])))
+    return Markup(", ".join(filter(None, [finding.ours_html, diverged])))
 
 
 def page_link(suite: Suite, text: str, folder: str = "") -> Markup:

@@ -16,6 +16,7 @@ from apg_repro.catalogue import data_set
 from apg_repro.config import DeviceKind, Protocol
 from apg_repro.report.comparison import compare, paper_auc
 from apg_repro.report.statistics import (
+    HOLDS,
     NOT_AFTER_HOLM,
     Estimate,
     Judgement,
@@ -50,10 +51,14 @@ class Finding:
         """The verdict with its marks."""
         return with_marks(self.verdict, self.marks)
 
+    @property
+    def ours_html(self) -> str:
+        """What it rests on, as HTML."""
+        return self.ours.html if isinstance(self.ours, Markup) else escape(self.ours)
+
 
 NOT_RUN = Finding(verdict="not run")
 WEAKEST_FIRST = ("contradicted", "no difference", "undecided", "direction only", "reproduced")
-HOLDS = ("direction only", "reproduced")
 UNTESTABLE = data_set("indusdata").absent
 
 
@@ -222,8 +227,7 @@ class AllOf(Rule):
     def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
         found = all_findings([rule.judge(evidence, protocol) for rule in self.rules])
         words = self.below(evidence, protocol) if found.verdict in HOLDS else ""
-        badges_of = found.ours.html if isinstance(found.ours, Markup) else escape(found.ours)
-        return replace(found, ours=Markup(f"{badges_of}; {words}")) if words else found
+        return replace(found, ours=Markup(f"{found.ours_html}; {words}")) if words else found
 
     def below(self, evidence: Evidence, protocol: Protocol) -> str:
         """If the cells of all comparisons are below the one reference that their table has: that they are."""

@@ -83,9 +83,8 @@ def in_words(words: str, claims: Sequence[Claim], evidence: Evidence) -> Markup:
         on_device = f"on a {device(claim)}" if device(claim) else ""
         for protocol in PROTOCOLS[:1] if is_same else PROTOCOLS:
             finding, where = found[protocol], on_device if is_same else PROTOCOL_TITLES[protocol]
-            ours = finding.ours.html if isinstance(finding.ours, Markup) else escape(finding.ours)
             verdict = " ".join(filter(None, [where, badge(finding.text).html]))
-            parts.append(", ".join(filter(None, [verdict, ours])))
+            parts.append(", ".join(filter(None, [verdict, finding.ours_html])))
     return Markup(f"“{escape(words)}” ({escape(evidence.data.title)}): {'; '.join(parts)}.")
 
 

@@ -6,7 +6,7 @@ from html import escape
 
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.report.comparison import Comparison, compare
-from apg_repro.report.statistics import count, estimate
+from apg_repro.report.statistics import HOLDS, count, estimate
 from apg_repro.report.tables import WHEN, Markup, badges, format_difference
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Cell
@@ -59,7 +59,7 @@ def gains_over(*controls: str) -> Callable[[Sequence[Evidence]], list[Text]]:
                 (evidence, line.cell)
                 for evidence in found
                 for line in compare(evidence, protocol).values()
-                if line.cell.is_printed and line.verdict in ("reproduced", "direction only")
+                if line.cell.is_printed and line.verdict in HOLDS
             ]
             if shown:
                 counts = [

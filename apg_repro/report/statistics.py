@@ -121,6 +121,9 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean=float(np.mean(values)), half=half, n=n)
 
 
+HOLDS: tuple[Verdict, ...] = ("direction only", "reproduced")  # words of a difference on the paper's side of 0
+
+
 def verdict(difference: Estimate, expected: float, margin: float = MARGIN) -> Verdict:
     """The word for a difference of AUC, in points: see the top of this file.
 

@@ -19,7 +19,7 @@ from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.costs import rounded
 from apg_repro.report.devices import measured_devices, on_a
-from apg_repro.report.statistics import estimate
+from apg_repro.report.statistics import HOLDS, estimate
 from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
     PROTOCOL_HEADS,
@@ -157,7 +157,7 @@ def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
     """On which data sets with several seeds WDL gains or loses, and with which z: what survives Holm's correction."""
     sets = [evidence for evidence in sets if any(line.difference.n > 1 for line in by_condition(evidence, protocol))]
     texts = []
-    for what, words in (("a gain", ("reproduced", "direction only")), ("a loss", ("contradicted",))):
+    for what, words in (("a gain", HOLDS), ("a loss", ("contradicted",))):
         conditions = {
             evidence.data.title: [
                 line.cell.title

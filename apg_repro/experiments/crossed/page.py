@@ -80,12 +80,6 @@ def components(table: pd.DataFrame) -> Components:
     )  # fmt: skip
 
 
-def found_components(evidence: Evidence, protocol: Protocol) -> dict[str, Components]:
-    """By quantity; {} before all has run."""
-    tables = {quantity: crossed(evidence, protocol, quantity) for quantity in QUANTITIES}
-    return {name: components(table) for name, table in tables.items() if len(table)}
-
-
 def components_table(evidence: Evidence) -> Table:
     """What one run's number varies by, and how much of it is the split's, the start's and theirs together."""
     lines = [
@@ -128,7 +122,9 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
     texts = []
     for evidence in found:
         for protocol in PROTOCOLS:
-            if part := found_components(evidence, protocol).get(GAIN):
+            table = crossed(evidence, protocol, GAIN)
+            if len(table):
+                part = components(table)
                 texts.append(
                     f"{WHEN[protocol]} on {evidence.data.title}, {percent(part.split)} of the variance of v5 − base is "
                     f"the split's ({p_in_words(part.p_split)}), {percent(part.start)} the start's "

@@ -87,11 +87,8 @@ OURS = (
 def differences(evidence: Evidence, part: Range, protocol: Protocol) -> list[Estimate]:
     """Those of every value of a range against base (the better of both), or the one between the means of two ranges."""
     if part.than is None:
-        base = evidence.stronger(evidence.cell("base"), protocol)
-        pairs = [([cell], [base]) for cell in part.cells(evidence)]
-    else:
-        pairs = [(part.cells(evidence), part.than.cells(evidence))]
-    return [estimate(evidence.between(ours, theirs, protocol)) for ours, theirs in pairs]
+        return [estimate(evidence.differences(cell, protocol)) for cell in part.cells(evidence)]
+    return [estimate(evidence.between(part.cells(evidence), part.than.cells(evidence), protocol))]
 
 
 def verdicts(evidence: Evidence, part: Range, protocol: Protocol) -> Counter[str]:
@@ -212,8 +209,7 @@ def axes_hover(evidence: Evidence) -> go.Figure:
 
 def along(evidence: Evidence, axis: str, protocol: Protocol) -> list[tuple[Cell, Estimate]]:
     """The difference of every value along an axis against base, taken seed by seed; of n = 0 where there is none."""
-    base = evidence.stronger(evidence.cell("base"), protocol)
-    return [(cell, estimate(evidence.between([cell], [base], protocol))) for cell in evidence.labelled(axis=axis)]
+    return [(cell, estimate(evidence.differences(cell, protocol))) for cell in evidence.labelled(axis=axis)]
 
 
 def axes_in_words(evidence: Evidence) -> str:

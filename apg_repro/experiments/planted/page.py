@@ -332,13 +332,13 @@ def main_points(found: Sequence[Evidence]) -> list[Text]:
     """What came out in the setting that all others are changes of, one sentence per protocol."""
     texts = []
     for protocol in PROTOCOLS:
-        centre = points(found, protocol).get(CENTRE)
-        if centre:
+        entries = points(found, protocol)
+        if centre := entries.get(CENTRE):
             texts.append(
                 Markup(
                     f"{WHEN[protocol]}, at the centre of the settings, base lacks {centre.gap.mean:.2f} points of the "
                     f"best possible AUC, and {BY_GROUP} changes AUC by {format_difference(centre.gains[BY_GROUP])} "
-                    f"(n = {centre.gains[BY_GROUP].n}): {badge(centre.verdict)}. {pays_in(points(found, protocol))}"
+                    f"(n = {centre.gains[BY_GROUP].n}): {badge(centre.verdict)}. {pays_in(entries)}"
                 )
             )
     return texts
