@@ -36,7 +36,8 @@ QUIET = ["--IPKernelApp.log_level=CRITICAL"]
 PROFILE_FILE = "profile.json"  # in ``EXECUTED``: with which profile its pages were executed
 EXTRA = EXECUTED / "_extra"  # files that the book gets as they are
 ABOUT_RESULTS = "committed"  # the tag of text that states what the committed rows say
-INTERRUPT_AGAIN = 2.0  # seconds: a kernel that is still starting hears nothing
+# Seconds. A kernel hears no interruption while it starts, and never replies if one comes while it does.
+INTERRUPT_AGAIN, KILL_AFTER = 3.0, 30.0
 
 
 class Kernel(AsyncKernelManager):
@@ -195,8 +196,9 @@ def execute(notebooks: Sequence[Path], target: Path, parameters: dict[str, Any])
 
 
 def interrupt(futures: Sequence["Future[None]"]) -> None:
-    """Interrupts the kernels until all notebooks have ended; a second Ctrl-C kills them."""
-    number = signal.SIGINT
+    """Interrupts the kernels until all notebooks have ended; after a while, or at a second Ctrl-C, kills them."""
+    kill = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
+    number, patience = signal.SIGINT, time.monotonic() + KILL_AFTER
     while True:
         try:
             for kernel in list(Kernel.started):
@@ -206,8 +208,10 @@ def interrupt(futures: Sequence["Future[None]"]) -> None:
                 if all(future.done() for future in futures):
                     return
                 time.sleep(0.1)
+            if time.monotonic() > patience:
+                number = kill
         except KeyboardInterrupt:
-            number = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
+            number = kill
 
 
 def execute_one(notebook: Path, target: Path, parameters: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import sys
+import threading
 
 import nbformat
 import papermill
@@ -214,6 +215,32 @@ def test_an_interruption_ends_the_notebooks_that_run_and_starts_no_other(tmp_pat
     assert eventually(lambda: not checkout.processes())
     assert len(list(tmp_path.glob("notebooks/started*"))) == 2
     assert not list((tmp_path / "book" / "executed").iterdir())
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals to a thread are of Unix")
+@pytest.mark.fault("a kernel does not end at Ctrl-C", "it is killed after half a minute; the command ends")
+def test_a_kernel_that_hears_no_interruption_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(book, "INTERRUPT_AGAIN", 0.2)
+    monkeypatch.setattr(book, "KILL_AFTER", 0.5)
+    deaf = "import pathlib, signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    begun = tmp_path / "begun"
+    source = f"{deaf}pathlib.Path({str(begun)!r}).touch()\ntime.sleep({ENOUGH / 5})"
+    cells = [nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+    nbformat.write(notebook, tmp_path / "deaf.ipynb")
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    main_thread = threading.get_ident()
+    presses = threading.Thread(
+        target=lambda: eventually(begun.exists) and signal.pthread_kill(main_thread, signal.SIGINT)
+    )
+    presses.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            execute([tmp_path / "deaf.ipynb"], tmp_path / "pages", {})
+    finally:
+        presses.join()
+        signal.signal(signal.SIGINT, usual)
+    assert not list((tmp_path / "pages").iterdir())
 
 
 def test_cells_that_jupyterlab_sends_after_a_mistake_are_not_run(tmp_path):
