@@ -53,6 +53,10 @@ def test_the_answer_follows_the_rows(row, late, tuned, words):
     assert "gains +0.20 ± 0.00 AUC points after one epoch" in text
     for part in words:
         assert part in text
+    elsewhere = evidence_of("table2", row, lambda config: 0.8, extra, plan=replace(FULL, dataset="renttherunway"))
+    both = page.answer(found, all_models=[*found.values(), elsewhere])
+    assert [line.split(",")[0] for line in both[:2]] == ["On MovieLens-1M", "On Rent the Runway"]
+    assert page.answer({"table2": Evidence(suite=elsewhere.suite, plan=FULL)}, all_models=[elsewhere]) == []
 
 
 def test_the_page_says_where_apg_stands_among_other_layers(row):

@@ -48,6 +48,19 @@ def test_the_table_changes_with_the_rows(row):
     assert "1 contradicted" in cell(each)
 
 
+def test_the_average_of_the_models_has_a_line_on_each_further_data_set(row):
+    def auc(config):
+        return 0.79 - 0.003 * (config.version == "v5")
+
+    found = {(suite, "movielens"): evidence_of(suite, row, auc) for suite in ("table2", "encodings")}
+    assert not any("Rent" in line for line in status_table(found).data["Gain of AUC"])
+    on = replace(FULL, dataset="renttherunway")
+    elsewhere = evidence_of("table2", row, auc, plan=on)
+    lines = status_table(found | {("table2", "renttherunway"): elsewhere}).data.set_index("Gain of AUC")
+    mean = plain(lines.loc["average of the 7 models on Rent the Runway, against base", "After one epoch"])
+    assert mean.replace(NBSP, " ").startswith("✗ contradicted −0.30")
+
+
 def test_several_data_sets_have_a_line_each_and_one_together(row):
     def on(name, gain, seeds=FULL.seeds):
         def auc(config):
