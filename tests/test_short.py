@@ -51,6 +51,22 @@ def test_a_page_of_differences_counts_its_verdicts_and_names_the_ends(row):
     assert late.startswith("With early stopping on MovieLens-1M, the verdicts on the paper's 4 differences")
 
 
+def test_the_average_of_the_models_is_told_of_each_further_data_set_in_one_sentence(row):
+    def models(dataset, gain, *lacking):
+        def auc(config):
+            return None if config.backbone in lacking else 0.79 + gain * (config.version == "v5")
+
+        return evidence_of("table2", row, auc, plan=replace(PLAN, dataset=dataset))
+
+    first, elsewhere = models("movielens", 0.004), models("renttherunway", -0.003)
+    *_, last = words(models_in_short([first, elsewhere]))
+    assert last == (
+        "On Rent the Runway, on the average of the 7 models against base: after one epoch −0.30 ± 0.00 points, "
+        "contradicted; with early stopping −0.30 ± 0.00 points, contradicted."
+    )
+    assert len(models_in_short([first, models("renttherunway", -0.003, "AutoInt")])) == len(models_in_short([first]))
+
+
 def test_several_data_sets_have_one_sentence_whose_ends_say_where_they_are(row):
     (early, _) = words(gains([table4(row), table4(row, "frappe", extra=0.01)]))
     assert "After one epoch on 2 data sets, the verdicts on the 8 differences" in early

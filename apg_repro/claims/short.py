@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.claims.claims import Claim, all_claims
 from apg_repro.claims.rules import Finding, On
 from apg_repro.claims.status import lines_of
@@ -89,19 +90,26 @@ def in_words(words: str, claims: Sequence[Claim], evidence: Evidence) -> Markup:
 
 
 def models_in_short(found: Sequence[Evidence]) -> list[Text]:
-    """Table 2, one sentence per protocol: the verdicts on the models, and the average against each base."""
+    """Table 2: the verdicts on the models and the average against each base, elsewhere the average against base alone.
+
+    One sentence per protocol on the first data set, and one on each other.
+    """
     texts: list[Text] = []
-    for evidence in found:
+    for evidence in found[:1]:
         for protocol in PROTOCOLS:
             if not (against_base := gain_in_words(evidence, protocol, "apg")):
                 continue
             parts = [f"against base, {against_base}"]
-            for name, words in table2.AGAINST.items():
-                mean = table2.average(evidence, protocol, name)
-                if name != "apg" and mean.n:
-                    plain = any(line.is_against_plain for line in lines_of(evidence, protocol, name))
-                    parts.append(f"{words}, on their average {difference_in_words(mean, plain)}")
+            parts += [
+                f"{words}, on their average {average_in_words(evidence, protocol, name)}"
+                for name, words in table2.AGAINST.items()
+                if name != "apg" and table2.average(evidence, protocol, name).n
+            ]
             texts.append(f"{WHEN[protocol]} on {evidence.data.title}: {'; '.join(parts)}.")
+    for evidence, *_ in table2.averages(found[1:]):
+        means = (f"{WHEN[how].lower()} {average_in_words(evidence, how, 'apg')}" for how in PROTOCOLS)
+        models = f"on the average of the {len(PAPER_BACKBONES)} models against base"
+        texts.append(f"On {evidence.data.title}, {models}: {'; '.join(means)}.")
     return texts
 
 
@@ -117,10 +125,16 @@ def gain_in_words(evidence: Evidence, protocol: Protocol, name: str) -> str:
         return ""
     counts = count([line.judgement for line in lines])
     words = ", ".join(f"{text} in {counts[text]}" for text in verdict_order() if counts[text])
-    mean, is_against_plain = table2.average(evidence, protocol, name), any(line.is_against_plain for line in lines)
+    mean = table2.average(evidence, protocol, name)
     return f"{words} of the {len(lines)} models" + (
-        f"; on their average {difference_in_words(mean, is_against_plain)}" if mean.n else ""
+        f"; on their average {average_in_words(evidence, protocol, name)}" if mean.n else ""
     )
+
+
+def average_in_words(evidence: Evidence, protocol: Protocol, name: str) -> str:
+    """A cell's average gain over the paper's models, with its verdict."""
+    is_against_plain = any(line.is_against_plain for line in lines_of(evidence, protocol, name))
+    return difference_in_words(table2.average(evidence, protocol, name), is_against_plain)
 
 
 def difference_in_words(difference: Estimate, is_against_plain: bool = False) -> str:

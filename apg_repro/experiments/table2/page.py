@@ -92,7 +92,7 @@ def gains_table(evidence: Evidence, protocol: Protocol) -> Table:
             cells = [compared[model, name] for model in models]
             # An average is one test of its own, a model is one of its family.
             judgement = judge(found, expected) if line == AVERAGE else cells[0].judgement
-            is_against_plain = any(cell.is_against_plain for cell in cells)
+            is_against_plain = bool(found.n) and any(cell.is_against_plain for cell in cells)
             texts.append(text_of(judgement, is_against_plain) if evidence.is_result else "")
             row[f"Δ {head(evidence, name)}"] = badge_over(texts[-1], with_n(found))
         rows.append(row)
