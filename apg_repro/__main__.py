@@ -176,6 +176,8 @@ def run(args: argparse.Namespace) -> None:
 
         be_deterministic()
     where = {"device": args.device, "jobs": args.jobs, "threads": args.threads, "cluster": cluster, "store": store}
+    if not suite.is_trained and (args.seeds or args.jobs or cluster):
+        raise UserError(f"{suite.name} trains nothing, it counts or measures: leave out --seeds, --jobs and --executor")
     seeds = parse_seeds(args.seeds) or SEEDS[args.profile]
     datasets = parse_names(args.datasets) or usual_datasets(suite, args.profile)
     suite.check_datasets(*datasets)

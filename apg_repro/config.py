@@ -6,11 +6,13 @@ Which table shows a run, and under which name, is the table's business (``suite.
 import dataclasses
 import hashlib
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal, get_args
+from functools import cache, cached_property
+from numbers import Integral
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from apg_repro.errors import UserError
 from apg_repro.versions import VERSIONS
@@ -46,7 +48,7 @@ class RunConfig:
     a fraction of the cost (Section 3.2, Eq. 4).
 
     Raises:
-        UserError: an option is unknown, out of range, or lacks another one that it needs.
+        UserError: an option is unknown, of another type, out of range, or lacks another one that it needs.
     """
 
     dataset: str
@@ -80,13 +82,22 @@ class RunConfig:
     observe: str = ""  # what is recorded of the trained model besides its scores: see ``training/observe.py``
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        object.__setattr__(self, "backbone_options", dict(self.backbone_options))
+        for name, kind in hints(RunConfig).items():
+            object.__setattr__(self, name, plain_number(getattr(self, name), kind))
+        if isinstance(self.hidden, Sequence) and not isinstance(self.hidden, str):
+            object.__setattr__(self, "hidden", tuple(plain_number(width, int) for width in self.hidden))
+        if not is_widths(self.hidden):
+            raise UserError(f"hidden must be whole numbers from 1 on, as in (256, 128, 64), not {self.hidden!r}")
         for name, known in (
             ("version", VERSIONS), ("init", get_args(Init)), ("optimizer", get_args(OptimizerName)),
         ):  # fmt: skip
             if getattr(self, name) not in known:
                 raise UserError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(known)}")
+        try:
+            check_types(self)
+        except TypeError as error:
+            raise UserError(f"{error}, which is of another type than that option, or below 0") from None
+        object.__setattr__(self, "backbone_options", dict(self.backbone_options))
         if self.base_damping and (self.version != "base" or self.domain is not None):
             raise UserError('base_damping is for version "base" without a domain; other versions have damping')
         if self.optimizer == "row_adam" and self.weight_decay:
@@ -94,10 +105,16 @@ class RunConfig:
         for name, letter in (("rank", "rank K"), ("over", "width P (over)")):
             if name in VERSIONS[self.version].options and getattr(self, name) is None:
                 raise UserError(f"version {self.version} needs a {letter}")
-        for name in ("rank", "over", "generator_layers", "max_epochs", "patience", "batch_size", "d_embedding"):
+        whole = ("rows", "rank", "over", "generator_layers", "max_epochs", "patience", "batch_size", "d_embedding")
+        for name in whole:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} must be at least 1, not {value}")
+        for name in ("learning_rate", "weight_decay", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and (value or name == "weight_decay")):
+                off = " (None switches it off)" if name == "clip_norm" else ""
+                raise UserError(f"{name} must be a number above 0{off}, not {value}")
         if self.start_seed == self.seed:  # the same run has one id
             object.__setattr__(self, "start_seed", None)
         self.mix  # noqa: B018 (raises if the condition looks like a mix and is none)
@@ -191,6 +208,37 @@ def parse_mix(name: str) -> Mix | None:
             'fields, as in "input_attention(user,movie)"'
         )
     return Mix(where=found[1], how=found[2], fields=fields)  # pyright: ignore[reportArgumentType]
+
+
+OUTER = (Mapping, Sequence, tuple)
+hints = cache(get_type_hints)
+
+
+def check_types(part: Any) -> None:
+    """Raises a TypeError that names the first field of a dataclass whose value is not of its type, or is below 0.
+
+    Of ``Mapping[str, Any]`` and the like, only ``Mapping`` is looked at. Whatever is a number counts or measures.
+    """
+    for name, kind in hints(type(part)).items():
+        value, outer = getattr(part, name), get_origin(kind)
+        fits = value in get_args(kind) if outer is Literal else isinstance(value, outer if outer in OUTER else kind)
+        if isinstance(value, bool):  # which Python takes for a number
+            fits = bool in (kind, *get_args(kind))
+        if not fits or (isinstance(value, int | float) and value < 0):
+            raise TypeError(f"{name} is {value!r}"[:100])
+
+
+def plain_number(value: Any, kind: Any) -> Any:
+    """A whole number as Python's int, as numpy has its own, and as a float where that is the type: 1 is 1.0."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        return value
+    number = int(value)
+    return float(number) if float in (kind, *get_args(kind)) else number
+
+
+def is_widths(value: Any) -> bool:
+    """Whether this is the widths of layers: one or more whole numbers from 1 on."""
+    return isinstance(value, tuple) and bool(value) and all(type(width) is int and width >= 1 for width in value)
 
 
 def changed(task: Task) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from apg_repro import __version__
 from apg_repro.book import PROFILE_FILE
 from apg_repro.paths import ROOT
 from apg_repro.report.foot import QUICK_PAGE
+from apg_repro.rows.provenance import commit
 
 GLOSSARY = "glossary"  # the page
 PAPER = "https://arxiv.org/abs/2203.16218"
@@ -64,11 +65,11 @@ def setup(app: Any) -> dict[str, Any]:
 
 def add_footer(app: Any, config: Any) -> None:
     """Version, commit and date of the build, licence, the paper, and how to cite, at the foot of every page."""
-    commit = git("rev-parse", "--short", "HEAD")
+    head = git("rev-parse", "--short", "HEAD")
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     page = web_page_of(git("remote", "get-url", "origin"))
     name = f'<a href="{escape(page)}">apg-repro</a>' if page else "apg-repro"
-    built = f"{name} {__version__}" + (f", commit {commit}" if commit else "") + f", built on {day}"
+    built = f"{name} {__version__}" + (f", commit {head}" if head else "") + f", built on {day}"
     config.html_theme_options["extra_footer"] = (
         f'<p class="apg-about">{built}. MIT licence. '
         f'It replicates <a href="{PAPER}">APG: Adaptive Parameter Generation Network for Click-Through Rate '
@@ -79,8 +80,8 @@ def add_footer(app: Any, config: Any) -> None:
 
 
 def git(*arguments: str) -> str:
-    """What git answers; "" outside of a checkout, or without git."""
-    if not shutil.which("git"):
+    """What git answers; "" outside of a checkout, without git, or where the checkout lies in another's."""
+    if commit() == (None, None):
         return ""
     return subprocess.run(["git", "-C", ROOT, *arguments], check=False, capture_output=True, text=True).stdout.strip()
 

@@ -17,6 +17,7 @@ from apg_repro.injected import assigned_names, injected_names
 from apg_repro.paths import RESULTS
 from apg_repro.report.style import show_style
 from apg_repro.rows.evidence import Evidence, gather
+from apg_repro.rows.numerics import why_stale
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.suite import SEEDS, SIZES, Plan, Suite, command
@@ -58,8 +59,7 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
     suite = get_suite(name)
     given = parameters(notebook, idle=() if suite.is_trained else ("seeds",))
     profile, run = given["profile"], given["run"]
-    if profile not in get_args(Profile):
-        raise UserError(f"profile must be quick or full, not {profile!r}")
+    check_profile(profile)
     if run not in RUN:
         raise UserError(f'run must be "missing" (train what the store lacks) or "none" (only read), not {run!r}')
     kind_of(given["device"])
@@ -79,6 +79,12 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
     if run == "none":
         check_rows(found, given["seeds"])
     return Study(found=found, command=command(name, profile, datasets, seeds))
+
+
+def check_profile(profile: str) -> None:
+    """Raises a UserError if there is no such profile."""
+    if profile not in get_args(Profile):
+        raise UserError(f"profile must be quick or full, not {profile!r}")
 
 
 def check_rows(found: Sequence[Evidence], seeds: Sequence[int]) -> None:
@@ -102,7 +108,7 @@ def runs(name: str, profile: Profile = "full", datasets: Sequence[str] = ()) -> 
         datasets: such as ["movielens"]; none: all that have rows.
 
     Raises:
-        UserError: no such suite or data set.
+        UserError: no such suite, profile or data set.
     """
     import pandas as pd
 
@@ -113,6 +119,7 @@ def runs(name: str, profile: Profile = "full", datasets: Sequence[str] = ()) -> 
 
 def committed(name: str, profile: Profile = "full", datasets: Sequence[str] = ()) -> list[Evidence]:
     """What the store holds of a suite, one per data set; arguments and errors as for ``runs``."""
+    check_profile(profile)
     suite, store = get_suite(name), Store()
     suite.check_datasets(*datasets)
     plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in datasets or suite.datasets]
@@ -132,13 +139,17 @@ def try_(config: RunConfig, beside: str = "table4", profile: Profile = "full", d
         device: where to train.
 
     Raises:
-        UserError: the suite has no rows on the run's data set, or of another sample of them; the run cannot be trained.
+        UserError: the suite has no base or no rows on the run's data set, or rows of another sample; the run cannot be
+            trained, or its row is of earlier code or data.
     """
     from apg_repro.report.figures import beside_figure
 
+    check_profile(profile)
     suite, store = get_suite(beside), Store()
     suite.check_datasets(config.dataset)
     evidence = gather(suite, Plan(profile=profile, dataset=config.dataset, seeds=SEEDS[profile]), store)
+    if "base" not in {cell.name for cell in evidence.cells}:
+        raise UserError(f'{beside} has no runs of base to compare with: take another suite, such as beside="table4"')
     if not any(isinstance(row, TrainedRow) for row in evidence.rows):
         trains = command(beside, profile, [config.dataset], SEEDS[profile])
         raise UserError(f"{beside} has no {profile} runs on {config.dataset} to compare with: {trains} trains them")
@@ -151,6 +162,9 @@ def own_run(config: RunConfig, profile: Profile, device: str) -> TrainedRow:
     """The row of a run of your own, trained now unless it was before."""
     own = Store(OWN)
     known = own.runs(profile, config.dataset)
+    if config.id in known and (reason := why_stale(known[config.id])):
+        path = own.runs_path(profile, config.dataset)
+        raise UserError(f"your run is in {path}, but {reason}: delete that file, and it is trained again")
     if config.id not in known:
         from apg_repro.run.driver import train_all  # torch
         from apg_repro.run.suite import workers

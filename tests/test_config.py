@@ -1,5 +1,6 @@
 """A configuration says what is computed, and refuses what cannot be."""
 
+import numpy as np
 import pytest
 
 from apg_repro.config import Measurement, RunConfig, kind_of
@@ -13,6 +14,15 @@ def test_an_id_names_what_differs_from_the_defaults():
     assert config.id == RunConfig(dataset="d", seed=1, batch_size=1024).id
     assert config.id != RunConfig(dataset="d", seed=1, batch_size=512).id
     assert config.id != RunConfig(dataset="d", seed=2).id
+
+
+def test_a_number_has_one_id_whatever_its_type():
+    plain = RunConfig(dataset="d", seed=1, version="v4", rank=4, learning_rate=1.0, hidden=(8,))
+    other = RunConfig(
+        dataset="d", seed=np.int64(1), version="v4", rank=np.int64(4), learning_rate=1, hidden=[np.int64(8)]
+    )
+    assert (other.id, other.as_dict()) == (plain.id, plain.as_dict())
+    assert type(other.rank) is int
 
 
 def test_what_base_does_not_have_is_no_part_of_its_id():
@@ -55,11 +65,25 @@ def test_a_device_has_a_kind():
         ({"optimizer": "row_adam", "weight_decay": 0.1}, "row_adam knows no weight decay"),
         ({"condition": "input_sum(a,b)"}, "is no mix: write input or output"),
         ({"condition": "input_mean(a)"}, "is no mix: write input or output"),
+        ({"condition": None}, "condition is None, which is of another type"),
+        ({"seed": "1"}, "seed is '1', which is of another type"),
+        ({"seed": 1.5}, "seed is 1.5, which is of another type"),
+        ({"damping": "no"}, "damping is 'no', which is of another type"),
+        ({"batch_size": 10.5}, "batch_size is 10.5, which is of another type"),
+        ({"hidden": "256"}, "hidden must be whole numbers from 1 on"),
+        ({"hidden": 64}, "hidden must be whole numbers from 1 on"),
+        ({"hidden": ()}, "hidden must be whole numbers from 1 on"),
+        ({"hidden": (64, 0)}, "hidden must be whole numbers from 1 on"),
+        ({"rows": 0}, "rows must be at least 1, not 0"),
+        ({"learning_rate": -1}, "learning_rate is -1.0, which is of another type than that option, or below 0"),
+        ({"learning_rate": 0}, "learning_rate must be a number above 0, not 0"),
+        ({"clip_norm": 0.0}, "above 0 (None switches it off), not 0"),
+        ({"weight_decay": float("nan")}, "weight_decay must be a number above 0, not nan"),
     ],
 )
 def test_a_bad_configuration_raises_a_user_error_that_names_the_remedy(options, message):
     with pytest.raises(UserError) as raised:
-        RunConfig(dataset="d", seed=1, **options)
+        RunConfig(**{"dataset": "d", "seed": 1} | options)
     assert message in str(raised.value)
 
 

@@ -66,6 +66,13 @@ def test_a_run_that_fails_fails_alone_and_is_named_at_the_end(store, capsys):
     assert f"run {fails.id} failed: UserError" in capsys.readouterr().out
 
 
+@pytest.mark.fault("a GPU cannot be used", "the runs that wait for it fail with that sentence")
+def test_runs_for_a_device_that_cannot_be_used_fail_at_once(store, capsys):
+    with pytest.raises(UserError, match="6 of 6 runs failed"):
+        driven(store, Fleet(["cuda:99"], 1, 2))
+    assert "cuda:99 cannot be used" in capsys.readouterr().out
+
+
 @pytest.mark.fault("a GPU's memory is too small for so many runs", "fewer run at once, and all arrive")
 def test_where_memory_does_not_suffice_fewer_run_at_once_and_all_arrive(store):
     failed_once = threading.Event()

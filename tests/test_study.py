@@ -112,6 +112,8 @@ def test_runs_are_a_table_of_what_the_page_shows():
     assert {"rank", "over", "seed", "id"} <= set(frame)
     with pytest.raises(UserError, match="table4 is not made for data set 'amazn'"):
         study.runs("table4", datasets=["amazn"])
+    with pytest.raises(UserError, match="profile must be quick or full"):
+        study.runs("table4", profile="fulll")
 
 
 OWN = {"seed": 1, "version": "v5", "rank": 1, "over": 2, "d_embedding": 2, "hidden": (4, 2), "max_epochs": 1}
@@ -140,7 +142,24 @@ def test_a_run_of_ones_own_is_trained_and_kept(tmp_path, monkeypatch):
     assert 0 < row.test_auc("one_epoch") < 100
     before = Store(tmp_path).runs_path("quick", "synthetic").read_text()
     assert study.own_run(config, "quick", "cpu").id == row.id
-    assert Store(tmp_path).runs_path("quick", "synthetic").read_text() == before
+    path = Store(tmp_path).runs_path("quick", "synthetic")
+    assert path.read_text() == before
+    path.write_text(before.replace(f'"numerics": {row.numerics}', f'"numerics": {row.numerics + 1}'))
+    with pytest.raises(UserError, match=r"the code .* has changed since: delete that file, and it is trained again"):
+        study.own_run(config, "quick", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"profile": "fulll"}, "profile must be quick or full, not 'fulll'"),
+        ({"beside": "crossed"}, "crossed has no runs of base to compare with: take another suite"),
+        ({"beside": "table1"}, "table1 has no runs of base to compare with: take another suite"),
+    ],
+)
+def test_what_a_run_cannot_be_drawn_beside_is_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        study.try_(RunConfig(dataset="movielens", **OWN), **options)
 
 
 @pytest.mark.parametrize(

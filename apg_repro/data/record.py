@@ -54,6 +54,9 @@ def main(arguments: list[str] | None = None, *, root: Path = DATA, path: Path = 
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"error: {path} cannot be written ({error.strerror}): make it a file of yours", file=sys.stderr)
+        return 1
     return int(differ)
 
 

@@ -56,9 +56,11 @@ def record(path: Path = PATH) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return read_object(path)["cases"]
+        if not isinstance(cases := read_object(path)["cases"], dict):
+            raise ValueError("its cases are no object")
     except (ValueError, KeyError) as error:
         raise UserError(f"{path} is damaged ({error}): take it from git again") from error
+    return cases
 
 
 def version_of(config: RunConfig) -> int:

@@ -111,6 +111,9 @@ def main(arguments: list[str] | None = None, *, store: Store | None = None, path
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"error: {path} cannot be written ({error.strerror}): make it a file of yours", file=sys.stderr)
+        return 1
     print("\n".join(found) or "all rows are as they were recorded")
     return int(bool(found))
 

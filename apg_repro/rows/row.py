@@ -7,10 +7,9 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
-from apg_repro.config import DIVERGED_ABOVE, PROTOCOLS, Measurement, Protocol, RunConfig, Status
+from apg_repro.config import DIVERGED_ABOVE, PROTOCOLS, Measurement, Protocol, RunConfig, Status, check_types
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,24 +215,6 @@ class MeasuredRow:
 
 Row = TrainedRow | MeasuredRow
 KINDS: dict[str, type[TrainedRow] | type[MeasuredRow]] = {"trained": TrainedRow, "measured": MeasuredRow}
-
-
-def check_types(part: Any) -> None:
-    """Raises a TypeError that names the first field of a dataclass whose value is not of its type, or is below 0.
-
-    Of ``Mapping[str, Any]`` and the like, only ``Mapping`` is looked at. Whatever is a number counts or measures.
-    """
-    for name, kind in hints(type(part)).items():
-        value, outer = getattr(part, name), get_origin(kind)
-        fits = value in get_args(kind) if outer is Literal else isinstance(value, outer if outer in OUTER else kind)
-        if isinstance(value, bool):  # which Python takes for a number
-            fits = bool in (kind, *get_args(kind))
-        if not fits or (isinstance(value, int | float) and value < 0):
-            raise TypeError(f"{name} is {value!r}"[:100])
-
-
-OUTER = (Mapping, Sequence)
-hints = cache(get_type_hints)
 
 
 def finite(value: Any) -> Any:

@@ -7,7 +7,7 @@ one thread each get more done than one run with two. Those of other machines are
 import multiprocessing
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -52,7 +52,7 @@ class Cluster:
         if self.kind != "submitit" and self.options:
             raise UserError("--cluster-options are for --executor submitit; Ray takes --address and --gpus-per-run")
         share = self.gpus_per_run
-        if share is not None and not (0 <= share <= 1 or (share > 1 and share == int(share))):
+        if share is not None and not (0 <= share <= 1 or (share > 1 and float(share).is_integer())):
             raise UserError(f"--gpus-per-run must be from 0 to 1, or a whole number, not {share}")
 
 
@@ -82,7 +82,7 @@ class InThisProcess:
 
     width = 1
 
-    def __init__(self, device: str, threads: int, show: Any = None) -> None:
+    def __init__(self, device: str, threads: int, show: Callable[[str], None]) -> None:
         self.device, self.show = device, show
         self.before = torch.get_num_threads()
         torch.set_num_threads(threads)

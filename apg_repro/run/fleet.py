@@ -54,6 +54,7 @@ class Fleet:
         self.changed = threading.Condition()
         self.reading = threading.Lock()
         self.ends = False
+        self.lost: list[str] = []  # why threads have died
         self.workers = [
             threading.Thread(target=self.work, args=(device,), name=f"{device} {number}", daemon=True)
             for device, most in self.most.items()
@@ -66,6 +67,7 @@ class Fleet:
         future: Future[TrainedRow] = Future()
         with self.changed:
             self.todo.append((config, future))
+            self.fail_what_waits()
             self.changed.notify_all()
         return future
 
@@ -88,7 +90,22 @@ class Fleet:
             worker.join()
 
     def work(self, device: str) -> None:
-        """What a thread does: one run after the other."""
+        """What a thread does: one run after the other, until the end or until its device fails."""
+        try:
+            self.work_on(device)
+        except Exception as error:
+            with self.changed:
+                self.lost.append(f"{device} cannot be used ({type(error).__name__}: {error})")
+                self.fail_what_waits()
+
+    def fail_what_waits(self) -> None:
+        """Fails the runs that wait if no thread is left to train them."""
+        while self.todo and len(self.lost) == len(self.workers):
+            _, future = self.todo.popleft()
+            future.set_exception(RunFailed(self.lost[-1]))
+
+    def work_on(self, device: str) -> None:
+        """One run after the other, on a stream of its own."""
         torch.set_num_threads(self.threads)
         with own_stream(device):
             while (task := self.next_task(device)) is not None:
@@ -96,8 +113,10 @@ class Fleet:
                 error = self.attempt(config, device, future)
                 if error is not None and out_of_memory(error):
                     del error
-                    give_back_memory(device)
-                    self.put_back(config, device, future)
+                    try:
+                        give_back_memory(device)
+                    finally:
+                        self.put_back(config, device, future)
                 elif error is not None:
                     self.left(config, device)
                     future.set_exception(RunFailed(f"{config.id} failed: {type(error).__name__}: {error}"))
