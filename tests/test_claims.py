@@ -182,6 +182,8 @@ def test_what_the_paper_says_to_be_better_on_movielens_is_so_in_its_cells(empty)
         if not claim.dataset and isinstance(claim.rule, (Better, AllOf)):
             rule = claim.rule.rules[0] if isinstance(claim.rule, AllOf) else claim.rule
             printed = claim.rule.printed(page.evidence_of(claim, empty))
+            is_figure = claim.suite.startswith("figure")  # whose values the paper does not print
+            assert bool(printed) != is_figure, claim.words
             assert isinstance(rule, Alike) or all(value > 0 for value in printed), claim.words
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from apg_repro.catalogue import CATALOGUE, data_set, is_prepared
-from apg_repro.data.dataset import load_manifest
+from apg_repro.data.gate import load_manifest
 from apg_repro.errors import UserError
 from apg_repro.experiments import SUITES, declared, get_suite, in_order
 from apg_repro.paths import NOTEBOOKS, ROOT

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from apg_repro.data.gate import MIN_ROWS, PARTS, enter, load_manifest
+from apg_repro.data.gate import MIN_ROWS, PARTS, enter
 from apg_repro.data.schema import Schema
 from apg_repro.errors import UserError
 from apg_repro.paths import DATA
 from apg_repro.seeds import generator
 
-__all__ = ["Dataset", "Part", "Rows", "load", "load_manifest", "random_parts", "split"]
+__all__ = ["Dataset", "Part", "Rows", "load", "random_parts", "split"]
 
 
 @dataclass(frozen=True, kw_only=True)

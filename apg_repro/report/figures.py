@@ -126,8 +126,10 @@ def drawn(draw: Callable[Arguments, Picture]) -> Callable[Arguments, Picture]:
 
 
 def in_words(found: dict[str, Estimate], printed: dict[str, float] | None = None) -> str:
-    """Differences in words, for a figure's alternative text: "v4 +0.20 ± 0.05 (paper +0.30)"; those not run left "
-    "out."""
+    """Differences in words, for a figure's alternative text: "v4 +0.20 ± 0.05 (paper +0.30)".
+
+    Those that were not run are left out.
+    """
     words = []
     for name, one in found.items():
         paper = (printed or {}).get(name, math.nan)

@@ -95,6 +95,7 @@ def checks(device: str) -> dict[str, Callable[[], Measured]]:
 
 
 def name_of(config: RunConfig) -> str:
+    """What a check calls a run: "WDL v5"."""
     return f"{config.backbone} {config.version}"
 
 
