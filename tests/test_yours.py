@@ -5,11 +5,13 @@ import json
 import math
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -22,10 +24,11 @@ from apg_repro.errors import UserError  # noqa: E402
 from apg_repro.paths import ROOT  # noqa: E402
 from apg_repro.report.statistics import quantile  # noqa: E402
 from apg_repro.training.timing import Effort  # noqa: E402
-from apg_repro.yours import costs, page, report, search, seeds, trying, verdict  # noqa: E402
+from apg_repro.yours import costs, export, page, report, search, seeds, trying, verdict  # noqa: E402
 from apg_repro.yours.columns import Columns  # noqa: E402
 from apg_repro.yours.export import served, trained  # noqa: E402
-from apg_repro.yours.prepare import MISSING, RARE, datasets, load  # noqa: E402
+from apg_repro.yours.prepare import MISSING, RARE, datasets, encode, load, prepare, standardised  # noqa: E402
+from apg_repro.yours.read import read  # noqa: E402
 from apg_repro.yours.trying import Request, try_apg  # noqa: E402
 
 N = 1200
@@ -420,6 +423,26 @@ def test_a_hopeless_case_is_not_sent_for_seeds():
     assert "more rows say more" in found.sentence
 
 
+@pytest.mark.fault("what `apg try` puts down of its minutes or its work is damaged", "one sentence that names it")
+def test_a_damaged_count_of_minutes_or_key_is_one_sentence(done, tmp_path):
+    request = dataclasses.replace(done[0], out=tmp_path / "copy")
+    shutil.copytree(done[0].folder, request.folder)
+    for content in (b"", b"x", b"\xff", b"nan", b"-1e9"):
+        (request.folder / "seconds").write_bytes(content)
+        with pytest.raises(UserError, match="seconds is damaged: delete it, and the same command goes on"):
+            try_apg(request)
+    (request.folder / "key").write_bytes(b"\xff")
+    with pytest.raises(UserError, match="holds the work on another file"):
+        try_apg(request)
+
+
+def test_a_label_that_is_not_the_schemas_is_refused(done, tmp_path):
+    request = dataclasses.replace(done[0], schema=done[0].folder / "schema.json", label="age", show=True)
+    with pytest.raises(UserError, match=r"--label age is not the label in .*schema\.json, click: leave --label out"):
+        try_apg(request)
+    assert try_apg(dataclasses.replace(request, label="click")) is None
+
+
 # What is written.
 
 
@@ -508,10 +531,53 @@ def test_what_is_exported_is_what_was_tested(done):
     assert found == pytest.approx(answer["runs"][side][0]["auc"], abs=1e-6)
 
 
-def test_ten_lines_score_new_rows(done):
-    request, _ = done
-    lines = (request.folder / "model" / "score.py").read_text().splitlines()
-    assert len([line for line in lines if not line.startswith(('"""', "import"))]) <= 10
+def write_rows(rows, path):
+    """Writes rows in the form that the file's name says."""
+    if path.suffix == ".csv":
+        path.write_text(rows.to_csv(index=False).replace("click,", " click, ", 1))  # spaces around two names
+    elif path.suffix == ".jsonl":
+        rows.to_json(path, orient="records", lines=True, date_format="iso")
+    else:
+        rows.to_parquet(path)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.parquet"])
+def test_score_py_reads_every_value_as_training_does(name, tmp_path, monkeypatch):
+    """Truth values, times, dates, whole numbers with gaps, large ones, infinities, spaces, and values that are none."""
+    import onnxruntime
+
+    n, times = 400, pd.Timestamp("2024-01-01 10:00:00")
+    rows = pd.DataFrame(
+        {
+            "click": [0, 1] * (n // 2), "member": [True, False, False, True] * (n // 4),
+            "sure": [True, None] * (n // 2), "at": [times + pd.Timedelta(hours=i % 5) for i in range(n)],
+            "day": [f"2024-01-{1 + i % 7:02d}" for i in range(n)],
+            "word": ["a", "", None, " NA ", " a", "b "] * 66 + ["c"] * 4,
+            "shop": [1.0, 2.0, None, 3.0] * (n // 4), "hash": [2.0**60, 2.0**61, 3.0, 1e15] * (n // 4),
+            "text": ["1", " NA ", "inf", "-inf", "1e37", "-2e37", "9.9e36", " 2.5"] * (n // 8),
+            "price": [1.5, np.inf, -np.inf, None, 2.0] * (n // 5),
+        }
+    )  # fmt: skip
+    fields, numbers = ("member", "sure", "at", "day", "word", "shop", "hash"), ("text", "price")
+    write_rows(rows, tmp_path / name)
+    source = read(tmp_path / name)
+    prepare(source, Columns(label="click", fields=fields, numbers=numbers), tmp_path)
+    prepared = load(Columns(label="click", fields=fields, numbers=numbers), tmp_path)
+    encoding = encode(prepared, np.arange(n))
+    (tmp_path / "vocabulary.json").write_text(export.vocabulary(encoding))
+    (tmp_path / "score.py").write_text(export.score(source.form, source.delimiter))
+    session = SimpleNamespace(run=lambda names, inputs: [np.full(len(inputs["fields"]), 0.5, np.float32)])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda path: session)
+    monkeypatch.setattr(sys, "argv", ["score.py", str(tmp_path / name)])
+    inputs = runpy.run_path(str(tmp_path / "score.py"))["inputs"]
+    expected = encoding.dataset(np.arange(n), CPU)
+    assert len(expected.fields.unique()) > 5
+    for place, field in enumerate(fields):
+        assert inputs["fields"][:, place].tolist() == expected.fields[:, place].tolist(), field
+        assert RARE not in inputs["fields"][:, place], field
+    found = standardised(*map(torch.from_numpy, (inputs["numbers"], encoding.mean, encoding.scale)))
+    assert np.array_equal(np.isnan(inputs["numbers"]), expected.numbers[:, 2:].numpy() > 0)
+    assert torch.equal(found, expected.numbers[:, :2])
 
 
 # The command.

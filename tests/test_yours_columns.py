@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -99,6 +100,13 @@ def parquet(value, name="user_id"):
     return file.getvalue()
 
 
+def damaged_late():
+    """A packed CSV of two blocks, the second of which is damaged."""
+    packed = bytearray(gzip.compress(csv_with(b"").ljust(reading.BLOCK + 10**6, b"\n"), compresslevel=0))
+    packed[-(10**5) :] = b"\xff" * 10**5
+    return bytes(packed)
+
+
 HEADER = b"click,user_id,ad,hour,price,when,site,row\n"
 FAULTS = {
     "empty": (b"", "clicks.csv is empty"),
@@ -116,6 +124,11 @@ FAULTS = {
     "no name": (HEADER.replace(b"ad", b"") + csv_with(b"").partition(b"\n")[2], "column 3 has no name"),
     "zip": (b"PK\x03\x04" + bytes(500), "is a zip archive or an Excel sheet"),
     "half of a gzip": (gzip.compress(csv_with(b""))[:900], "is it complete"),
+    "gzip, damaged at its start": (gzip.compress(csv_with(b""))[:10] + b"\xff" * 900, "cannot be read (Error -3"),
+    "gzip, damaged later": (damaged_late(), "cannot be unpacked (Error -3"),
+    "column twice, with a space": (
+        HEADER.replace(b"ad", b" hour") + csv_with(b"").partition(b"\n")[2], "has the column 'hour' twice"
+    ),
     "bytes that are no text": (parquet(b"\xff"), "has a column that is no text"),
     "column twice, Parquet": (parquet(b"a", "click"), "cannot be read (Multiple matches"),
     "JSON, of two kinds": (b'{"a": 1, "b": 2}\n{"a": 0, "b": "2"}\n' * 150, "changed from number to string"),
@@ -145,6 +158,8 @@ def test_a_file_that_is_none_or_too_large_is_refused(tmp_path, monkeypatch):
         read(tmp_path / "none.csv")
     with pytest.raises(UserError, match="is no file"):
         read(tmp_path)
+    with pytest.raises(UserError, match=r"cannot be read .*File name too long"):
+        read(Path("x" * 300))
     path = written(tmp_path)
     monkeypatch.setattr(reading, "LARGEST", 1000)
     with pytest.raises(UserError, match="take a random sample"):
@@ -156,6 +171,13 @@ def test_values_with_delimiters_quotes_and_newlines_stay_whole(tmp_path):
     rows.loc[[0, N - 1], "ad"] = 'two\nlines, "quoted"'
     found = read(written(tmp_path, rows=rows)).table
     assert found["ad"].to_pylist() == rows["ad"].tolist()
+
+
+def test_spaces_around_names_of_columns_are_none_of_them(tmp_path):
+    expected = read(written(tmp_path)).table
+    content = (tmp_path / "clicks.csv").read_text().replace("click,user_id,ad", "click, user_id , ad", 1)
+    (tmp_path / "spaces.csv").write_text(content)
+    assert read(tmp_path / "spaces.csv").table.equals(expected)
 
 
 # The label.
@@ -420,6 +442,8 @@ def test_a_split_by_time_trains_on_the_past_and_tests_on_the_last_rows(tmp_path)
         (["2026-02-30", "2026-02-27"], "column 'when' has '2026-02-30', which is no time"),
         (["2026-02-27", None], "column 'when' lacks a value in row 2, and --split time needs all"),
         ([5, 5], "column 'when' has one time only, '5'"),
+        (["04/01/2024", "13/01/2024"], "column 'when' has '04/01/2024', which is no time that can be read in one way"),
+        (["2024-01-13", "01/02/2024"], "column 'when' has '01/02/2024', which is no time that can be read in one way"),
     ],
 )
 @pytest.mark.fault(
@@ -429,6 +453,23 @@ def test_a_split_by_what_is_no_time_is_refused(when, message, tmp_path):
     path = written(tmp_path, rows=table().assign(when=when * (N // 2)))
     with pytest.raises(UserError, match=re.escape(message)):
         prepared(path, tmp_path, Wishes(split="time", time="when"))
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f+02:00", "seconds"])
+def test_a_split_by_time_reads_dates_times_and_seconds(form, tmp_path):
+    days = np.random.default_rng(0).permutation(N)
+    when = [
+        str(int(day.timestamp())) if form == "seconds" else day.strftime(form)
+        for day in pd.Timestamp("2024-01-01") + pd.to_timedelta(days, "D")
+    ]
+    found = prepared(written(tmp_path, rows=table().assign(when=when)), tmp_path, Wishes(split="time", time="when"))
+    assert days[parts(found, 1, N)[2]].min() == N - N // 10
+
+
+def test_a_column_of_times_is_a_feature_only_if_it_is_asked_for(tmp_path):
+    path = written(tmp_path)
+    assert "when" not in chosen(path, Wishes(time="when"))[2].fields
+    assert "when" in chosen(path, Wishes(time="when", fields=("when",)))[2].fields
 
 
 def test_a_split_by_time_knows_centuries(tmp_path):

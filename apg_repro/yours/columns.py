@@ -36,6 +36,7 @@ ID = re.compile(
 )
 TIME = re.compile(r"time|date|timestamp|\bts\b|_at$", re.IGNORECASE)
 DATE = re.compile(r"\d{4}-\d\d?-\d\d?([ T]\d\d?:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
+INFINITE = 1e37  # numbers from here on count as infinite, and so as missing
 POSITIVE = {"1", "true", "yes", "t", "y", "1.0"}
 NEGATIVE = {"0", "-1", "false", "no", "f", "n", "0.0", "-1.0"}
 
@@ -66,7 +67,7 @@ class Columns:
         label: the column to predict. positive: the value that counts as 1; "" for the usual 0 and 1, yes and no.
         fields: ids and categories. numbers: quantities. drop: what is left out.
         user, item: of the fields; "" for none: gains are shown by how often each occurs.
-        time: what a split by time is ordered by; "" for none. It is no feature.
+        time: what a split by time is ordered by; "" for none. It is a feature only if fields or numbers name it.
         split: "random", "time" or "column:NAME", whose values are train, valid and test.
         min_count: an id that fewer training rows have shares one id with those that none has.
     """
@@ -182,12 +183,12 @@ def coded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
 
 
 def quantities(values: Sequence[str]) -> np.ndarray | None:
-    """Values as numbers, NaN where they are not finite, (U,); None if one is no number."""
+    """Values as numbers, NaN where they are ``INFINITE``, (U,); None if one is no number."""
     try:
         found = pc.cast(pa.array(values, pa.string()), pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowException:
         return None
-    return np.where(np.isfinite(found) & (np.abs(found) < 1e37), found, np.nan)
+    return np.where(np.abs(found) < INFINITE, found, np.nan)
 
 
 def inspect(table: pa.Table, label: str, labels: np.ndarray) -> list[Column]:

@@ -2,11 +2,12 @@
 
 ``model.pt2`` (torch.export) and ``model.onnx`` take fields (R, F), whole numbers of 32 bits, and numbers (R, C),
 float32 with NaN where a value is missing; they give the probability of the label, (R,). R may be any number.
-``vocabulary.json`` has the ids; ``score.py`` scores a file of new rows, in ten lines.
+``vocabulary.json`` has the ids; ``score.py`` is a short program that scores a file of new rows.
 
 Shapes: R rows, F fields, C numbers.
 """
 
+import inspect
 import io
 import json
 import logging
@@ -26,26 +27,35 @@ from apg_repro.errors import UserError
 from apg_repro.nn.apg import fold
 from apg_repro.paths import write_whole
 from apg_repro.training.build import build
+from apg_repro.yours.columns import INFINITE
 from apg_repro.yours.prepare import MISSING, RARE, Encoding, standardised
 from apg_repro.yours.read import MISSING as NO_VALUE
-from apg_repro.yours.read import Form
+from apg_repro.yours.read import Form, plain
 
 FILES = ("model.pt2", "model.onnx", "vocabulary.json", "score.py")
 READ = {
-    "text": 'pd.read_csv(sys.argv[1], sep={delimiter!r}, dtype="string", keep_default_na=False, na_values=known["none"])',  # noqa: E501
-    "json": 'pd.read_json(sys.argv[1], lines=True, dtype=False, convert_dates=False).convert_dtypes().astype("string")',
-    "parquet": 'pd.read_parquet(sys.argv[1]).convert_dtypes().astype("string")',
+    "text": 'pa.Table.from_pandas(pd.read_csv(sys.argv[1], sep={delimiter!r}, dtype="string", keep_default_na=False))',
+    "json": "pyarrow.json.read_json(sys.argv[1])",
+    "parquet": "pyarrow.parquet.read_table(sys.argv[1])",
 }
-SCORE = '''"""Scores new rows: python score.py FILE > scored.csv. It needs numpy, pandas and onnxruntime."""
+SCORE = '''"""Scores new rows: python score.py FILE > scored.csv. It needs numpy, pandas, pyarrow and onnxruntime."""
 import json, pathlib, sys
-import numpy as np, onnxruntime, pandas as pd
+import numpy as np, onnxruntime, pandas as pd, pyarrow as pa, pyarrow.compute as pc, pyarrow.json, pyarrow.parquet
 here = pathlib.Path(__file__).parent
-known = json.load(open(here / "vocabulary.json", encoding="utf-8"))
+known = json.loads((here / "vocabulary.json").read_text(encoding="utf-8"))
+MISSING = known["none"]
+
+
+{plain}
+
 rows = {read}
-text = {{name: rows[name].str.strip() for name in [*known["ids"], *known["numbers"]]}}
+rows = rows.rename_columns([name.strip() for name in rows.column_names])
+text = {{name: plain(rows[name]).to_pandas() for name in [*known["ids"], *known["numbers"]]}}
 ids = [text[name].map(one).fillna({rare}).where(text[name].notna(), {missing}) for name, one in known["ids"].items()]
-numbers = [pd.to_numeric(text[n], errors="coerce").to_numpy("float32", na_value=np.nan) for n in known["numbers"]]
+numbers = [pd.to_numeric(text[n], errors="coerce").to_numpy("float64", na_value=np.nan) for n in known["numbers"]]
+numbers = [np.where(np.abs(one) < {infinite}, one, np.nan).astype("float32") for one in numbers]
 inputs = {{"fields": np.stack(ids, 1).astype("int32"), **({{"numbers": np.stack(numbers, 1)}} if numbers else {{}})}}
+rows = rows.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
 rows["probability"] = onnxruntime.InferenceSession(here / "model.onnx").run(None, inputs)[0]
 rows.to_csv(sys.stdout, index=False)
 '''
@@ -129,9 +139,13 @@ def export(model: nn.Module, encoding: Encoding, folder: Path, form: Form = "tex
             dynamo=True, verbose=False, external_data=False,
         )  # fmt: skip
     write_whole(folder / "vocabulary.json", vocabulary(encoding))
+    write_whole(folder / "score.py", score(form, delimiter))
+
+
+def score(form: Form, delimiter: str) -> str:
+    """The program ``score.py``: it makes text of values by the very function that training makes it by."""
     read = READ[form].format(delimiter=delimiter)
-    score = SCORE.format(read=read, rare=RARE, missing=MISSING)
-    write_whole(folder / "score.py", score)
+    return SCORE.format(plain=inspect.getsource(plain), read=read, rare=RARE, missing=MISSING, infinite=INFINITE)
 
 
 def vocabulary(encoding: Encoding) -> str:

@@ -158,11 +158,11 @@ def place_of(source: Source, columns: Columns) -> np.ndarray | None:
     if columns.split == "time":
         when = quantities(values)
         if when is None:
-            dates = pd.to_datetime(pd.Series(values), errors="coerce", utc=True, format="mixed")
+            dates = pd.to_datetime(pd.Series(values), errors="coerce", utc=True, format="ISO8601")
             if dates.isna().any():
                 raise UserError(
-                    f"column {name!r} has {values[int(np.argmax(dates.isna()))]!r}, which is no time: write times as "
-                    "2026-01-31 23:59:59 or as seconds"
+                    f"column {name!r} has {values[int(np.argmax(dates.isna()))]!r}, which is no time that can be "
+                    "read in one way only: write dates as 2026-01-31, and times as 2026-01-31 23:59:59 or as seconds"
                 )
             when = dates.astype("int64").to_numpy().astype(np.float64)
         if np.isnan(when).any():

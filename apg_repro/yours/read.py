@@ -7,6 +7,7 @@ bytes say, not its name. Every fault ends in one sentence with the line and the 
 import codecs
 import gzip
 import hashlib
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ BLOCK = 1 << 24  # bytes
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N")  # what is read as no value
 GZIP = b"\x1f\x8b"
+UNREADABLE = (OSError, EOFError, zlib.error)  # what a file that is torn or damaged raises, packed or not
 REFUSED = {
     b"PK\x03\x04": "a zip archive or an Excel sheet: unpack it, or save the sheet as CSV",
     b"7z\xbc\xaf": "a 7z archive: unpack it",
@@ -76,8 +78,9 @@ def read(path: Path) -> Source:
                 table = pjson.read_json(file)
         else:
             delimiter, table = read_text(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (*UNREADABLE, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read ({one_line(error)}): mend that, or save it as CSV again") from error
+    table = table.rename_columns([name.strip() for name in table.column_names])
     check_names(path, table.column_names)
     if not len(table):
         raise UserError(f"{path} has a header and no row below it: give a file with at least {FEWEST} rows")
@@ -94,19 +97,19 @@ def read(path: Path) -> Source:
 
 def form_of(path: Path) -> Form:
     """What a file is, by its first bytes."""
-    if not path.exists():
-        raise UserError(f"there is no file {path}: give the path of your rows, such as clicks.csv")
-    if not path.is_file():
-        raise UserError(f"{path} is no file: give the path of one file, such as clicks.csv")
-    if path.stat().st_size > LARGEST:
-        raise UserError(
-            f"{path} has {path.stat().st_size / 1e9:.0f} GB, and {LARGEST / 1e9:.0f} GB are the most: take a random "
-            "sample of its rows, all rows of some users rather than some rows of all"
-        )
     try:
+        if not path.exists():
+            raise UserError(f"there is no file {path}: give the path of your rows, such as clicks.csv")
+        if not path.is_file():
+            raise UserError(f"{path} is no file: give the path of one file, such as clicks.csv")
+        if path.stat().st_size > LARGEST:
+            raise UserError(
+                f"{path} has {path.stat().st_size / 1e9:.0f} GB, and {LARGEST / 1e9:.0f} GB are the most: take a "
+                "random sample of its rows, all rows of some users rather than some rows of all"
+            )
         with opened(path) as file:
             start = file.read(BLOCK)
-    except (OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path} cannot be read ({one_line(error)}): is it complete, and yours to read?") from error
     if not start.strip():
         raise UserError(f"{path} is empty: give a file with a header and at least {FEWEST} rows")
@@ -153,7 +156,7 @@ def check_bytes(path: Path, *, is_text: bool) -> str:
                     line += error.object.count(b"\n", 0, error.start)
                     raise UserError(f"{path}, line {line} is not UTF-8 text: save the file as UTF-8") from error
                 line += block.count(b"\n")
-    except (OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path} cannot be unpacked ({one_line(error)}): is it complete?") from error
     return sha256
 
@@ -212,14 +215,18 @@ def check_names(path: Path, names: list[str]) -> None:
 
 
 def as_text(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column as text without spaces around it; whole numbers have no decimal point."""
-    kind = column.type
-    if pa.types.is_nested(kind):
+    """A column as ``plain`` text; raises a UserError if its values are none."""
+    if pa.types.is_nested(column.type):
         raise UserError(
             f"{path}: column {name!r} holds lists or objects: write one value per row in columns of its own"
         )
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
+    return plain(column)
+
+
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column as text without spaces around it; whole numbers have no decimal point."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
     if pa.types.is_floating(column.type):
         column = column.cast(pa.float64())
         column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, pa.float64()))

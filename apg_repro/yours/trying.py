@@ -125,6 +125,11 @@ def check_request(request: Request) -> None:
 def columns_of(source: Source, request: Request) -> tuple[list[Any], Columns]:
     """What every column is, and which are used."""
     given = Columns.load(request.schema) if request.schema else None
+    if given and request.label not in ("", given.label):
+        raise UserError(
+            f"--label {request.label} is not the label in {request.schema}, {given.label}: leave --label out, or write "
+            "it there"
+        )
     label = given.label if given else request.label
     positive = given.positive if given else request.wishes.positive
     inspected = inspect(source.table, label, labels_of(source.table, label, positive))
@@ -158,7 +163,7 @@ def begin(folder: Path, source: Source, columns: Columns, request: Request) -> N
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     path = folder / "key"
     if path.exists():
-        if path.read_text() != key:
+        if path.read_bytes() != key.encode():
             raise UserError(
                 f"{folder} holds the work on another file, other columns or another backbone: give another folder, "
                 "--out, or delete it"
@@ -276,7 +281,14 @@ def readable(text: str) -> str:
 def spent(folder: Path, seconds: float) -> float:
     """Minutes of work in this folder so far, these seconds included."""
     path = folder / "seconds"
-    total = seconds + (float(path.read_text()) if path.exists() else 0.0)
+    try:
+        total = seconds + (float(path.read_text()) if path.exists() else 0.0)
+        if not 0 <= total < float("inf"):
+            raise ValueError(f"{total} are no seconds")
+    except ValueError as error:
+        raise UserError(
+            f"{path} is damaged: delete it, and the same command goes on, without the minutes of earlier runs"
+        ) from error
     write_whole(path, f"{total:.1f}")
     return total / 60
 
