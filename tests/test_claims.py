@@ -448,9 +448,12 @@ def test_an_average_is_shown_once_all_models_have_run(empty, row):
     whole = evidence_of("table2", row, auc)
     assert page.average_and_standing(whole, "one_epoch", "apg") == "+1.00 ± 0.00 (n\u00a0=\u00a02), ahead in 7 of 7"
     found = {**empty, ("table2", "movielens"): whole}
-    assert "APG gains +1.00 ± 0.00 AUC points after one epoch" in page.answer(found).html
+    assert (
+        "is +1.00 ± 0.00 after one epoch and +1.00 ± 0.00 with early stopping on MovieLens-1M (n = 2)."
+        in page.answer(found).html
+    )
     both = found | {("table2", "tmall"): evidence_of("table2", row, auc, plan=replace(whole.plan, dataset="tmall"))}
-    assert "(v5, self-wise); on Tmall, +1.00 ± 0.00 and +1.00 ± 0.00." in page.answer(both).html
+    assert "on MovieLens-1M (n = 2); +1.00 ± 0.00 and +1.00 ± 0.00 on Tmall (n = 2)." in page.answer(both).html
     gains |= {"WDL": -0.001, "PNN": 0.0}
     mixed = evidence_of("table2", row, auc)
     assert page.average_and_standing(mixed, "one_epoch", "apg").endswith("ahead in 5 of 7, behind in 1")

@@ -20,7 +20,7 @@ def test_the_gains_are_those_of_the_published_aucs():
     assert found["DCNv2", "MicroVideo1.7M_x1"] == pytest.approx(73.2541 - 73.4367)
     assert [round(value, 2) for value in found.values()] == [-0.04, 0.08, -0.01, -0.03, -0.11, -0.18, 0.44, 0.01]
     assert page.gain().mean == pytest.approx(sum(found.values()) / 8)
-    assert page.answer().startswith("APG is ahead in 3 of 8 independent results; the mean is +0.02 ± ")
+    assert page.answer().startswith("APG is ahead in 3 of the 8 results of others; their mean is +0.02 ± ")
 
 
 def test_our_backbones_are_held_against_published_aucs_with_their_distance():

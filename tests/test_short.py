@@ -124,7 +124,7 @@ def test_text_is_escaped_and_markup_is_not():
 
 def test_few_claims_are_named_with_their_verdicts_and_many_are_counted():
     (complexities, _) = words(claims_of(committed("table1")))
-    assert complexities.startswith("“complexities of the versions (Table 1)” (")
+    assert complexities.startswith("Complexities of the versions (Table 1) (")
     early, late = words(claims_of(committed("figure7")))
     assert "the verdicts on the paper's 10 claims are" in early
     assert late.startswith("With early stopping on MovieLens-1M")
@@ -138,7 +138,7 @@ def test_times_are_said_of_each_kind_of_device():
     plan = replace(PLAN, dataset="iaac_twin")
     texts = claims_of([measured_of("table10", {"1 candidate": {"engines": engines, "models": models}}, plan=plan)])
     assert words(texts)[0] == (
-        f"“APG responds about as fast as base, or faster” ({data_set('iaac_twin').title}): on a CPU ✓ reproduced, "
+        f"APG responds about as fast as base, or faster ({data_set('iaac_twin').title}): on a CPU ✓ reproduced, "
         "0.50 × base; on a GPU ○ not run."
     )
 

@@ -94,7 +94,8 @@ def gains_figure(evidence: Evidence) -> Picture:
         fig.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small", columnspacing=1)
     return Picture(
         fig,
-        f"{evidence.data.title}. APG's gain of test AUC on the average of seven models, with 95 % intervals.",
+        f"{evidence.data.title}. APG's gain of test AUC on the average of seven models, with 95 % intervals: "
+        f"{', '.join(table2.AGAINST.values())}.",
         f"Paper {format_signed(printed)} points. Ours: {'; '.join(parts) or 'not run'}.",
     )
 

@@ -294,11 +294,13 @@ def promises(found: Committed) -> list[str]:
     parts = []
     for evidence, *means in table2.averages(of_models(found)):
         early, late = map(format_difference, means)
-        where = f"on {evidence.data.title}"
-        first = f"{where}, APG gains {early} AUC points after one epoch and {late} with early stopping (v5, self-wise)"
-        parts.append(f"{where}, {early} and {late}" if parts else first)
+        n = "" if means[0].n == means[1].n else f" and {means[1].n}"
+        where = f"on {evidence.data.title} (n = {means[0].n}{n})"
+        first = f"{early} after one epoch and {late} with early stopping {where}"
+        parts.append(f"{early} and {late} {where}" if parts else first)
     if parts:
-        sentences.append(f"On average over the paper's seven models, {'; '.join(parts)}.")
+        gain = "On average over the paper's seven models, APG's gain of AUC in points (v5, self-wise) is"
+        sentences.append(f"{gain} {'; '.join(parts)}.")
     times = {on: pair[0]["p50"] for on, pair in trained_in(costs).items() if pair}
     if times:
         weights = next(pair for on in measured_devices(costs) if (pair := table5.ratio_to(on, "v4", WIDEST, MEMORY)))

@@ -86,7 +86,7 @@ def in_words(words: str, claims: Sequence[Claim], evidence: Evidence) -> Markup:
             finding, where = found[protocol], on_device if is_same else PROTOCOL_TITLES[protocol]
             verdict = " ".join(filter(None, [where, badge(finding.text).html]))
             parts.append(", ".join(filter(None, [verdict, finding.ours_html])))
-    return Markup(f"“{escape(words)}” ({escape(evidence.data.title)}): {'; '.join(parts)}.")
+    return Markup(f"{escape(words[:1].upper() + words[1:])} ({escape(evidence.data.title)}): {'; '.join(parts)}.")
 
 
 def models_in_short(found: Sequence[Evidence]) -> list[Text]:

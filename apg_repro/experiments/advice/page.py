@@ -53,6 +53,7 @@ ADVICE = {  # by ``protocol.page.answer``
         "it for its AUC; where a model sees each row once, try it, as data sets differ."
     ),
     "sooner, at least": "It learns sooner there; whether it ends better, these runs do not tell.",
+    "worse": "It ends worse there: do not use it for its AUC.",
     "not told": "These runs do not show a gain there.",
 }
 

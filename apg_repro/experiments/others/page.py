@@ -118,14 +118,14 @@ def answer() -> str:
     ahead = int((found > 0).sum())
     holds = "does not include" if mean.is_above or mean.is_below else "includes"
     whole = (
-        f"APG is ahead in {ahead} of {len(found)} independent results; the mean is {format_difference(mean)} points, "
-        f"and its interval {holds} 0."
+        f"APG is ahead in {ahead} of the {len(found)} results of others; their mean is {format_difference(mean)} "
+        f"points, and its interval, which takes them as independent, {holds} 0."
     )
     near = int((found.abs() <= NEAR).sum())
     largest = independent().iloc[int(found.argmax())]
     rest = (
-        f"Of these, {near} lie within {NEAR} points of 0; the largest gain is that of {largest['backbone']} on "
-        f"{largest['dataset']}, {format_signed(found.max())}."
+        f"Of all {len(found)}, {near} lie within {NEAR} points of 0; the largest gain is that of {largest['backbone']} "
+        f"on {largest['dataset']}, {format_signed(found.max())}."
     )
     return f"{whole} {rest}"
 

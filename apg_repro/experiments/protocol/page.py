@@ -15,7 +15,7 @@ from apg_repro.experiments.table2.page import AVERAGE, average, lines_of
 from apg_repro.labels import words_for
 from apg_repro.report.figures import Picture, curve, drawn, not_run
 from apg_repro.report.statistics import MARGIN, Estimate
-from apg_repro.report.tables import AGAINST_THE_BETTER, MISSING, Table, format_difference, with_n, without_empty_columns
+from apg_repro.report.tables import AGAINST_THE_BETTER, MISSING, Table, with_n, without_empty_columns
 from apg_repro.rows.evidence import Evidence
 
 MODELS = ("base", "damped base", "apg")  # cells, in every backbone
@@ -68,18 +68,18 @@ def curves_figure(evidence: Evidence) -> Picture:
 
 
 def answer(early: Estimate, late: Estimate) -> str:
-    """Better, only sooner, or not told, by the gains under the two protocols: each is above 0 if its interval is.
+    """Better, only sooner, worse or not told, by the gains of the two protocols: each is above 0 if its interval is.
 
     *Better*: APG is above base with early stopping. *Sooner*: above it after one epoch alone; *only sooner* if the
     interval of early stopping lies below ``MARGIN``, so that a gain that matters is ruled out, and *at least* if it
-    does not. *Not told*: else.
+    does not. *Worse*: above it under neither protocol, and below it with early stopping. *Not told*: else.
     """
     if not early.n or not late.n:
         return "not run"
     if late.is_above:
         return "better"
     if not early.is_above:
-        return "not told"
+        return "worse" if late.is_below else "not told"
     return "only sooner" if late.high < MARGIN else "sooner, at least"
 
 
@@ -91,9 +91,8 @@ def answers_table(evidence: Evidence) -> Table:
         rows.append(
             {
                 "Model": line,
-                "Δ, one epoch": format_difference(early),
-                "Δ, early stopping": format_difference(late),
-                "n": late.n,
+                "Δ, one epoch": with_n(early),
+                "Δ, early stopping": with_n(late),
             }
             | (epochs(evidence, line) if line != AVERAGE else {})
             | {"APG learns": answer(early, late) if evidence.is_result else ""}
