@@ -476,35 +476,3 @@ def test_layers_take_the_plain_path_where_the_kernels_are_wrong_and_say_so(monke
 def test_a_large_rank_takes_the_plain_path():
     tensors = make(7, 3, 5, 33, 6, torch.float32)
     assert_near(fused.apg_product(*tensors).detach(), by_the_equation(*doubled(tensors)).detach())
-
-
-def test_triton_is_optional():
-    code = """
-import sys
-sys.modules["triton"] = None
-import torch
-from apg_repro.nn import fused
-from apg_repro.nn.apg import ApgV4, ApgV5
-tensors = [torch.ones(shape) for shape in [(2, 3), (2, 1), (1, 3), (1, 1), (1,), (4, 1), (4,)]]
-assert not fused.is_available(*tensors)
-assert (fused.apg_product(*tensors) == 7).all()
-"""
-    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_tensors_that_do_not_fit_are_refused(name):
-    tensors = [torch.empty(shape) for shape in [(2, 3), (2, 6), (4, 3), (16, 6), (16,), (5, 4), (5,)]]
-    fused.check(*tensors, "ieee")
-    at = NAMES.index(name)
-    tensors[at] = torch.empty([size + 1 for size in tensors[at].shape])
-    with pytest.raises(ValueError, match="must be"):
-        fused.check(*tensors, "ieee")
-
-
-def test_an_unknown_precision_is_refused():
-    tensors = [torch.empty(shape) for shape in [(2, 3), (2, 6), (4, 3), (16, 6), (16,), (5, 4), (5,)]]
-    with pytest.raises(ValueError, match="'half' is unknown; choose one of ieee, tf32"):
-        fused.check(*tensors, "half")

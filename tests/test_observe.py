@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from apg_repro.config import RunConfig
-from apg_repro.data.dataset import Dataset
+from apg_repro.data.dataset import Dataset, split
 from apg_repro.data.schema import Schema
 from apg_repro.errors import UserError
 from apg_repro.nn.comparators import LAYERS
 from apg_repro.training import observe
 from apg_repro.training.build import build
+from apg_repro.training.train import train_on
 from tests.conftest import random_rows
 
 RATED = Schema(
@@ -61,6 +62,19 @@ def test_users_fall_into_ten_groups_of_equal_size_by_their_training_rows():
     assert found["train_rows"] == [2 * g + 0.5 for g in range(10)]
     assert found["auc"] == [1.0] * 5 + [0.0] * 5
     assert found["top_rate"] == [1.0] * 5 + [0.0] * 5
+
+
+def test_fewer_users_than_groups_are_refused():
+    rows = rows_of(range(5))
+    with pytest.raises(UserError, match="10 groups need as many users, and the test rows have 5"):
+        observe.user_groups(Score(), rows, rows)
+
+
+def test_an_observer_that_does_not_exist_is_refused_before_training(small):
+    heard = []
+    with pytest.raises(UserError, match="nope"):
+        train_on(RunConfig(dataset="small", seed=1, observe="nope"), split(small, 1), torch.device("cpu"), heard.append)
+    assert heard == []
 
 
 def test_a_point_is_a_row_for_each_value_of_the_condition_or_for_each_item():

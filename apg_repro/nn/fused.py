@@ -135,8 +135,9 @@ def is_sound(device: torch.device) -> bool:
         if device not in SOUND:
             if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
                 return False
-            try:
-                apart = distance_from_plain(device)
+            try:  # with gradients, also for a caller without
+                with torch.inference_mode(False), torch.enable_grad():
+                    apart = distance_from_plain(device)
                 why = "" if apart <= AGREES else f"they differ from the plain layer by {apart:.1e}"
             except Exception as error:  # whatever a compiler or a driver may say
                 why = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
@@ -156,7 +157,8 @@ def distance_from_plain(device: torch.device, k: int = 4, d: int | None = None) 
         d: D; None for a self-wise layer.
     """
     n, n_in, n_out = 70, 37, 19
-    draw = functools.partial(torch.randn, generator=torch.Generator().manual_seed(0))
+    random = torch.Generator("cpu").manual_seed(0)
+    draw = functools.partial(torch.randn, generator=random, dtype=torch.float32, device="cpu")
     shapes = [(n, n_in), (n, d or n_in), (k, n_in), (k * k, d or n_in), (k * k,), (n_out, k), (n_out,)]
     start = [draw(shape) for shape in shapes]
     above, found = draw((n, n_out)).to(device), []

@@ -46,6 +46,8 @@ def user_groups(model: nn.Module, train_rows: Rows, test: Rows) -> dict[str, Any
     frequency = train_rows.column(field).long().bincount(minlength=n_users)
     user = test.column(field).long()
     present = user.unique()
+    if len(present) < N_GROUPS:
+        raise UserError(f"{N_GROUPS} groups need as many users, and the test rows have {len(present)}")
     ranked = present[frequency[present].argsort(stable=True)]
     group_of_user = torch.zeros(n_users, dtype=torch.long, device=user.device)
     group_of_user[ranked] = torch.arange(len(ranked), device=user.device) * N_GROUPS // len(ranked)

@@ -88,6 +88,7 @@ def train_on(
         What was measured; and the model, with the weights of its best epoch.
     """
     start = time.perf_counter()
+    observe = observer(config.observe) if config.observe else None  # refused before anything is trained
     train_rows, valid, test = parts
     model = build(config, train_rows.schema).to(device)
     steps = make_step(model, train_rows, config)
@@ -99,8 +100,8 @@ def train_on(
 
     def read_test(protocol: Protocol, epoch: int) -> None:
         result.test[protocol] = {"epoch": epoch, **evaluate(model, test)}
-        if config.observe:
-            result.observed[protocol] = observer(config.observe)(model, train_rows, test)
+        if observe:
+            result.observed[protocol] = observe(model, train_rows, test)
 
     best_auc, best_epoch, best_state = 0.0, 0, dict[str, torch.Tensor]()
     for epoch in range(1, config.max_epochs + 1):
