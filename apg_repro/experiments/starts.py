@@ -3,11 +3,19 @@
 from typing import get_args
 
 from apg_repro.catalogue import REAL_OR_SYNTHETIC
-from apg_repro.config import Init
+from apg_repro.config import Init, RunConfig
 from apg_repro.experiments.grids import APG, BASE, DAMPED_BASE
+from apg_repro.labels import words_for
 from apg_repro.suite import Cell, Plan, Suite
 
+OURS = RunConfig.init
 STARTS = get_args(Init)
+CONTRASTS = {  # of the other starts with ours, by what a page calls them
+    f"{version}, {words_for(init)} less {words_for(OURS)}": (f"{version}, {init}", f"{version}, {OURS}")
+    for version in ("v4", "v5")
+    for init in STARTS
+    if init != OURS
+}
 
 
 def cells(plan: Plan) -> tuple[Cell, ...]:

@@ -28,19 +28,25 @@ def committed(store: Store | None = None) -> list[list[Evidence]]:
 
 
 def status_table(store: Store | None = None) -> Table:
-    """What there is of every page, and of how much, on each data set that it is made for."""
+    """What there is of every page, and of how much; the data sets that it has not been run on together."""
     store = store or Store()
-    lines = []
+    lines: list[dict[str, Markup | str]] = []
     for suite in SUITES.values():
+        link, absent = Markup(f'<a href="{suite.name}.ipynb">{escape(suite.title)}</a>'), list[str]()
         for dataset in suite.datasets:
             plan = Plan(profile="full", dataset=dataset, seeds=SEEDS["full"])
             found = progress(gather(suite, plan, store))
             parts = [f"{have} of {wanted} {name}" for name, (have, wanted) in found.items() if wanted]
             n_there, n_wanted = (sum(column) for column in zip(*found.values(), strict=True))
-            state = "complete" if n_there == n_wanted else "partly" if n_there else "not run"
-            link = Markup(f'<a href="{suite.name}.ipynb">{escape(suite.title)}</a>')
-            line = {"Page": link, "Data set": data_set(dataset).title, "State": state}
+            title = data_set(dataset).title
+            name = dataset if dataset.startswith(f"{title}-") else title  # a member of a family
+            if not n_there:
+                absent.append(name)
+                continue
+            line = {"Page": link, "Data set": name, "State": "complete" if n_there == n_wanted else "partly"}
             lines.append(line | {"There are": "; ".join(parts)})
+        if absent:
+            lines.append({"Page": link, "Data set": ", ".join(absent), "State": "not run", "There are": ""})
     caption = "Runs and measurements, of how many. A page may need more runs once its search is done."
     return Table(pd.DataFrame(lines), caption, wrap=True)
 
