@@ -189,7 +189,7 @@ def conditions() -> list[Claim]:
         Claim(words="self-wise is the best", suite="table8", rule=AllOf(tuple(best))),
         Claim(words="different knowledge in the same strategy is competitive (user, item)", suite="table8",
               rule=Alike(("group_user",), ("group_item",))),
-        Claim(words="the user serves better than the item on MovieLens", suite="table8",
+        Claim(words="the user serves better than the item on MovieLens", suite="table8", dataset=DATASET,
               rule=Better(("group_user",), ("group_item",))),
         *elsewhere("table8", BETTER_THAN_BASE, *(Better((row,)) for row in rows)),
         *elsewhere("table8", "self-wise is the best", *best),
