@@ -26,7 +26,9 @@ def test_a_layer_counts_as_grouped_where_permutations_seldom_explain_as_much(row
     evidence = evidence_of("figure6", row, lambda config: 0.8, extra)
     n_runs = len(evidence.cells) * 2
     assert page.grouped(evidence, evidence.cells) == (n_runs, 2 * n_runs)
-    assert list(page.beyond_chance_table(evidence).data["Beyond chance"]) == ["in 2 of 4 layers"] * len(evidence.cells)
+    assert list(page.beyond_chance_table(evidence).data["Beyond chance"]) == ["in 2 of 4 layers of all runs"] * len(
+        evidence.cells
+    )
     assert list(page.explained_table(evidence).data.iloc[0])[-4:] == ["90.0 %", "40.0 %", "10.0 %", "0.005"]
     titles = [axis.get_title() for axis in page.plane_figure(evidence, evidence.cells[0]).axes]
     assert titles == ["layer 1", "layer 2", "layer 3"]

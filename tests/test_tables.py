@@ -142,7 +142,7 @@ def test_a_table_of_auc_names_data_set_protocol_and_reference(row):
     )
     assert '<span class="apg-verdict apg-reproduced">✓\u00a0reproduced</span>' in html
     assert (
-        "Δ against the better of base and damped base of its own in"
+        "Δ against the better of its own base and damped base in"
         in auc_table(evidence_of("encodings", row, rising), "one_epoch").caption
     )
 

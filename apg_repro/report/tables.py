@@ -347,7 +347,7 @@ def auc_table(evidence: Evidence, protocol: Protocol, names: Sequence[str] = ())
     found = {key: found[key] for key in [("WDL", name) for name in names] or found}
     has_one = {line.cell.against for line in found.values()} <= {None, "base"}
     base = REFERENCE[protocol] if any(cell.rival_of for cell in evidence.cells) else "base"
-    against = base if has_one else f"{base} of its own"
+    against = base if has_one else base.replace("base", "its own base", 1)
     caption = (
         f"{title_of(evidence, protocol)}. Test AUC in percent, Δ against {against} in points, "
         f"± 95 % confidence, n seeds.{note_on_verdicts(map(judgement_text, found.values()))}"

@@ -102,7 +102,8 @@ def explained_table(evidence: Evidence, protocol: Protocol = "early_stopping") -
                     }
                 )
     caption = (
-        f"{title_of(evidence, protocol)}. Shares of the variance of S; p: how often permuted kinds explain as much."
+        f"{title_of(evidence, protocol)}. Shares of the variance of S; p: the share of permutations of the kinds that "
+        "explain at least as much; the real order counts as one of them."
     )
     return Table(pd.DataFrame(lines, dtype=object).fillna(""), caption)
 
@@ -129,6 +130,8 @@ def beyond_chance_table(evidence: Evidence, protocol: Protocol = "early_stopping
     lines = []
     for cell in evidence.cells:
         above, total = grouped(evidence, [cell], protocol)
-        lines.append({"S of": cell.title, "Beyond chance": f"in {above} of {total} layers" if total else "not run"})
+        lines.append(
+            {"S of": cell.title, "Beyond chance": f"in {above} of {total} layers of all runs" if total else "not run"}
+        )
     caption = f"{title_of(evidence, protocol)}. Where the kind explains more than chance: p < {SIGNIFICANT}."
     return Table(pd.DataFrame(lines), caption)
