@@ -322,7 +322,7 @@ def test_the_search_finds_models_data_sets_parameters_and_numbers(visit, word, p
 def test_home_answers_above_the_fold(visit):
     """Three computed sentences and a figure."""
     tab = visit.open(BUILT / "index.html")
-    assert re.search(r"APG gains [+−]\d\.\d\d ± ", tab.locator("article p").first.inner_text())
+    assert re.search(r"APG's gain of AUC .* is [+−]\d\.\d\d ± ", tab.locator("article p").first.inner_text())
     figure = tab.locator(".apg-drawing").first.bounding_box()
     assert figure["y"] + figure["height"] < WIDTHS[1280]
 

@@ -117,13 +117,14 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
         if set(counts) <= {"not run"}:
             continue
         counted = ", ".join(f"“{word}” in {n}" for word, n in counts.most_common())
-        texts.append(f"On {evidence.data.title}, the answers are {counted} of {counts.total()} models.")
+        text = f"On {evidence.data.title}, the answers are {counted} of {counts.total()} models"
         if words[AVERAGE] != "not run":
             early, late = map(with_n, gains[AVERAGE])
-            texts.append(
-                f"On the average of the paper's models, it is “{words[AVERAGE]}”: {early} points after one epoch, "
-                f"{late} with early stopping."
+            text += (
+                f"; on their average it is “{words[AVERAGE]}”: {early} points after one epoch, {late} with early "
+                "stopping"
             )
+        texts.append(f"{text}.")
     return texts
 
 
