@@ -253,7 +253,7 @@ def test_a_figure_can_be_enlarged_and_closed(visit):
 HOVERING = {
     "figure6": r"\d+ of \d+ points",
     "figure7": r"Δ [+−]\d.* points.*n = \d",
-    "claims": r"\d-\d+: .*(One epoch|Early stopping|Independent of protocol)",  # claims of one verdict lie close together
+    "claims": r"\d-\d+: .*(One epoch|Early stopping|Independent of protocol)",  # of one verdict they lie close together
 }
 
 
