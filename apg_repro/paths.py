@@ -66,6 +66,18 @@ def read_record(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read ({error}): get it back with `git checkout -- {path}`") from error
 
 
+def write_record(path: Path, content: str) -> None:
+    """Writes a record of results whole.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}): make it a file of yours") from error
+
+
 @functools.lru_cache(maxsize=4)
 def parsed(path: Path, changed: int) -> dict[str, Any]:
     """The content of a record, read once per change of the file: a page asks for every row."""

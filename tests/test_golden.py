@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from apg_repro.config import RunConfig
 from apg_repro.data import dataset as data_module
+from apg_repro.errors import UserError
 from apg_repro.experiments import declared
 from apg_repro.nn import apg, comparators, embedding
 from apg_repro.rows import numerics
@@ -198,3 +199,11 @@ def test_golden_runs_on_a_gpu_are_near_the_record():
     for config in (V5, MIXED):
         values = record()[case_of(config)]["values"]
         assert distance(golden_run(config, device="cuda"), values) < 1e-6
+
+
+@pytest.mark.parametrize("text", ['{"cases": []}', "{}", "{"])
+def test_a_damaged_record_is_one_sentence(text, tmp_path):
+    path = tmp_path / "numerics.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"numerics.json is damaged \(.*\): take it from git again"):
+        numerics.record(path)

@@ -120,6 +120,8 @@ def test_a_row_that_is_removed_doubled_or_added_is_named(copied, capsys):
     assert new.startswith(f"results/full/runs/frappe.jsonl: row {config.id} is not recorded: `python -m")
     assert record.main(["--record"], store=store, path=path) == 0
     assert record.differences(store, path) == []
+    assert record.main(["--record"], store=store, path=path.parent / "none" / "rows.json") == 1
+    assert "rows.json cannot be written (No such file or directory)" in capsys.readouterr().err
 
 
 @pytest.mark.fault("code or data change, and committed rows do not", "`make test` names the rows")

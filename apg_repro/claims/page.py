@@ -26,6 +26,7 @@ from apg_repro.claims.claims import (
 )
 from apg_repro.claims.measured import span
 from apg_repro.claims.rules import Finding
+from apg_repro.claims.status import of_models
 from apg_repro.config import DEVICE_KINDS, PROTOCOLS, Protocol, RunConfig
 from apg_repro.experiments import SUITES
 from apg_repro.experiments.encodings.plan import ENCODINGS
@@ -276,11 +277,6 @@ def counted_as(finding: Finding) -> str:
 def by_default(found: Committed, suite: str) -> Evidence:
     """A suite on MovieLens-1M, or on what it is measured on instead."""
     return found[suite, default_dataset(SUITES[suite])]
-
-
-def of_models(found: Committed) -> list[Evidence]:
-    """Table 2 on every real data set, the default one first."""
-    return [evidence for (suite, _), evidence in found.items() if suite == "table2"]
 
 
 def answer(found: Committed) -> Markup:

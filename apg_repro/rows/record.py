@@ -18,7 +18,7 @@ from pathlib import Path
 
 from apg_repro.config import RunConfig, changed
 from apg_repro.errors import UserError
-from apg_repro.paths import RESULTS, read_record, write_whole
+from apg_repro.paths import RESULTS, read_record, write_record
 from apg_repro.rows.row import Row, TrainedRow
 from apg_repro.rows.store import Store
 
@@ -94,7 +94,7 @@ def record(store: Store, path: Path = RECORD, *, replace: bool = False) -> None:
     if not replace:
         now = {file: now.get(file, {}) | known.get(file, {}) for file in known | now}
     text = json.dumps({file: dict(sorted(now[file].items())) for file in sorted(now)}, indent=0)
-    write_whole(path, f"{text}\n")
+    write_record(path, f"{text}\n")
 
 
 def main(arguments: list[str] | None = None, *, store: Store | None = None, path: Path = RECORD) -> int:
@@ -110,9 +110,6 @@ def main(arguments: list[str] | None = None, *, store: Store | None = None, path
         found = differences(store, path)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {path} cannot be written ({error.strerror}): make it a file of yours", file=sys.stderr)
         return 1
     print("\n".join(found) or "all rows are as they were recorded")
     return int(bool(found))

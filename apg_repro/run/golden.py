@@ -20,7 +20,7 @@ from tqdm import tqdm
 from apg_repro.config import RunConfig, changed
 from apg_repro.data.dataset import Dataset
 from apg_repro.data.schema import Schema
-from apg_repro.paths import write_whole
+from apg_repro.paths import write_record
 from apg_repro.rows.numerics import PATH, case_of, record
 from apg_repro.run.suite import check_device
 from apg_repro.training.timing import threads
@@ -208,7 +208,7 @@ def record_cases(cases: Mapping[str, RunConfig], path: Path = PATH) -> dict[str,
     news |= {name: "dropped: no suite asks for it" for name in known if name not in kept}
     head = {"tolerance": TOLERANCE, "torch": torch.__version__, "python": platform.python_version()}
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(case)}" for name, case in kept.items())
-    write_whole(path, f'{{\n "made with": {json.dumps(head)},\n "cases": {{\n{lines}\n }}\n}}\n')
+    write_record(path, f'{{\n "made with": {json.dumps(head)},\n "cases": {{\n{lines}\n }}\n}}\n')
     record.cache_clear()
     return news
 

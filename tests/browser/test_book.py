@@ -9,6 +9,7 @@ skipped. axe-core (``axe.min.js``, Mozilla Public License 2.0, see ``axe.LICENSE
 import json
 import re
 import shutil
+from html import unescape
 from pathlib import Path
 
 import pandas as pd
@@ -253,7 +254,7 @@ def test_a_figure_can_be_enlarged_and_closed(visit):
 HOVERING = {
     "figure6": r"\d+ of \d+ points",
     "figure7": r"Δ [+−]\d.* points.*n = \d",
-    "claims": r"\d-\d+: .*(One epoch|Early stopping|Independent of protocol)",  # of one verdict they lie close together
+    "claims": r"^\d-\d+: .*(One epoch|Early stopping|Independent of protocol)",
 }
 
 
@@ -267,7 +268,10 @@ def test_points_say_their_values_once_a_reader_asks_for_it(browser, name):
     figure.locator(".apg-hover").click()
     point = figure.locator(".apg-plot .points path").first
     point.hover(force=True)  # what listens lies above it
-    assert re.search(HOVERING[name], figure.locator(".hoverlayer").text_content() or "")
+    shown = figure.locator(".hoverlayer").text_content() or ""
+    text = figure.locator(".js-plotly-plot").evaluate("plot => plot.data[0].text[0]")
+    assert shown == unescape(text.replace("<br>", ""))
+    assert re.search(HOVERING[name], shown)
     assert not figure.locator(".apg-drawing").is_visible()
     ink = tab.evaluate("getComputedStyle(document.body).color")
     assert figure.locator(".xtick text").first.evaluate("text => getComputedStyle(text).fill") == ink
