@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call, grad, vmap
 
 from apg_repro.config import RunConfig
 from apg_repro.experiments.table1 import measure as table1
@@ -435,6 +436,33 @@ def test_a_compiled_layer_has_no_graph_breaks(kind):
     compiled = torch.compile(layer, fullgraph=True, backend="eager")
     for n in (B, 5):
         torch.testing.assert_close(compiled(rows(M)[:n], rows(D, 2)[:n]), layer(rows(M)[:n], rows(D, 2)[:n]))
+
+
+@EVERY_KIND
+def test_autocast_gives_what_a_static_layer_gives_there(kind):
+    layer = randomised(KINDS[kind](D)).float()
+    x, z = rows(M).float(), rows(D, 2).float()
+    with torch.no_grad():
+        exact = layer(x, z)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = layer(x, z)
+    assert y.dtype == torch.bfloat16
+    assert float((y - exact).abs().max()) < 0.05 * float(exact.abs().max())
+
+
+@EVERY_KIND
+def test_transforms_of_torch_func_give_the_gradients_of_every_instance(kind):
+    layer = randomised(KINDS[kind](D))
+    x, z = rows(M), rows(D, 2)
+    weights = dict(layer.named_parameters())
+
+    def loss(weights, x, z):
+        return functional_call(layer, weights, (x.unsqueeze(0), z.unsqueeze(0))).square().sum()
+
+    found = vmap(grad(loss), in_dims=(None, 0, 0))(weights, x, z)
+    layer(x, z).square().sum().backward()
+    for name, parameter in layer.named_parameters():
+        torch.testing.assert_close(found[name].sum(0), parameter.grad)
 
 
 def test_the_layers_need_torch_and_jaxtyping_alone():

@@ -412,6 +412,7 @@ def test_it_is_not_available_where_a_kernel_could_not_run(monkeypatch):
     assert not fused.is_available(*make(7, 3, 5, 33, 6))
     with torch.autocast(DEVICE, dtype=torch.bfloat16):
         assert not fused.is_available(*tensors)
+    assert torch.func.vmap(lambda x: x.new_tensor(fused.is_available(*tensors)))(torch.zeros(2)).eq(0).all()
     with FakeTensorMode():
         assert not fused.is_available(*(torch.empty(tensor.shape, device=DEVICE) for tensor in tensors))
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)

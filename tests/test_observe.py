@@ -70,10 +70,19 @@ def test_fewer_users_than_groups_are_refused():
         observe.user_groups(Score(), rows, rows)
 
 
-def test_an_observer_that_does_not_exist_is_refused_before_training(small):
-    heard = []
-    with pytest.raises(UserError, match="nope"):
-        train_on(RunConfig(dataset="small", seed=1, observe="nope"), split(small, 1), torch.device("cpu"), heard.append)
+@pytest.mark.parametrize(
+    ("observe", "why"),
+    [
+        ("nope", "nothing is observed under 'nope'; choose one of user_groups, states"),
+        ("user_groups", "10 groups need as many users, and the test rows have 6"),
+        ("states", "only v4 and v5 generate S alone"),
+    ],
+)
+def test_what_cannot_be_observed_is_refused_before_training(observe, why):
+    rows = rows_of([number % 6 for number in range(400)], label=[float(number % 7 < 3) for number in range(400)])
+    heard, parts = [], split(rows, 1)
+    with pytest.raises(UserError, match=why):
+        train_on(RunConfig(dataset="rated", seed=1, observe=observe), parts, torch.device("cpu"), heard.append)
     assert heard == []
 
 
@@ -113,8 +122,6 @@ def test_what_does_not_generate_s_alone_has_no_states():
     for version in ("base", "v3"):
         with pytest.raises(UserError, match="only v4 and v5 generate S alone"):
             observe.generated_states(model_of(version), random_rows(RATED, 5))
-    with pytest.raises(UserError, match="nothing is observed under 'weights'; choose one of user_groups, states"):
-        observe.observer("weights")
 
 
 def test_the_plane_keeps_the_distances_of_points_that_lie_in_one():

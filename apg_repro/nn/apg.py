@@ -233,7 +233,7 @@ class ApgV1(ApgLayer):
 
     def transform(self, x: Input, z: Condition) -> Output:
         w = self.generator(z).unflatten(1, (self.d_out, self.d_in))  # (B, O, I)
-        return torch.einsum("boi,bi->bo", w, x) + self.bias
+        return add_bias(torch.einsum("boi,bi->bo", w, x), self.bias)
 
 
 class ApgV2(ApgLayer):
@@ -281,7 +281,7 @@ class ApgV2(ApgLayer):
     def transform(self, x: Input, z: Condition) -> Output:
         u, s, v = self.factors(z)
         w = u @ s @ v  # (B, O, I)
-        return torch.einsum("boi,bi->bo", w, x) + self.bias
+        return add_bias(torch.einsum("boi,bi->bo", w, x), self.bias)
 
     def sizes(self) -> dict[str, int]:
         return {"K": self.rank}
@@ -302,7 +302,7 @@ class ApgV3(ApgV2):
         if linear is None:
             u, s, v = self.factors(z)
             h = torch.einsum("bki,bi->bk", v, x)
-            return torch.einsum("bok,bk->bo", u, apply_per_instance(s, h)) + self.bias
+            return add_bias(torch.einsum("bok,bk->bo", u, apply_per_instance(s, h)), self.bias)
         o, k, i = self.d_out, self.rank, self.d_in
         one = F.pad(z, (0, 1), value=1.0)  # (B, D+1)
         made = torch.cat([linear.weight, linear.bias.unsqueeze(1)], dim=1)  # (n, D+1)
@@ -468,7 +468,7 @@ def feed_shared_factors(
         if o * (batch + k) < batch * k:
             weight = (u @ linear.weight.view(k, -1)).view(-1, linear.in_features)  # (O K, D)
             us = F.linear(z, weight, (u @ linear.bias.view(k, k)).flatten()).unflatten(1, (o, k))  # (B, O, K)
-            return torch.einsum("bok,bk->bo", us, F.linear(x, v)) + bias
+            return add_bias(torch.einsum("bok,bk->bo", us, F.linear(x, v)), bias)
     s = generator(z).unflatten(1, (k, k))  # (B, K, K)
     return F.linear(apply_per_instance(s, F.linear(x, v)), u, bias)
 
@@ -481,6 +481,11 @@ def single_layer(generator: ParameterGenerator) -> nn.Linear | None:
 def apply_per_instance(s: Float[torch.Tensor, "B K K"], h: Float[torch.Tensor, "B K"]) -> Float[torch.Tensor, "B K"]:
     """S_i h_i for every instance. A broadcast product: a batched matrix product of such tiny matrices is slower."""
     return (s * h.unsqueeze(1)).sum(2)
+
+
+def add_bias(y: Output, bias: Float[torch.Tensor, " O"]) -> Output:
+    """y + b in the dtype of y: under autocast every version then gives what ``nn.Linear`` gives there."""
+    return y + bias.to(y.dtype)
 
 
 def start_factor(factor: Float[torch.Tensor, "o i"], init: Init) -> None:

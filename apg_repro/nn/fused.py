@@ -175,7 +175,7 @@ def is_available(x: Tensor, z: Tensor, v: Tensor, *others: Tensor) -> bool:
     """Whether ``apg_product`` of these tensors, its arguments in their order, is fused.
 
     That takes Triton; tensors of one dtype, float32 or bfloat16, on one GPU of compute capability 8 or more (or on a
-    CPU with TRITON_INTERPRET=1, which is for tests); no autocast; and K up to 32.
+    CPU with TRITON_INTERPRET=1, which is for tests); no autocast, no ``torch.func``; and K up to 32.
     """
     return (
         could_run(x.device)
@@ -183,6 +183,7 @@ def is_available(x: Tensor, z: Tensor, v: Tensor, *others: Tensor) -> bool:
         and all(tensor.dtype == x.dtype and tensor.device == x.device for tensor in (z, v, *others))
         and len(v) <= MAX_K
         and not torch.is_autocast_enabled(x.device.type)
+        and not torch._C._are_functorch_transforms_active()  # as torch's own ``autograd.Function`` asks
         and not is_fake(x)
     )
 

@@ -113,34 +113,38 @@ class Graphed(Eager):
 
     def run_aside(self) -> None:
         """One step on a stream of its own, as recording will be."""
-        stream = torch.cuda.Stream(self.device)
-        stream.wait_stream(torch.cuda.current_stream(self.device))
-        with torch.cuda.stream(stream):
-            self.next_step()
-        torch.cuda.current_stream(self.device).wait_stream(stream)
+        aside(self.next_step, self.device)
 
     def record(self) -> Callable[[], None]:
         """Records the step without running it; returns what runs it."""
-        graph = torch.cuda.CUDAGraph()
-        # Other threads may go on meanwhile with what a recording thread must not do, such as reading a result.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            self.next_step()
-        return graph.replay
+        return recorded(self.next_step)
 
 
-def captured(work: Work) -> Callable[[], None]:
+def captured(work: Work, device: torch.device | str = "cuda") -> Callable[[], None]:
     """Some work without arguments as a CUDA graph: it is done a few times, then recorded; returns what replays it.
 
     Args:
         work: always the same kernels on the same tensors; it copies nothing from or to the CPU.
+        device: the one that it runs on; default: the current one.
     """
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
+    for _ in range(EAGER_STEPS):
+        aside(work, device)
+    return recorded(work)
+
+
+def aside(work: Work, device: torch.device | str) -> None:
+    """Some work on a stream of its own, as recording will be."""
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(stream):
-        for _ in range(EAGER_STEPS):
-            work()
-    torch.cuda.current_stream().wait_stream(stream)
+        work()
+    torch.cuda.current_stream(device).wait_stream(stream)
+
+
+def recorded(work: Work) -> Callable[[], None]:
+    """Records some work without doing it; returns what does it."""
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Other threads may go on meanwhile with what a recording thread must not do, such as reading a result.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         work()
     return graph.replay

@@ -44,10 +44,7 @@ def user_groups(model: nn.Module, train_rows: Rows, test: Rows) -> dict[str, Any
     field = entry_of(test).user
     n_users = test.schema.fields[field]
     frequency = train_rows.column(field).long().bincount(minlength=n_users)
-    user = test.column(field).long()
-    present = user.unique()
-    if len(present) < N_GROUPS:
-        raise UserError(f"{N_GROUPS} groups need as many users, and the test rows have {len(present)}")
+    user, present = test.column(field).long(), users_of(test)
     ranked = present[frequency[present].argsort(stable=True)]
     group_of_user = torch.zeros(n_users, dtype=torch.long, device=user.device)
     group_of_user[ranked] = torch.arange(len(ranked), device=user.device) * N_GROUPS // len(ranked)
@@ -64,6 +61,18 @@ def user_groups(model: nn.Module, train_rows: Rows, test: Rows) -> dict[str, Any
         found["users"].append(len(members))
         found["train_rows"].append(float(frequency[members].double().mean()))
     return found
+
+
+def users_of(test: Rows) -> Int[torch.Tensor, " n"]:
+    """The users of the test rows, each once.
+
+    Raises:
+        UserError: there are fewer than groups.
+    """
+    present = test.column(entry_of(test).user).long().unique()
+    if len(present) < N_GROUPS:
+        raise UserError(f"{N_GROUPS} groups need as many users, and the test rows have {len(present)}")
+    return present
 
 
 @torch.no_grad()
@@ -138,15 +147,24 @@ def generated_states(model: nn.Module, rows: Dataset) -> list[Float[torch.Tensor
         assert isinstance(layer, ApgLayer)
         found.append(layer.generated(*inputs).double().cpu())
 
-    layers = [layer for layer in model.modules() if isinstance(layer, ApgLayer) and layer.generates_only_s]
-    if not layers:
-        able = " and ".join(version for version, layer in PAPER_LAYERS.items() if layer.generates_only_s)
-        raise UserError(f"only {able} generate S alone: observe its states in a run of one of them")
-    hooks = [layer.register_forward_pre_hook(keep) for layer in layers]
+    hooks = [layer.register_forward_pre_hook(keep) for layer in layers_with_states(model)]
     predict(model, rows)
     for hook in hooks:
         hook.remove()
     return found
+
+
+def layers_with_states(model: nn.Module) -> list[ApgLayer]:
+    """The layers that generate S and nothing else.
+
+    Raises:
+        UserError: there is none.
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, ApgLayer) and layer.generates_only_s]
+    if not layers:
+        able = " and ".join(version for version, layer in PAPER_LAYERS.items() if layer.generates_only_s)
+        raise UserError(f"only {able} generate S alone: observe its states in a run of one of them")
+    return layers
 
 
 def plane(s: Float[torch.Tensor, "n KK"]) -> tuple[Float[torch.Tensor, "n 2"], list[float]]:
@@ -186,12 +204,16 @@ def truth(model: nn.Module, train_rows: Rows, test: Rows) -> dict[str, Any]:
 OBSERVERS: dict[str, Observer] = {"user_groups": user_groups, "states": states, "truth": truth}
 
 
-def observer(name: str) -> Observer:
-    """The observer of that name.
+def observer(name: str, model: nn.Module, test: Rows) -> Observer:
+    """The observer of that name, for this model and these test rows: asked for before the model is trained.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none; or it could not observe this model on these rows.
     """
     if name not in OBSERVERS:
         raise UserError(f"nothing is observed under {name!r}; choose one of {', '.join(OBSERVERS)}")
+    if name == "user_groups":
+        users_of(test)
+    if name == "states":
+        layers_with_states(model)
     return OBSERVERS[name]

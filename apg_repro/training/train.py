@@ -88,9 +88,9 @@ def train_on(
         What was measured; and the model, with the weights of its best epoch.
     """
     start = time.perf_counter()
-    observe = observer(config.observe) if config.observe else None  # refused before anything is trained
     train_rows, valid, test = parts
     model = build(config, train_rows.schema).to(device)
+    observe = observer(config.observe, model, test) if config.observe else None  # refused before anything is trained
     steps = make_step(model, train_rows, config)
     shuffle = generator(config.own_start_seed, "batches")
     hidden = model.get_submodule("deep")
