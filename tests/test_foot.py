@@ -60,6 +60,14 @@ def test_the_foot_names_the_runs_that_had_another_number_of_threads(base_alone):
     assert module.facts([odd, *others], [replace(base_alone, runs=runs)])["other threads"] == f"{first.id} (2)"
 
 
+def test_the_foot_names_the_runs_that_are_compared_with_runs_of_another_machine(row):
+    found = evidence_of("table4", row, lambda config: 0.8 if config.version in ("base", "v1") else None)
+    assert facts([found])["compared with another machine"] == ""
+    moved = next(run for run in found.runs.values() if run.config.version == "v1")
+    runs = {**found.runs, moved.id: replace(moved, origin=replace(moved.origin, device="another CPU"))}
+    assert facts([replace(found, runs=runs, _known={})])["compared with another machine"] == moved.id
+
+
 def test_the_foot_folds_away_how_cells_are_declared_and_judged(base_alone):
     html = str(foot([base_alone], COMMAND))
     assert html.count('<details class="apg-code">') == 2

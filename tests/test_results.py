@@ -50,6 +50,18 @@ def test_committed_rows_are_those_that_are_recorded():
     assert record.differences(STORE) == []
 
 
+@pytest.mark.parametrize(
+    "suite", [suite for suite in SUITES.values() if suite.is_trained], ids=lambda suite: suite.name
+)
+def test_no_difference_is_of_two_machines(suite):
+    for dataset in suite.datasets:
+        found = gather(suite, Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), STORE)
+        for cell in found.cells:
+            for protocol in PROTOCOLS:
+                mixed = [row.id for row in found.on_another_machine(cell, protocol)]
+                assert not mixed, (dataset, cell.key, protocol)
+
+
 @pytest.fixture
 def copied(tmp_path):
     """The committed rows of a small data set and all measurements, their record, and the file of rows."""

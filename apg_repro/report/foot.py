@@ -102,6 +102,7 @@ def facts(rows: Sequence[Row], found: Sequence[Evidence]) -> dict[str, str]:
         "not run yet": not_run(found) if trained else "",
         "machine": "; ".join(sorted(set(map(machine, rows)))),
         "other threads": other_threads(trained),
+        "compared with another machine": compared_with_another_machine(found),
         "software": f"torch {each(row.origin.torch for row in rows)}, Python {each(row.origin.python for row in rows)}",
         "commit": each(row.origin.commit for row in rows)
         + (" (with uncommitted changes)" if any(row.origin.dirty for row in rows) else ""),
@@ -143,6 +144,15 @@ def other_threads(rows: Sequence[TrainedRow]) -> str:
     usual = Counter(row.origin.threads for row in rows).most_common(1)
     others = [row for row in rows if row.origin.threads != usual[0][0]]
     return ", ".join(f"{row.id} ({row.origin.threads})" for row in others)
+
+
+def compared_with_another_machine(found: Sequence[Evidence]) -> str:
+    """Which runs a page compares with runs of another machine, whose rounding can move AUC."""
+    rows = [
+        row for evidence in found for cell in evidence.cells for protocol in PROTOCOLS
+        for row in evidence.on_another_machine(cell, protocol)
+    ]  # fmt: skip
+    return " ".join(sorted({row.id for row in rows}))
 
 
 def still_good(rows: Sequence[Row]) -> str:
