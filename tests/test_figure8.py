@@ -50,6 +50,23 @@ def test_rare_users_gain_more_by_the_difference_of_the_outermost_groups(row):
     assert verdicts["one epoch", "positives in top tenth"] == "", "the claim is about AUC"
 
 
+def test_what_smaller_steps_give_is_told_apart(row):
+    """APG gains 2 points more for the rarest users, damped base 1.5 of them."""
+
+    def extra(config):
+        gain = 0.02 if config.version == "v5" else 0.015 if config.base_damping else 0.0
+        seen = {"auc": [0.7 + config.seed / 100 + gain, 0.8], "top_rate": [0.5, 0.5], "rows": [1, 1]}
+        return {"observed": {"one_epoch": seen, "early_stopping": seen}}
+
+    evidence = evidence_of("figure8", row, lambda config: 0.8, extra)
+    found = [page.rare_over_frequent(evidence, "early_stopping", "auc", *pair).mean for pair in page.PAIRS]
+    assert found == pytest.approx([2, 1.5, 0.5])
+    assert list(page.steps_table(evidence).data["Δ"]) == ["APG − base", "damped base − base", "APG − damped base"]
+    (text,) = page.main_points([evidence])
+    assert "is +1.50 ± 0.00 points for damped base over base, and +0.50 ± 0.00 for APG over damped base" in text
+    assert page.main_points([Evidence(suite=get_suite("figure8"), plan=FULL)]) == []
+
+
 def test_as_many_groups_are_shown_as_the_rows_have(row):
     evidence = evidence_of("figure8", row, lambda config: 0.8, observing([0.02, 0.01, 0.005]))
     assert list(page.groups_table(evidence).data["Group"]) == [0, 1, 2]

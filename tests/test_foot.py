@@ -99,7 +99,7 @@ def test_the_foot_names_the_cells_that_were_not_run_and_where(base_alone):
     assert "not run yet" not in foot([everything], "").html
     text = foot([everything, elsewhere], "").html
     assert "base (Frappe); damped base (Frappe); v1 (Frappe)" in text
-    assert "damped base (2 of 3 settings)" in foot([everything, elsewhere, elsewhere], "").html
+    assert "damped base (2 of 3 parts)" in foot([everything, elsewhere, elsewhere], "").html
 
 
 def test_a_run_that_two_parts_of_a_page_show_counts_once(base_alone):

@@ -125,7 +125,7 @@ def test_what_is_wrong_with_an_archive_is_named_with_file_and_line(tmp_path, cha
         movielens.read_archive(archive(tmp_path, **change))
 
 
-@pytest.mark.fault("an archive that explodes", "refused before it is unpacked")
+@pytest.mark.fault("an archive that unpacks to far more than its size", "refused before it is unpacked")
 def test_a_file_that_would_fill_the_memory_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(movielens, "LARGEST", 10_000)
     path = archive(tmp_path, ratings="1::1::5::978300760\n" * 100_000)

@@ -111,7 +111,7 @@ def test_a_row_that_is_altered_is_named(copied, name):
     assert record.differences(store, path) == []
 
 
-@pytest.mark.fault("a committed row is removed, doubled, or added without a word", "`make test` names it")
+@pytest.mark.fault("a committed row is removed, doubled, or added without being recorded", "`make test` names it")
 def test_a_row_that_is_removed_doubled_or_added_is_named(copied, capsys):
     store, path, file = copied
     lines = file.read_text().splitlines(keepends=True)

@@ -39,6 +39,24 @@ def test_stability_counts_diverged_runs_by_version_and_safeguards(row):
     assert written == ["78.0", "78.0", "78.0\ndiv."] * 3
 
 
+def test_runs_are_counted_by_learning_rate_and_by_brake(row):
+    """Those of v5 diverge at the highest rate where they are not damped."""
+
+    def extra(config):
+        is_bad = config.version == "v5" and not config.damping and config.learning_rate == 0.02
+        return {"status": "diverged" if is_bad else "ok", "history": [{"epoch": 1, "worst_batch_loss": 50.0 * is_bad}]}
+
+    evidence = evidence_of("stability", row, lambda config: 0.78, extra)
+    table = page.rates_table(evidence).data.set_index(["Version", "Damped"])
+    assert list(table.loc["v5", "no"]) == ["0 of 18", "0 of 18", "18 of 18"]
+    assert list(table.loc["v5", "yes"]) == ["0 of 18", "0 of 18", "0 of 18"]
+    _, brakes, at_the_papers = page.main_points([evidence])
+    assert brakes == (
+        "Runs of APG that diverge: damped 0 of 144, not damped 18 of 144, clipped 9 of 144, not clipped 9 of 144."
+    )
+    assert at_the_papers == "Not damped at the paper's learning rate, 0.005: v3 0 of 12, v4 0 of 18, v5 0 of 18."
+
+
 def test_the_best_setting_is_one_that_did_not_diverge(row):
     def extra(config):
         return {"status": "diverged" if config.learning_rate == 0.02 else "ok"}

@@ -282,7 +282,7 @@ def test_where_nothing_ran_on_a_gpu_the_page_says_so_and_how_to_do_it():
         found = line_of(page.abstract_table(costs), **{"Measured on": where})
         assert (found["Ours ÷ base"], found["Verdict"]) == ("not measured yet", "not run")
     text = " ".join(page.main_points([costs]))
-    assert "The paper measured −38.7 % on a V100." in text
+    assert "The paper measured −38.7 % on a V100S." in text
     assert "On a CPU (a CPU): v4 takes 0.37 (0.37–0.37) times base's time, −63.0 %, so the saving is at" in text
     assert "On a GPU, plain layers: not measured yet. On a GPU, fused layers: not measured yet." in text
     how = "python -m apg_repro run table5 --profile full --datasets iaac_twin --device cuda"
@@ -326,7 +326,7 @@ def test_fused_layers_are_compared_with_the_papers_plain_ones_and_stand_beside_t
         assert make(gpu).data.shape[0] > 0
     assert line_of(page.memory_table(gpu), Layers=WIDEST, Version="v4, fused")["Verdict"] == "reproduced"
     titles = [axis.get_title() for axis in page.width_figure(costs).axes]
-    assert titles == ["paper, V100", *(f"{kind}, {part}" for kind in ("CPU", "GPU") for part in page.PARTS.values())]
+    assert titles == ["paper, V100S", *(f"{kind}, {part}" for kind in ("CPU", "GPU") for part in page.PARTS.values())]
 
 
 def test_tables_of_one_kind_of_device_say_which():

@@ -183,7 +183,7 @@ def test_a_damaged_folder_says_which_file(name, done, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
-@pytest.mark.fault("a file whose name is no text, as one in Latin-1", "a sign in the report stands for what is none")
+@pytest.mark.fault("a file name that is not valid UTF-8", "the report shows a placeholder for its bytes")
 def test_a_file_whose_name_is_no_text_gets_its_answer(done, tmp_path):
     request, answer = done
     name = os.fsdecode(b"kl\xfccks.csv")
@@ -423,7 +423,7 @@ def test_a_hopeless_case_is_not_sent_for_seeds():
     assert "more rows say more" in found.sentence
 
 
-@pytest.mark.fault("what `apg try` puts down of its minutes or its work is damaged", "one sentence that names it")
+@pytest.mark.fault("what `apg try` has recorded of its time or its work is damaged", "one sentence that names it")
 def test_a_damaged_count_of_minutes_or_key_is_one_sentence(done, tmp_path):
     request = dataclasses.replace(done[0], out=tmp_path / "copy")
     shutil.copytree(done[0].folder, request.folder)

@@ -212,7 +212,11 @@ def more_memory_with_fine_domains(evidence: Evidence, protocol: Protocol) -> Fin
 def similar_kinds_have_similar_weights(evidence: Evidence, protocol: Protocol) -> Finding:
     """Figure 6: with the paper's condition the kind of item explains more of S than chance, in every layer."""
     above, total = figure6.grouped(evidence, [evidence.cell("v5, category")], protocol)
-    return judge_fact(above == total, f"in {above} of {total} layers of all runs") if total else NOT_RUN
+    return (
+        judge_fact(above == total, f"in {above} of {total} layers of v5 with the category as its condition")
+        if total
+        else NOT_RUN
+    )
 
 
 def rare_users_gain_more(evidence: Evidence, protocol: Protocol) -> Finding:

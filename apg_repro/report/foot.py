@@ -114,7 +114,7 @@ def facts(rows: Sequence[Row], found: Sequence[Evidence]) -> dict[str, str]:
 
 
 def not_run(found: Sequence[Evidence]) -> str:
-    """The cells without a reported run, and on which of several data sets, or in how many settings of one."""
+    """The cells without a reported run, and on which of several data sets, or in how many parts of the page."""
     trained = [evidence for evidence in found if evidence.cells]
     lacking: dict[str, list[str]] = {}
     for evidence in trained:
@@ -126,7 +126,7 @@ def not_run(found: Sequence[Evidence]) -> str:
         if len(titles) == len(trained):
             return ""
         is_one = len(set(titles)) < len(titles)
-        return f" ({len(titles)} of {len(trained)} settings)" if is_one else f" ({', '.join(titles)})"
+        return f" ({len(titles)} of {len(trained)} parts)" if is_one else f" ({', '.join(titles)})"
 
     return "; ".join(name + where(titles) for name, titles in lacking.items())
 

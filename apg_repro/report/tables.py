@@ -341,13 +341,18 @@ def format_p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def auc_table(evidence: Evidence, protocol: Protocol, names: Sequence[str] = ()) -> Table:
-    """The paper's cells and ours under a protocol, with the verdicts; only these cells of WDL, if any are named."""
+def auc_table(evidence: Evidence, protocol: Protocol, names: Sequence[str] = (), against: str = "") -> Table:
+    """The paper's cells and ours under a protocol, with the verdicts.
+
+    Args:
+        names: the cells of WDL that are shown; none: all cells.
+        against: what differences are taken from, in words, where it is not base.
+    """
     found = compare(evidence, protocol)
     found = {key: found[key] for key in [("WDL", name) for name in names] or found}
     has_one = {line.cell.against for line in found.values()} <= {None, "base"}
     base = REFERENCE[protocol] if any(cell.rival_of for cell in evidence.cells) else "base"
-    against = base if has_one else base.replace("base", "its own base", 1)
+    against = against or (base if has_one else base.replace("base", "its own base", 1))
     caption = (
         f"{title_of(evidence, protocol)}. Test AUC in percent, Δ against {against} in points, "
         f"± 95 % confidence, n seeds.{note_on_verdicts(map(judgement_text, found.values()))}"

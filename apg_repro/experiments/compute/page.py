@@ -75,7 +75,7 @@ def costs_table(found: Sequence[Sequence[Evidence]]) -> Table:
                 "Page": suite.title,
                 "Runs": f"{len(rows):,}" if rows else MISSING,
                 "Hours": f"{hours(rows):.1f}" if rows else MISSING,
-                "Longest run, minutes": f"{max(row.seconds for row in rows) / 60:.0f}" if rows else MISSING,
+                "Longest run, minutes": longest(rows) if rows else MISSING,
                 "Measurements": sum(len(evidence.measured) for evidence in of_suite) or MISSING,
                 "Command": command(suite.name, "full", datasets, SEEDS["full"]),
             }
@@ -83,11 +83,17 @@ def costs_table(found: Sequence[Sequence[Evidence]]) -> Table:
     return Table(pd.DataFrame(lines), "Committed rows. Runs that several pages show count on each.", wrap=True)
 
 
+def longest(rows: Sequence[TrainedRow]) -> str:
+    """How many minutes the longest of some runs took."""
+    minutes = max(row.seconds for row in rows) / 60
+    return f"{minutes:.0f}" if minutes >= 1 else "< 1"
+
+
 def total(found: Sequence[Sequence[Evidence]]) -> str:
     """All runs, each once, in words, as HTML."""
     rows = trained([evidence for of_suite in found for evidence in of_suite])
     machines = sorted({machine(row) for row in rows})
     return (
-        f"{len(rows):,} runs of training took {hours(rows):.0f} hours together, each on its own thread or threads. "
+        f"{len(rows):,} runs of training took {hours(rows):.0f} hours in all, counted run by run. "
         f"Machines: {escape('; '.join(machines))}."
     )

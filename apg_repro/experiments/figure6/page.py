@@ -102,8 +102,8 @@ def explained_table(evidence: Evidence, protocol: Protocol = "early_stopping") -
                     }
                 )
     caption = (
-        f"{title_of(evidence, protocol)}. Shares of the variance of S; p: the share of permutations of the kinds that "
-        "explain at least as much; the real order counts as one of them."
+        f"{title_of(evidence, protocol)}. Shares of the variance of S; p: the share of 201 orders of the kinds, "
+        "the real one and 200 permutations, that explain at least as much."
     )
     return Table(pd.DataFrame(lines, dtype=object).fillna(""), caption)
 

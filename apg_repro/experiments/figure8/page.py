@@ -3,27 +3,33 @@
 ``apg_repro/training/observe.py`` divides the users into groups; how many there are is read from the rows.
 """
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 
 from apg_repro.config import PROTOCOLS, Protocol
+from apg_repro.labels import words_for
 from apg_repro.report.figures import Picture, drawn, not_run
 from apg_repro.report.statistics import Estimate, estimate, judge
 from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
+    PROTOCOL_HEADS,
     PROTOCOL_TITLES,
     Table,
     format_difference,
     note_on_verdicts,
     text_of,
+    with_n,
     without_empty_columns,
 )
 from apg_repro.rows.evidence import Evidence
 
 METRICS = {"auc": "AUC", "top_rate": "positives in top tenth"}
 RAREST, MOST_FREQUENT = 0, -1  # groups
+PAIRS = (("apg", "base"), ("damped base", "base"), ("apg", "damped base"))  # of cells
 
 
 def gains(evidence: Evidence, protocol: Protocol, metric: str) -> list[Estimate]:
@@ -31,13 +37,17 @@ def gains(evidence: Evidence, protocol: Protocol, metric: str) -> list[Estimate]
     return [estimate(list(group)) for group in gains_by_seed(evidence, protocol, metric).T]
 
 
-def gains_by_seed(evidence: Evidence, protocol: Protocol, metric: str) -> np.ndarray:
-    """APG less base in points: (seeds that both have, groups); NaN where there is no AUC, (0, 0) without a run."""
-    reference = evidence.stronger(evidence.cell("base"), protocol)
-    base, apg = (evidence.observed(cell, protocol) for cell in (reference, evidence.cell("apg")))
-    seeds = [seed for seed in apg if seed in base]
-    ours, theirs = (np.array([found[seed][metric] for seed in seeds], dtype=float) for found in (apg, base))
-    return 100 * (ours - theirs) if seeds else np.empty((0, 0))
+def gains_by_seed(evidence: Evidence, protocol: Protocol, metric: str, cell: str = "apg", over: str = "") -> np.ndarray:
+    """One cell less another in points: (seeds that both have, groups); NaN where there is no AUC, (0, 0) without a run.
+
+    Args:
+        over: the name of the other cell; "": base, or damped base (see ``Evidence.stronger``).
+    """
+    reference = evidence.cell(over) if over else evidence.stronger(evidence.cell("base"), protocol)
+    ours, theirs = (evidence.observed(one, protocol) for one in (evidence.cell(cell), reference))
+    seeds = [seed for seed in ours if seed in theirs]
+    plus, minus = (np.array([found[seed][metric] for seed in seeds], dtype=float) for found in (ours, theirs))
+    return 100 * (plus - minus) if seeds else np.empty((0, 0))
 
 
 def gain(evidence: Evidence, protocol: Protocol, metric: str, group: int) -> Estimate:
@@ -46,9 +56,12 @@ def gain(evidence: Evidence, protocol: Protocol, metric: str, group: int) -> Est
     return found[group] if found else estimate([])
 
 
-def rare_over_frequent(evidence: Evidence, protocol: Protocol, metric: str) -> Estimate:
-    """By how much the rarest tenth of the users gains more than the most frequent one."""
-    return estimate([seed[RAREST] - seed[MOST_FREQUENT] for seed in gains_by_seed(evidence, protocol, metric)])
+def rare_over_frequent(
+    evidence: Evidence, protocol: Protocol, metric: str, cell: str = "apg", over: str = ""
+) -> Estimate:
+    """By how much the rarest tenth of the users gains more than the most frequent one; see ``gains_by_seed``."""
+    found = gains_by_seed(evidence, protocol, metric, cell, over)
+    return estimate([seed[RAREST] - seed[MOST_FREQUENT] for seed in found])
 
 
 def share(evidence: Evidence, protocol: Protocol) -> np.ndarray:
@@ -120,6 +133,39 @@ def rare_users_table(evidence: Evidence) -> Table:
         f"users gain more AUC?{note_on_verdicts(str(line['Verdict']) for line in lines)}"
     )
     return Table(without_empty_columns(pd.DataFrame(lines)), caption)
+
+
+def steps_table(evidence: Evidence) -> Table:
+    """How much of that a base with smaller steps has as well, whose weights are the same for all users."""
+    lines = [
+        {"Δ": f"{words_for(ours)} − {words_for(theirs)}"}
+        | {
+            PROTOCOL_HEADS[protocol]: with_n(rare_over_frequent(evidence, protocol, "auc", ours, theirs))
+            for protocol in PROTOCOLS
+        }
+        for ours, theirs in PAIRS
+    ]
+    caption = "By how many points of AUC the rarest users gain more than the most frequent ones, ± 95 % confidence."
+    return Table(pd.DataFrame(lines), f"{evidence.data.title}. {caption}")
+
+
+def main_points(found: Sequence[Evidence]) -> list[str]:
+    """What is left of the difference over damped base with early stopping, and in the stand-in for clicks."""
+    texts = []
+    for evidence in found:
+        steps, left = (
+            rare_over_frequent(evidence, "early_stopping", "auc", *pair)
+            for pair in (("damped base", "base"), ("apg", "damped base"))
+        )
+        clicks = rare_over_frequent(evidence, "early_stopping", "top_rate")
+        if min(steps.n, left.n, clicks.n) > 1:
+            texts.append(
+                f"With early stopping on {evidence.data.title}, the difference between rare and frequent users is "
+                f"{format_difference(steps)} points for damped base over base, and {format_difference(left)} for APG "
+                f"over damped base (n = {left.n}). In the stand-in for clicks, it is {format_difference(clicks)} for "
+                "APG over base."
+            )
+    return texts
 
 
 def groups_table(evidence: Evidence) -> Table:

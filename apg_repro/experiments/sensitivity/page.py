@@ -240,9 +240,12 @@ def sentences(found: Sensitivity, protocol: Protocol) -> str:
         for word in ("reproduced", "contradicted")
         for seen in [{found.counts(name, protocol)[word] for name in found.names}]
     )
+    now = found.counts(found.names[0], protocol)
+    divided = Counter({word: now[word] for word in ("no difference", "contradicted", "undecided")})
     return (
         f"<b>{PROTOCOL_HEADS[protocol]}.</b> How many verdicts each variant changes: {changes}. The "
-        f"variants say {ranges}."
+        f"variants say {ranges}. The rule of the first round called {divided.total()} of these differences not "
+        f"reproduced, without telling apart what is now {listed(divided)}."
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import LogNorm
 
-from apg_repro.config import DIVERGED_ABOVE
+from apg_repro.config import DIVERGED_ABOVE, RunConfig
 from apg_repro.experiments.stability.plan import BRAKES, SAFEGUARDS, STARTS, VERSIONS
 from apg_repro.labels import words_for
 from apg_repro.report.figures import Picture, drawn
@@ -87,10 +87,45 @@ def divergence_table(evidence: Evidence) -> Table:
             cells = evidence.labelled(version=version, safeguards=safeguards)
             runs = [run for cell in cells if (run := run_of(evidence, cell))]
             n_diverged = sum(run.diverged("one_epoch") for run in runs)
-            line[version] = "" if not cells else f"{n_diverged} of {len(runs)}" if runs else "not run"
+            line[version] = in_words(n_diverged, len(runs)) if cells else ""
         lines.append(line)
-    caption = f"{evidence.data.title}. Runs in which a batch costs more than {DIVERGED_ABOVE:g} nats or is not finite."
+    ours = "damped" if RunConfig.damping else "not damped"
+    caption = (
+        f"{evidence.data.title}. Runs in which a batch costs more than {DIVERGED_ABOVE:g} nats or is not finite. All "
+        f"other pages use {words_for(RunConfig.init)}, {ours} and {'' if RunConfig.clip_norm else 'not '}clipped."
+    )
     return Table(pd.DataFrame(lines), caption)
+
+
+def rates_table(evidence: Evidence) -> Table:
+    """How many of these runs diverge by learning rate, damped and not."""
+    rates = list(dict.fromkeys(cell.labels["rate"] for cell in evidence.cells if run_of(evidence, cell)))
+    lines = [
+        {"Version": version, "Damped": "yes" if damped else "no"}
+        | {
+            f"Learning rate {rate:g}": in_words(*diverged(evidence, version=version, damped=damped, rate=rate))
+            for rate in rates
+        }
+        for version in VERSIONS
+        for damped in (True, False)
+    ]
+    caption = f"{evidence.data.title}. The same runs by learning rate, over all starts and K, clipped and not."
+    return Table(pd.DataFrame(lines), caption)
+
+
+def diverged(evidence: Evidence, **wanted: Any) -> tuple[int, int]:
+    """How many runs of APG with these labels diverged, and of how many: also by ``damped`` and ``clipped``."""
+    runs = []
+    for cell in evidence.cells:
+        labels = dict(cell.labels) | vars(cell.labels["safeguards"])
+        if labels["version"] in VERSIONS and wanted.items() <= labels.items() and (run := run_of(evidence, cell)):
+            runs.append(run)
+    return sum(run.diverged("one_epoch") for run in runs), len(runs)
+
+
+def in_words(n_diverged: int, n: int) -> str:
+    """Such a count: "2 of 6"."""
+    return f"{n_diverged} of {n}" if n else "not run"
 
 
 def main_points(found: Sequence[Evidence]) -> list[str]:
@@ -113,6 +148,20 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
                 f"{shares[most][0]} of {shares[most][1]}. With {len(calm)} of {len(shares)} combinations of safeguards "
                 f"none diverges{names}."
             )
+            counts = {
+                words: in_words(*diverged(evidence, **{name: is_on}))
+                for words, name, is_on in (
+                    ("damped", "damped", True), ("not damped", "damped", False),
+                    ("clipped", "clipped", True), ("not clipped", "clipped", False),
+                )
+            }  # fmt: skip
+            texts.append(f"Runs of APG that diverge: {', '.join(f'{words} {n}' for words, n in counts.items())}.")
+            rate = RunConfig.learning_rate
+            at_it = (
+                f"{version} {in_words(*diverged(evidence, version=version, damped=False, rate=rate))}"
+                for version in VERSIONS
+            )
+            texts.append(f"Not damped at the paper's learning rate, {rate:g}: {', '.join(at_it)}.")
     return texts
 
 

@@ -178,7 +178,7 @@ def relative_costs_table(evidence: Evidence, cost: Cost) -> Table:
             by_rank = totals[condition, version]
             cells = {f"K = {k:.0f}" if k == k else "any K": rounded(value / base) for k, value in by_rank.items()}
             lines.append({"Condition": title, "Version": version} | cells)
-    caption = f"{evidence.data.title}. WDL's hidden layers: {cost} relative to static layers."
+    caption = f"{evidence.data.title}. WDL's hidden layers: {cost} relative to static layers, without biases."
     return Table(pd.DataFrame(lines).fillna(""), caption)
 
 

@@ -118,7 +118,7 @@ def abstract_table(evidence: Evidence) -> Table:
         else:
             lines.append(line | {"Ours ÷ base": format_spread(found[0]), "Verdict": judge_cost(on, *found)})
     frame = pd.DataFrame([*lines, memory_line(evidence)], columns=ABSTRACT_COLUMNS)
-    return Table(frame, f"Ratios to base; {IN_BRACKETS}. The paper's: a V100.")
+    return Table(frame, f"Ratios to base; {IN_BRACKETS}. The paper's: a V100S.")
 
 
 def memory_line(evidence: Evidence) -> dict[str, str]:
@@ -142,9 +142,9 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
 
 
 def savings(evidence: Evidence) -> list[str]:
-    """Where the abstract's saving of time holds: on the paper's V100, on our CPU, on a GPU, there plain and fused."""
+    """Where the abstract's saving of time holds: on the paper's V100S, on our CPU, on a GPU, there plain and fused."""
     change = format_signed(100 * (printed_ratio("v4", WIDEST, "epoch_time") - 1), 1, " %")
-    sentences: list[str] = [f"The paper measured {change} on a V100."]
+    sentences: list[str] = [f"The paper measured {change} on a V100S."]
     for kind, version, where in ABSTRACT:
         on = evidence.on(kind)
         found = ratio_to(on, version, WIDEST, "epoch_time")
@@ -251,7 +251,7 @@ def crossings_table(evidence: Evidence) -> Table:
         lines.append(line)
     caption = (
         f"{device_title(evidence)}. The least width from which on a version is cheaper than base: by its "
-        "multiplications, and measured."
+        "multiplications, and measured (the 90th percentile of the ratio is below 1)."
     )
     return Table(pd.DataFrame(lines), caption)
 
@@ -332,7 +332,7 @@ def width_figure(evidence: Evidence) -> Picture:
                 axis.plot(list(found), middle, "o", **look)
                 axis.fill_between(list(found), low, high, color=PALETTE[plain(version)], alpha=0.2)
     for axis, name in zip(
-        axes, ("paper, V100", *(f"{device_title(on)}, {PARTS[part]}" for on, part in ours)), strict=True
+        axes, ("paper, V100S", *(f"{device_title(on)}, {PARTS[part]}" for on, part in ours)), strict=True
     ):
         axis.set(xscale="log", yscale="log", xlabel="units of the first hidden layer", title=name)
         axis.set_xticks(list(units.values()), [str(n) for n in units.values()])
