@@ -20,7 +20,7 @@ from apg_repro import __version__
 from apg_repro.config import Profile
 from apg_repro.errors import UserError
 from apg_repro.paths import require_checkout
-from apg_repro.suite import SEEDS, Plan
+from apg_repro.suite import Plan
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -178,11 +178,10 @@ def run(args: argparse.Namespace) -> None:
     where = {"device": args.device, "jobs": args.jobs, "threads": args.threads, "cluster": cluster, "store": store}
     if not suite.is_trained and (args.seeds or args.jobs or cluster):
         raise UserError(f"{suite.name} trains nothing, it counts or measures: leave out --seeds, --jobs and --executor")
-    seeds = parse_seeds(args.seeds) or SEEDS[args.profile]
     datasets = parse_names(args.datasets) or usual_datasets(suite, args.profile)
     suite.check_datasets(*datasets)
     for dataset in datasets:
-        plan = Plan(profile=args.profile, dataset=dataset, seeds=seeds)
+        plan = Plan(profile=args.profile, dataset=dataset, seeds=parse_seeds(args.seeds))
         if args.again is not None:
             print(describe_again(run_again(suite, plan, args.again, **where)))
             continue
@@ -299,9 +298,9 @@ def status(args: argparse.Namespace) -> None:
     from apg_repro.rows.evidence import gather, progress
     from apg_repro.rows.store import Store
 
-    store, seeds = Store(), SEEDS[args.profile]
+    store = Store()
     for suite in SUITES.values():
-        found = [gather(suite, Plan(profile=args.profile, dataset=name, seeds=seeds), store) for name in suite.datasets]
+        found = [gather(suite, Plan(profile=args.profile, dataset=name), store) for name in suite.datasets]
         for evidence in found:
             if evidence.is_begun:
                 print(f"{suite.name:12} {args.profile:6} {evidence.plan.dataset:20} {in_words(progress(evidence))}")

@@ -141,7 +141,7 @@ def as_csv(lines: Sequence[str]) -> str:
 
 
 def find(names: Sequence[str]) -> list[Path]:
-    """The notebooks of these names, all if none is given.
+    """The notebooks of these names, each once; all if none is given.
 
     Raises:
         UserError: there is no such notebook.
@@ -150,7 +150,7 @@ def find(names: Sequence[str]) -> list[Path]:
     unknown = [name for name in names if name not in present]
     if unknown:
         raise UserError(f"no notebook {', '.join(unknown)}; there are {', '.join(present)}")
-    return [present[name] for name in names or present]
+    return [present[name] for name in dict.fromkeys(names or present)]
 
 
 def usable(name: str, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class RunConfig:
         if not is_widths(self.hidden):
             raise UserError(f"hidden must be whole numbers from 1 on, as in (256, 128, 64), not {self.hidden!r}")
         for name, known in (
-            ("version", VERSIONS), ("init", get_args(Init)), ("optimizer", get_args(OptimizerName)),
+            ("version", tuple(VERSIONS)), ("init", get_args(Init)), ("optimizer", get_args(OptimizerName)),
         ):  # fmt: skip
             if getattr(self, name) not in known:
                 raise UserError(f"{name} {getattr(self, name)!r} is unknown; choose one of {', '.join(known)}")
@@ -97,7 +97,11 @@ class RunConfig:
             check_types(self)
         except TypeError as error:
             raise UserError(f"{error}, which is of another type than that option, or below 0") from None
-        object.__setattr__(self, "backbone_options", dict(self.backbone_options))
+        options = {name: plain_number(value, int) for name, value in self.backbone_options.items()}
+        object.__setattr__(self, "backbone_options", options)
+        for name, value in options.items():
+            if not (isinstance(name, str) and isinstance(value, str | int | float)):
+                raise UserError(f"backbone_options must be numbers or text by name, not {name!r}: {value!r}"[:200])
         if self.base_damping and (self.version != "base" or self.domain is not None):
             raise UserError('base_damping is for version "base" without a domain; other versions have damping')
         if self.optimizer == "row_adam" and self.weight_decay:

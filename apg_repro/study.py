@@ -20,7 +20,7 @@ from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.numerics import why_stale
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
-from apg_repro.suite import SEEDS, SIZES, Plan, Suite, command
+from apg_repro.suite import SIZES, Plan, Suite, command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,10 +64,9 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
         raise UserError(f'run must be "missing" (train what the store lacks) or "none" (only read), not {run!r}')
     kind_of(given["device"])
     store = Store()
-    seeds = tuple(given["seeds"]) or SEEDS[profile]
     datasets = given["datasets"] or at_hand(suite, profile, run, store)
     suite.check_datasets(*datasets)
-    plans = [Plan(profile=profile, dataset=dataset, seeds=seeds) for dataset in datasets]
+    plans = [Plan(profile=profile, dataset=dataset, seeds=tuple(given["seeds"])) for dataset in datasets]
     if run == "missing":
         from apg_repro.run.suite import run_suite  # torch, which only reading does not need
 
@@ -78,7 +77,7 @@ def open(name: str, notebook: Mapping[str, Any]) -> Study:  # noqa: A001 (study.
     found = [gather(suite, plan, store) for plan in plans]
     if run == "none":
         check_rows(found, given["seeds"])
-    return Study(found=found, command=command(name, profile, datasets, seeds))
+    return Study(found=found, command=command(name, profile, datasets, given["seeds"]))
 
 
 def check_profile(profile: str) -> None:
@@ -95,7 +94,7 @@ def check_rows(found: Sequence[Evidence], seeds: Sequence[int]) -> None:
         raise UserError(f'there are no rows of seed {", ".join(map(str, unknown))}: run = "missing" trains them')
 
 
-def runs(name: str, profile: Profile = "full", datasets: Sequence[str] = ()) -> "pd.DataFrame":
+def runs(name: str, profile: Profile = "full", datasets: str | Sequence[str] = ()) -> "pd.DataFrame":
     """The reported runs of a suite, one row per cell, protocol and seed, to filter, group and plot.
 
     Columns: dataset, backbone, cell, protocol, seed, epoch; valid_auc and test_auc in percent, test_logloss in nats;
@@ -105,7 +104,7 @@ def runs(name: str, profile: Profile = "full", datasets: Sequence[str] = ()) -> 
     Args:
         name: of the suite, such as "table4".
         profile: "full", the committed runs, or "quick".
-        datasets: such as ["movielens"]; none: all that have rows.
+        datasets: such as ["movielens"], or one name; none: all that have rows.
 
     Raises:
         UserError: no such suite, profile or data set.
@@ -117,12 +116,13 @@ def runs(name: str, profile: Profile = "full", datasets: Sequence[str] = ()) -> 
     return pd.DataFrame([line for evidence in committed(name, profile, datasets) for line in run_lines(evidence)])
 
 
-def committed(name: str, profile: Profile = "full", datasets: Sequence[str] = ()) -> list[Evidence]:
+def committed(name: str, profile: Profile = "full", datasets: str | Sequence[str] = ()) -> list[Evidence]:
     """What the store holds of a suite, one per data set; arguments and errors as for ``runs``."""
     check_profile(profile)
     suite, store = get_suite(name), Store()
+    datasets = [datasets] if isinstance(datasets, str) else datasets
     suite.check_datasets(*datasets)
-    plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in datasets or suite.datasets]
+    plans = [Plan(profile=profile, dataset=dataset) for dataset in datasets or suite.datasets]
     found = [gather(suite, plan, store) for plan in plans]
     return [evidence for evidence in found if datasets or evidence.is_begun]
 
@@ -147,11 +147,11 @@ def try_(config: RunConfig, beside: str = "table4", profile: Profile = "full", d
     check_profile(profile)
     suite, store = get_suite(beside), Store()
     suite.check_datasets(config.dataset)
-    evidence = gather(suite, Plan(profile=profile, dataset=config.dataset, seeds=SEEDS[profile]), store)
+    evidence = gather(suite, Plan(profile=profile, dataset=config.dataset), store)
     if "base" not in {cell.name for cell in evidence.cells}:
         raise UserError(f'{beside} has no runs of base to compare with: take another suite, such as beside="table4"')
     if not any(isinstance(row, TrainedRow) for row in evidence.rows):
-        trains = command(beside, profile, [config.dataset], SEEDS[profile])
+        trains = command(beside, profile, [config.dataset])
         raise UserError(f"{beside} has no {profile} runs on {config.dataset} to compare with: {trains} trains them")
     if config.rows != (rows := SIZES[profile].get("rows")):
         raise UserError(f"the {profile} runs were trained with rows={rows}: take the same rows, or nothing compares")
@@ -241,7 +241,7 @@ def at_hand(suite: Suite, profile: Profile, run: str, store: Store) -> list[str]
     The synthetic set is left out where a real one is at hand. Of the real ones, the first is trained, and those that
     have rows already; the others when they are asked for by name.
     """
-    plans = [Plan(profile=profile, dataset=dataset, seeds=SEEDS[profile]) for dataset in suite.wanted(profile)]
+    plans = [Plan(profile=profile, dataset=dataset) for dataset in suite.wanted(profile)]
     with_rows = [plan.dataset for plan in plans if gather(suite, plan, store).is_begun]
     found = with_rows if run == "none" else [name for name in suite.wanted(profile) if is_prepared(name)]
     real = [name for name in found if data_set(name).kind == "real"]

@@ -30,15 +30,16 @@ class Plan:
     """What of a suite is wanted.
 
     Attributes:
+        seeds: of what is reported; none given: the profile's.
         device_kind: where what is timed is measured; training runs have the same ids everywhere.
 
     Raises:
-        UserError: an unknown profile; no seed, a seed given twice, or the seed that is kept for the search.
+        UserError: an unknown profile; a seed given twice, or the seed that is kept for the search.
     """
 
     profile: Profile
     dataset: str
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...] = ()
     device_kind: DeviceKind = "cpu"
 
     def on(self, device: str) -> "Plan":
@@ -61,7 +62,9 @@ class Plan:
     def __post_init__(self) -> None:
         if self.profile not in get_args(Profile):
             raise UserError(f"profile {self.profile!r} is unknown; choose quick or full")
-        if not self.seeds or min(self.seeds) <= SEARCH_SEED or len(set(self.seeds)) < len(self.seeds):
+        if not self.seeds:
+            object.__setattr__(self, "seeds", SEEDS[self.profile])
+        if min(self.seeds) <= SEARCH_SEED or len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"seeds must be different and above {SEARCH_SEED}, which chooses K and P; got {self.seeds}")
         if max(self.seeds) >= 2**63:
             raise UserError(f"seeds must be below 2^63, so that other programs can read the rows; got {self.seeds}")
@@ -157,7 +160,7 @@ class Suite:
     @property
     def is_trained(self) -> bool:
         """Whether it has cells, and not measurements alone."""
-        return bool(self.cells(Plan(profile="quick", dataset=self.datasets[0], seeds=SEEDS["quick"])))
+        return bool(self.cells(Plan(profile="quick", dataset=self.datasets[0])))
 
     @property
     def page(self) -> str:
@@ -197,7 +200,7 @@ def candidate(plan: Plan, cell: Cell, point: Options) -> RunConfig:
     return configure(plan, cell, SEARCH_SEED, point, cell.search)
 
 
-def command(name: str, profile: Profile, datasets: Sequence[str], seeds: Sequence[int]) -> str:
-    """The command that trains what a suite lacks."""
+def command(name: str, profile: Profile, datasets: Sequence[str], seeds: Sequence[int] = ()) -> str:
+    """The command that trains what a suite lacks; without seeds, for the profile's."""
     text = f"python -m apg_repro run {name} --profile {profile} --datasets {','.join(datasets)}"
-    return text if tuple(seeds) == SEEDS[profile] else f"{text} --seeds {','.join(map(str, seeds))}"
+    return text if tuple(seeds) in ((), SEEDS[profile]) else f"{text} --seeds {','.join(map(str, seeds))}"

@@ -13,7 +13,7 @@ from torch.func import functional_call, grad, vmap
 
 from apg_repro.config import RunConfig
 from apg_repro.experiments.table1 import measure as table1
-from apg_repro.nn.apg import ApgLayer, ApgV2, ApgV3, ApgV4, ApgV5, count_served, fold
+from apg_repro.nn.apg import ApgLayer, ApgV2, ApgV3, ApgV4, ApgV5, Generator, count_served, fold
 from apg_repro.nn.checks import require_choice, require_sizes
 from apg_repro.nn.comparators import LAYERS
 from apg_repro.nn.dense import StaticDense, initialise
@@ -137,6 +137,47 @@ def test_a_layer_with_an_equation_of_its_own_refuses_to_fold():
 
     with pytest.raises(ValueError, match="Doubled overrides transform, so it cannot be folded: override fold too"):
         fold(nn.Sequential(Doubled(M, N, rank=K, over=P)))
+
+
+def test_a_layer_with_a_hook_refuses_to_fold():
+    layer = make("v5")
+    layer.register_forward_hook(lambda layer, inputs, output: 2 * output)
+    with pytest.raises(ValueError, match="ApgV5 has forward hooks, which folding would lose: remove them first"):
+        fold(nn.Sequential(layer))
+
+
+class Adapted(nn.Module):
+    """A linear layer with an adapter around it, which shows the weights of that layer as its own."""
+
+    def __init__(self, linear):
+        super().__init__()
+        self.linear, self.adapter = linear, nn.Linear(linear.in_features, linear.out_features, dtype=torch.double)
+        self.weight, self.bias, self.in_features = linear.weight, linear.bias, linear.in_features
+
+    def forward(self, z):
+        return self.linear(z) + self.adapter(z)
+
+
+class Unknown(Generator):
+    """A G of a class of its own, which every layer calls."""
+
+
+CHANGES = {
+    "an adapter": lambda g: setattr(g, "last", Adapted(g.last)),
+    "no bias": lambda g: setattr(g.last, "bias", None),
+    "a hook": lambda g: g.last.register_forward_hook(lambda layer, inputs, output: 2 * output) and None,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("version", ["v3", "v4", "v5"])
+def test_a_generator_that_a_user_has_changed_is_called(version, change):
+    """Where K is above O, v4 and v5 compute with the weights of a G of one linear layer, as v3 does."""
+    layer = randomised(make(version, None, **LARGE))
+    CHANGES[change](layer.generator)
+    y = layer(rows(M))
+    layer.generator.__class__ = Unknown
+    torch.testing.assert_close(y, layer(rows(M)))
 
 
 @pytest.mark.parametrize("how", [None, "mean", "concat", "attention"])

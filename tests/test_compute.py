@@ -1,5 +1,7 @@
 """What the committed results took to compute."""
 
+from dataclasses import replace
+
 import pytest
 
 from apg_repro.experiments import get_suite
@@ -16,6 +18,13 @@ def test_hours_are_the_sum_of_the_rows_and_runs_that_two_pages_show_count_once_i
     shown = page.costs_table(found).data
     assert sum(float(hours) for hours in shown["Hours"] if hours != MISSING) > page.hours(every)
     assert f"{len(every):,} runs of training" in page.total(found)
+
+
+def test_measurements_on_every_kind_of_device_count():
+    found = [of_suite for of_suite in page.committed() if of_suite[:1] and of_suite[0].suite.name == "table5"]
+    on_gpu = [[replace(one, measured={}, elsewhere={"cuda": one.measured}) for one in found[0]]]
+    counts = [list(page.costs_table(one).data["Measurements"]) for one in (on_gpu, found)]
+    assert counts[0] == counts[1] != [MISSING]
 
 
 def test_every_page_with_rows_has_its_command():

@@ -5,7 +5,7 @@ import pytest
 
 from apg_repro.config import Measurement, RunConfig, kind_of
 from apg_repro.errors import UserError
-from apg_repro.suite import Plan
+from apg_repro.suite import SEEDS, Plan
 
 
 def test_an_id_names_what_differs_from_the_defaults():
@@ -21,6 +21,8 @@ def test_a_number_has_one_id_whatever_its_type():
     other = RunConfig(
         dataset="d", seed=np.int64(1), version="v4", rank=np.int64(4), learning_rate=1, hidden=[np.int64(8)]
     )
+    options = [RunConfig(dataset="d", seed=1, backbone_options={"n_cross": kind(2)}) for kind in (int, np.int64)]
+    assert options[0].id == options[1].id
     assert (other.id, other.as_dict()) == (plain.id, plain.as_dict())
     assert type(other.rank) is int
 
@@ -56,6 +58,9 @@ def test_a_device_has_a_kind():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"version": ["v4"]}, "version ['v4'] is unknown; choose one of base, v1"),
+        ({"backbone_options": {"n_cross": [2]}}, "backbone_options must be numbers or text by name, not 'n_cross'"),
+        ({"backbone_options": {1: 2}}, "backbone_options must be numbers or text by name, not 1: 2"),
         ({"version": "v6"}, "version 'v6' is unknown; choose one of base, v1"),
         ({"version": "v4"}, "v4 needs a rank K"),
         ({"version": "v5", "rank": 4}, "v5 needs a width P"),
@@ -93,12 +98,15 @@ def test_a_mix_is_read_once_and_names_its_fields():
     assert RunConfig(dataset="d", seed=1, condition="user").mix is None
 
 
+def test_a_plan_without_seeds_has_those_of_its_profile():
+    assert Plan(profile="quick", dataset="d").seeds == SEEDS["quick"]
+
+
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
         ({"seeds": (0, 1)}, "above 0, which chooses K and P"),
         ({"seeds": (1, 1)}, "must be different"),
-        ({"seeds": ()}, "must be different"),
         ({"profile": "fast"}, "choose quick or full"),
     ],
 )

@@ -211,6 +211,14 @@ def test_what_cannot_be_built_raises_a_user_error_that_names_the_remedy(schema):
             "backbone_options": {"make_projection": 2},
         },
         "WDL has no option 'hidden'; it has none of its own": {"backbone_options": {"hidden": 2}},
+        "n_cross of DCN must be a whole number of at least 1, not -1": {
+            "backbone": "DCN",
+            "backbone_options": {"n_cross": -1},
+        },
+        "n_heads of AutoInt must be a whole number of at least 1, not 'two'": {
+            "backbone": "AutoInt",
+            "backbone_options": {"n_heads": "two"},
+        },
         "MMoE has no option 'experts'; it has n_experts": {
             "backbone": "MMoE",
             "domain": "item",
@@ -224,6 +232,11 @@ def test_what_cannot_be_built_raises_a_user_error_that_names_the_remedy(schema):
     }.items():
         with pytest.raises(UserError, match=message):
             build(config(**options), schema)
+
+
+def test_fibinet_needs_two_fields(schema):
+    with pytest.raises(UserError, match="FiBiNET pairs embedded fields, and there is one only: take another backbone"):
+        build(config("FiBiNET"), replace(schema, inputs=("user",), bags=None))
 
 
 class Tower(nn.Module):

@@ -193,6 +193,10 @@ def test_a_notebook_that_fails_says_why_and_leaves_no_page(tmp_path, parameters,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_notebook_that_is_named_twice_is_executed_once():
+    assert [path.stem for path in book.find(["table4", "table1", "table4"])] == ["table4", "table1"]
+
+
 def test_a_notebook_that_does_not_exist_is_refused_with_those_that_do(capsys):
     assert main(["notebooks", "table3"]) == 1
     assert "error: no notebook table3; there are" in capsys.readouterr().err

@@ -103,6 +103,7 @@ def test_seeds_are_refused_where_they_change_nothing():
 
 def test_runs_are_a_table_of_what_the_page_shows():
     frame = study.runs("table4", datasets=["movielens"])
+    assert frame.equals(study.runs("table4", datasets="movielens"))
     evidence = study.open("table4", GIVEN | {"profile": "full"}).found[0]
     for cell in evidence.cells:
         for protocol in PROTOCOLS:

@@ -1,6 +1,7 @@
 """``apg try``: a fair search that can be resumed, a verdict by the rule, a report, and a model that is served."""
 
 import dataclasses
+import gzip
 import json
 import math
 import os
@@ -541,7 +542,7 @@ def write_rows(rows, path):
         rows.to_parquet(path)
 
 
-@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.parquet"])
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.parquet", "packed.csv"])
 def test_score_py_reads_every_value_as_training_does(name, tmp_path, monkeypatch):
     """Truth values, times, dates, whole numbers with gaps, large ones, infinities, spaces, and values that are none."""
     import onnxruntime
@@ -560,6 +561,8 @@ def test_score_py_reads_every_value_as_training_does(name, tmp_path, monkeypatch
     )  # fmt: skip
     fields, numbers = ("member", "sure", "at", "day", "word", "shop", "hash"), ("text", "price")
     write_rows(rows, tmp_path / name)
+    if name.startswith("packed"):  # what a file is, its first bytes say
+        (tmp_path / name).write_bytes(gzip.compress((tmp_path / name).read_bytes()))
     source = read(tmp_path / name)
     prepare(source, Columns(label="click", fields=fields, numbers=numbers), tmp_path)
     prepared = load(Columns(label="click", fields=fields, numbers=numbers), tmp_path)

@@ -440,7 +440,7 @@ def test_a_split_by_time_trains_on_the_past_and_tests_on_the_last_rows(tmp_path)
         (["inf", 3], "column 'when' has 'inf', which is no time"),
         (["1e40", 3], "column 'when' has '1e40', which is no time"),
         (["2026-02-30", "2026-02-27"], "column 'when' has '2026-02-30', which is no time"),
-        (["2026-02-27", None], "column 'when' lacks a value in row 2, and --split time needs all"),
+        (["2026-02-27", None], "column 'when' lacks a value in 200 rows with a label, and --split time needs all"),
         ([5, 5], "column 'when' has one time only, '5'"),
         (["04/01/2024", "13/01/2024"], "column 'when' has '04/01/2024', which is no time that can be read in one way"),
         (["2024-01-13", "01/02/2024"], "column 'when' has '01/02/2024', which is no time that can be read in one way"),
@@ -453,6 +453,22 @@ def test_a_split_by_what_is_no_time_is_refused(when, message, tmp_path):
     path = written(tmp_path, rows=table().assign(when=when * (N // 2)))
     with pytest.raises(UserError, match=re.escape(message)):
         prepared(path, tmp_path, Wishes(split="time", time="when"))
+
+
+def test_rows_without_a_label_need_no_time(tmp_path):
+    rows = table().astype({"click": "Int64"})
+    rows.loc[:9, ["click", "when"]] = None
+    rows.loc[0, "when"] = "soon"
+    found = prepared(written(tmp_path, rows=rows), tmp_path, Wishes(split="time", time="when"))
+    assert found.place is not None
+    assert len(found.place) == len(found.rows.labels) == N - 10
+
+
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
+def test_seconds_since_1970_and_parts_of_them_are_times(unit, tmp_path):
+    rows = table().assign(event_time=[(1_700_000_000 + 60 * i) * unit for i in range(N)])
+    _, found, _ = chosen(written(tmp_path, rows=rows))
+    assert {column.name: column.kind for column in found}["event_time"] == "time"
 
 
 @pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f+02:00", "seconds"])

@@ -31,7 +31,7 @@ from apg_repro.report.tables import (
 from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
-from apg_repro.suite import SEARCH_SEED, SEEDS, Plan, Suite
+from apg_repro.suite import SEARCH_SEED, Plan, Suite
 
 FOLDER = "executed/"  # of the pages, seen from the home page
 
@@ -107,7 +107,7 @@ def verdict_overview(store: Store) -> Markup:
     """
     lines, others = [], []
     for suite in SUITES.values():
-        plans = [Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]) for dataset in suite.datasets]
+        plans = [Plan(profile="full", dataset=dataset) for dataset in suite.datasets]
         found = [gather(suite, plan, store) for plan in plans]
         found = [evidence for evidence in found if evidence.is_begun] or found[:1]
         link, cells = page_link(suite, suite.title, FOLDER), answered(suite, found)

@@ -47,9 +47,9 @@ def declared() -> list[RunConfig]:
     return [
         configure(plan, cell, plan.seeds[0], point)
         for suite in SUITES.values()
-        for profile, seeds in SEEDS.items()
+        for profile in SEEDS
         for dataset in suite.datasets
-        for plan in [Plan(profile=profile, dataset=dataset, seeds=seeds)]
+        for plan in [Plan(profile=profile, dataset=dataset)]
         for cell in suite.cells(plan)
         for point in cell.grid or ({},)
     ]

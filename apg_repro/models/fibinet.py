@@ -88,7 +88,7 @@ class FiBiNET(nn.Module):
         bilinear: "all", "each" or "interaction", the richest of the three and our default.
 
     Raises:
-        UserError: ``bilinear`` is none of the three.
+        UserError: ``bilinear`` is none of the three; there are fewer than two embedded fields.
     """
 
     def __init__(
@@ -104,9 +104,11 @@ class FiBiNET(nn.Module):
         if bilinear not in get_args(Bilinear):
             raise UserError(f"bilinear must be one of {', '.join(get_args(Bilinear))}, not {bilinear!r}")
         self.features = Features(schema, d_embedding)
+        n = self.features.n_embedded
+        if n < 2:
+            raise UserError("FiBiNET pairs embedded fields, and there is one only: take another backbone, such as WDL")
         self.wide = Wide(schema)
         self.condition = condition
-        n = self.features.n_embedded
         self.senet = SeNet(n)
         self.plain_pairs = BilinearInteraction(n, d_embedding, bilinear)
         self.senet_pairs = BilinearInteraction(n, d_embedding, bilinear)

@@ -417,10 +417,12 @@ class ApgV5(ApgLayer):
         """The v4 layer that computes the same function, U and V multiplied out ("no additional inference cost").
 
         Raises:
-            ValueError: a subclass computes another function, which folding does not know.
+            ValueError: a subclass or a hook computes another function, which folding does not know.
         """
         if type(self).transform is not ApgV5.transform:
             raise ValueError(f"{type(self).__name__} overrides transform, so it cannot be folded: override fold too")
+        if has_hooks(self):
+            raise ValueError(f"{type(self).__name__} has forward hooks, which folding would lose: remove them first")
         with torch.device("meta"):  # every weight is replaced below, so none is drawn
             folded = ApgV4(
                 self.d_in, self.d_out, rank=self.rank, d_condition=self.d_condition, layers=self.layers, init=self.init
@@ -474,8 +476,19 @@ def feed_shared_factors(
 
 
 def single_layer(generator: ParameterGenerator) -> nn.Linear | None:
-    """The one linear layer that a G consists of; None if it is anything else."""
-    return generator.last if type(generator) is Generator and not generator.hidden else None
+    """The one linear layer that a G consists of, to compute with its weights; None if it has to be called.
+
+    Such as one that a user has put an adapter around, quantised, or given a hook.
+    """
+    if type(generator) is not Generator or generator.hidden or type(generator.last) is not nn.Linear:
+        return None
+    is_plain = generator.last.bias is not None and not (has_hooks(generator) or has_hooks(generator.last))
+    return generator.last if is_plain else None
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether calling a module does more than its ``forward``."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def apply_per_instance(s: Float[torch.Tensor, "B K K"], h: Float[torch.Tensor, "B K"]) -> Float[torch.Tensor, "B K"]:

@@ -113,13 +113,12 @@ class Features(nn.Module):
 class BagEmbedding(nn.Module):
     """Sum of the embeddings of the members that are present: indicators (B, n) → (B, E)."""
 
-    def __init__(self, n_members: int, d_embedding: int, std: float = 0.01) -> None:
+    def __init__(self, n_members: int, d_embedding: int) -> None:
         super().__init__()
-        self.std = std
         self.weight = nn.Parameter(torch.empty(n_members, d_embedding))
 
     def reset_parameters(self) -> None:
-        nn.init.normal_(self.weight, std=self.std)
+        nn.init.normal_(self.weight, std=0.01)
 
     def forward(self, indicators: Float[torch.Tensor, "B n"]) -> Float[torch.Tensor, "B E"]:
         return indicators @ self.weight

@@ -133,15 +133,15 @@ def residuals(version: str, shape: Shape) -> list[float]:
     ]
 
 
-def settings(version: str, best: int = 3) -> list[Shape]:
-    """The K, D and biases that bring a version of Table 5 nearest to its cells, then those of the text."""
+def settings(version: str) -> list[Shape]:
+    """The three K, D and biases that bring a version of Table 5 nearest to its cells, then those of the text."""
     ranks = (TABLE5_RANK,) if version == "v1" else (1, 2, 3, 4, 6, 8)  # v1 has no K
     candidates = [
         Shape(rank=rank, d_condition=d, bias=bias)
         for rank, d, bias in product(ranks, (8, 16, D, 64, None), (True, False))
     ]
     ranked = sorted(candidates, key=lambda shape: max(map(abs, residuals(version, shape))))
-    return list(dict.fromkeys([*ranked[:best], Shape()]))
+    return list(dict.fromkeys([*ranked[:3], Shape()]))
 
 
 def input_width(dataset: str) -> tuple[float, float]:

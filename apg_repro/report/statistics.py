@@ -143,7 +143,7 @@ def verdict(difference: Estimate, expected: float, margin: float = MARGIN) -> Ve
     return "contradicted" if high < 0 else "undecided"  # also where the mean or the interval is NaN
 
 
-def alike(difference: Estimate, margin: float = MARGIN) -> Verdict:
+def alike(difference: Estimate) -> Verdict:
     """The word for a difference that the paper says is none.
 
     *Reproduced*: the whole interval lies within (−m, m). *Contradicted*: all of it beyond. *Undecided*: anything else,
@@ -151,9 +151,9 @@ def alike(difference: Estimate, margin: float = MARGIN) -> Verdict:
     """
     if difference.n == 0:
         return "not run"
-    if abs(difference.mean) + difference.half < margin:
+    if abs(difference.mean) + difference.half < MARGIN:
         return "reproduced"
-    return "contradicted" if abs(difference.mean) - difference.half > margin else "undecided"
+    return "contradicted" if abs(difference.mean) - difference.half > MARGIN else "undecided"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,18 +88,20 @@ def make_floor(config: RunConfig, schema: Schema) -> nn.Module:
 
 def own_options(name: str, backbone: Callable[..., nn.Module], options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a backbone's own, such as DCN's ``n_cross``, as its keyword arguments."""
-    known = [argument for argument in optional_arguments(backbone) if argument != PROJECTION]
-    for option in options:
+    known = {option: default for option, default in optional_arguments(backbone).items() if option != PROJECTION}
+    for option, value in options.items():
         if option not in known:
             has = f"it has {', '.join(known)}" if known else "it has none of its own"
             raise UserError(f"{name} has no option {option!r}; {has}")
+        if type(known[option]) is int and (type(value) is not int or value < 1):
+            raise UserError(f"{option} of {name} must be a whole number of at least 1, not {value!r}")
     return dict(options)
 
 
-def optional_arguments(backbone: Callable[..., nn.Module]) -> list[str]:
-    """The arguments that a backbone has beyond those that all have in common: those with a default."""
+def optional_arguments(backbone: Callable[..., nn.Module]) -> dict[str, Any]:
+    """The arguments that a backbone has beyond those that all have in common, and their defaults."""
     arguments = inspect.signature(backbone).parameters.values()
-    return [argument.name for argument in arguments if argument.default is not argument.empty]
+    return {argument.name: argument.default for argument in arguments if argument.default is not argument.empty}
 
 
 def make_dense(config: RunConfig, d_condition: int | None) -> MakeDense:

@@ -120,15 +120,14 @@ class Graphed(Eager):
         return recorded(self.next_step)
 
 
-def captured(work: Work, device: torch.device | str = "cuda") -> Callable[[], None]:
-    """Some work without arguments as a CUDA graph: it is done a few times, then recorded; returns what replays it.
+def captured(work: Work) -> Callable[[], None]:
+    """Some work on the current GPU as a CUDA graph: it is done a few times, then recorded; returns what replays it.
 
     Args:
-        work: always the same kernels on the same tensors; it copies nothing from or to the CPU.
-        device: the one that it runs on; default: the current one.
+        work: without arguments, always the same kernels on the same tensors; it copies nothing from or to the CPU.
     """
     for _ in range(EAGER_STEPS):
-        aside(work, device)
+        aside(work, "cuda")
     return recorded(work)
 
 

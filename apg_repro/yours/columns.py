@@ -230,7 +230,8 @@ def kind_of(name: str, values: list[str], numbers: np.ndarray | None, n_rows: in
     if not whole:
         return "number"
     seconds = float(np.nanmedian(numbers))
-    if TIME.search(name) and (5e8 < seconds < 4e9 or 5e11 < seconds < 4e12 or 19e6 < seconds < 21e6):
+    is_since_1970 = any(5e8 < seconds / unit < 4e9 for unit in (1, 1e3, 1e6, 1e9))  # s, ms, µs or ns
+    if TIME.search(name) and (is_since_1970 or 19e6 < seconds < 21e6):
         return "time"
     if n > ROW_ID * n_rows and (is_id or np.array_equal(np.sort(numbers), np.arange(n) + np.nanmin(numbers))):
         return "row id"

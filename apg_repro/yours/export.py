@@ -29,17 +29,17 @@ from apg_repro.paths import write_whole
 from apg_repro.training.build import build
 from apg_repro.yours.columns import INFINITE
 from apg_repro.yours.prepare import MISSING, RARE, Encoding, standardised
+from apg_repro.yours.read import GZIP, Form, plain
 from apg_repro.yours.read import MISSING as NO_VALUE
-from apg_repro.yours.read import Form, plain
 
 FILES = ("model.pt2", "model.onnx", "vocabulary.json", "score.py")
 READ = {
-    "text": 'pa.Table.from_pandas(pd.read_csv(sys.argv[1], sep={delimiter!r}, dtype="string", keep_default_na=False))',
-    "json": "pyarrow.json.read_json(sys.argv[1])",
-    "parquet": "pyarrow.parquet.read_table(sys.argv[1])",
+    "text": 'pa.Table.from_pandas(pd.read_csv(file, sep={delimiter!r}, dtype="string", keep_default_na=False))',
+    "json": "pyarrow.json.read_json(file)",
+    "parquet": "pyarrow.parquet.read_table(file)",
 }
 SCORE = '''"""Scores new rows: python score.py FILE > scored.csv. It needs numpy, pandas, pyarrow and onnxruntime."""
-import json, pathlib, sys
+import gzip, json, pathlib, sys
 import numpy as np, onnxruntime, pandas as pd, pyarrow as pa, pyarrow.compute as pc, pyarrow.json, pyarrow.parquet
 here = pathlib.Path(__file__).parent
 known = json.loads((here / "vocabulary.json").read_text(encoding="utf-8"))
@@ -48,7 +48,10 @@ MISSING = known["none"]
 
 {plain}
 
-rows = {read}
+with open(sys.argv[1], "rb") as file:
+    is_packed = file.read(2) == {gzip}
+with (gzip.open if is_packed else open)(sys.argv[1], "rb") as file:
+    rows = {read}
 rows = rows.rename_columns([name.strip() for name in rows.column_names])
 text = {{name: plain(rows[name]).to_pandas() for name in [*known["ids"], *known["numbers"]]}}
 ids = [text[name].map(one).fillna({rare}).where(text[name].notna(), {missing}) for name, one in known["ids"].items()]
@@ -145,7 +148,9 @@ def export(model: nn.Module, encoding: Encoding, folder: Path, form: Form = "tex
 def score(form: Form, delimiter: str) -> str:
     """The program ``score.py``: it makes text of values by the very function that training makes it by."""
     read = READ[form].format(delimiter=delimiter)
-    return SCORE.format(plain=inspect.getsource(plain), read=read, rare=RARE, missing=MISSING, infinite=INFINITE)
+    return SCORE.format(
+        plain=inspect.getsource(plain), read=read, gzip=GZIP, rare=RARE, missing=MISSING, infinite=INFINITE
+    )
 
 
 def vocabulary(encoding: Encoding) -> str:

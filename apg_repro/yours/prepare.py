@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
 from jaxtyping import Float32, Int64
 
@@ -80,25 +81,26 @@ def prepare(source: Source, columns: Columns, folder: Path) -> None:
     """
     labels = labels_of(source.table, columns.label, columns.positive)
     kept = labels >= 0
+    rows = source.table.filter(pa.array(kept))
     safe = safe_names([*columns.fields, *columns.numbers])
     table: dict[str, np.ndarray] = {}
     values: dict[str, list[str]] = {}
     for name in columns.fields:
-        codes, found = coded(source.table.column(name))
-        table[safe[name]], values[safe[name]] = codes[kept] + 1, found
+        codes, found = coded(rows.column(name))
+        table[safe[name]], values[safe[name]] = codes + 1, found
     lacking: dict[str, np.ndarray] = {}
     for name in columns.numbers:
-        codes, found = coded(source.table.column(name))
-        numbers = numbers_of(name, found)[codes + 1][kept]
+        codes, found = coded(rows.column(name))
+        numbers = numbers_of(name, found)[codes + 1]
         missing = np.isnan(numbers)
         table[safe[name]] = np.where(missing, 0, numbers).astype(np.float32)
         if missing.any():
             lacking[safe[name] + LACKS] = missing.astype(np.int8)
     table |= lacking
     view = {"inputs": list(values), "numbers": [safe[name] for name in columns.numbers] + list(lacking), "bags": {}}
-    place = place_of(source, columns)
+    place = place_of(rows, columns)
     if place is not None:
-        table[PLACE] = place[kept]
+        table[PLACE] = place
     table["label"] = labels[kept]
     counts = {f"{who}s": len(values.get(safe.get(getattr(columns, who), ""), [])) for who in ("user", "item")}
     with contextlib.redirect_stdout(io.StringIO()):
@@ -146,15 +148,17 @@ def numbers_of(name: str, values: list[str]) -> np.ndarray:
     return np.concatenate([[np.nan], numbers])
 
 
-def place_of(source: Source, columns: Columns) -> np.ndarray | None:
+def place_of(rows: pa.Table, columns: Columns) -> np.ndarray | None:
     """What a split by time or by a column needs of every row: when it was, or 0, 1, 2 for its part; (R,)."""
     if columns.split == "random":
         return None
     name = columns.time if columns.split == "time" else columns.split.removeprefix("column:")
-    codes, values = coded(source.table.column(name))
-    if (codes < 0).any():
-        row = int(np.argmax(codes < 0)) + 1
-        raise UserError(f"column {name!r} lacks a value in row {row:,}, and --split {columns.split} needs all of them")
+    codes, values = coded(rows.column(name))
+    if lacking := int((codes < 0).sum()):
+        raise UserError(
+            f"column {name!r} lacks a value in {lacking:,} rows with a label, and --split {columns.split} needs all of "
+            "them"
+        )
     if columns.split == "time":
         when = quantities(values)
         if when is None:

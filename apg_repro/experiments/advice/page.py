@@ -34,7 +34,7 @@ from apg_repro.report.tables import (
 )
 from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.store import Store
-from apg_repro.suite import SEEDS, Cell, Plan
+from apg_repro.suite import Cell, Plan
 
 DATASET = "movielens"
 COMMAND = "python -m apg_repro run SUITE --profile full"
@@ -83,15 +83,14 @@ def committed(store: Store | None = None) -> dict[str, Evidence]:
     """The committed rows of the suites that this page reads, by suite."""
     store = store or Store()
     return {
-        name: gather(get_suite(name), Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), store)
-        for name, dataset in SUITES.items()
+        name: gather(get_suite(name), Plan(profile="full", dataset=dataset), store) for name, dataset in SUITES.items()
     }
 
 
-def on_data_sets(name: str = "table8", store: Store | None = None) -> list[Evidence]:
+def on_data_sets(name: str = "table8") -> list[Evidence]:
     """Table 8, which has every condition, or another suite, on each real data set on which it has been run."""
-    suite, store = get_suite(name), store or Store()
-    plans = (Plan(profile="full", dataset=name, seeds=SEEDS["full"]) for name in suite.datasets)
+    suite, store = get_suite(name), Store()
+    plans = (Plan(profile="full", dataset=name) for name in suite.datasets)
     found = [gather(suite, plan, store) for plan in plans]
     return [evidence for evidence in found if evidence.data.kind == "real" and evidence.is_begun]
 

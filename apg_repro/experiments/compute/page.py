@@ -10,9 +10,9 @@ from apg_repro.experiments import SUITES
 from apg_repro.report.foot import machine
 from apg_repro.report.tables import MISSING, Markup, Table
 from apg_repro.rows.evidence import Evidence, gather, progress
-from apg_repro.rows.row import TrainedRow
+from apg_repro.rows.row import MeasuredRow, TrainedRow
 from apg_repro.rows.store import Store
-from apg_repro.suite import SEEDS, Plan, command
+from apg_repro.suite import Plan, command
 
 HOUR = 3600.0  # seconds
 
@@ -21,7 +21,7 @@ def committed(store: Store | None = None) -> list[list[Evidence]]:
     """The committed rows of every suite, one list per suite, of the data sets that have any."""
     store = store or Store()
     found = [
-        [gather(suite, Plan(profile="full", dataset=dataset, seeds=SEEDS["full"]), store) for dataset in suite.datasets]
+        [gather(suite, Plan(profile="full", dataset=dataset), store) for dataset in suite.datasets]
         for suite in SUITES.values()
     ]
     return [[evidence for evidence in of_suite if evidence.is_begun] for of_suite in found]
@@ -34,8 +34,7 @@ def status_table(store: Store | None = None) -> Table:
     for suite in SUITES.values():
         link, absent = Markup(f'<a href="{suite.name}.ipynb">{escape(suite.title)}</a>'), list[str]()
         for dataset in suite.datasets:
-            plan = Plan(profile="full", dataset=dataset, seeds=SEEDS["full"])
-            found = progress(gather(suite, plan, store))
+            found = progress(gather(suite, Plan(profile="full", dataset=dataset), store))
             parts = [f"{have} of {wanted} {name}" for name, (have, wanted) in found.items() if wanted]
             n_there, n_wanted = (sum(column) for column in zip(*found.values(), strict=True))
             title = data_set(dataset).title
@@ -76,8 +75,8 @@ def costs_table(found: Sequence[Sequence[Evidence]]) -> Table:
                 "Runs": f"{len(rows):,}" if rows else MISSING,
                 "Hours": f"{hours(rows):.1f}" if rows else MISSING,
                 "Longest run, minutes": longest(rows) if rows else MISSING,
-                "Measurements": sum(len(evidence.measured) for evidence in of_suite) or MISSING,
-                "Command": command(suite.name, "full", datasets, SEEDS["full"]),
+                "Measurements": sum(isinstance(row, MeasuredRow) for one in of_suite for row in one.rows) or MISSING,
+                "Command": command(suite.name, "full", datasets),
             }
         )
     return Table(pd.DataFrame(lines), "Committed rows. Runs that several pages show count on each.", wrap=True)

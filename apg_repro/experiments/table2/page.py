@@ -54,9 +54,9 @@ def average(evidence: Evidence, protocol: Protocol, name: str, models: Sequence[
     return estimate(evidence.between(ours, theirs, protocol))
 
 
-def averages(sets: Sequence[Evidence], name: str = "apg") -> list[tuple[Evidence, Estimate, Estimate]]:
-    """The mean difference of a cell after one epoch and with early stopping, on each data set that has run them all."""
-    found = [(evidence, *(average(evidence, protocol, name) for protocol in PROTOCOLS)) for evidence in sets]
+def averages(sets: Sequence[Evidence]) -> list[tuple[Evidence, Estimate, Estimate]]:
+    """The mean difference of APG after one epoch and with early stopping, on each data set that has run them all."""
+    found = [(evidence, *(average(evidence, protocol, "apg") for protocol in PROTOCOLS)) for evidence in sets]
     return [(evidence, early, late) for evidence, early, late in found if early.n and late.n]
 
 
