@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 from apg_repro.catalogue import data_set
-from apg_repro.claims.short import claims_of, claims_without_protocol, models_in_short
+from apg_repro.claims.short import claims_of, claims_without_protocol, difference_in_words, models_in_short
 from apg_repro.experiments import get_suite
 from apg_repro.experiments.errata import page as errata
 from apg_repro.experiments.planted import page as planted
@@ -16,6 +16,7 @@ from apg_repro.experiments.stability import page as stability
 from apg_repro.experiments.table7 import page as table7
 from apg_repro.paths import NOTEBOOKS
 from apg_repro.report.short import NO_RESULTS, NOTHING, block, gains, gains_over, in_short
+from apg_repro.report.statistics import estimate
 from apg_repro.report.tables import Markup, badge, plain
 from apg_repro.rows.evidence import Evidence
 from apg_repro.study import committed
@@ -128,6 +129,13 @@ def test_few_claims_are_named_with_their_verdicts_and_many_are_counted():
     early, late = words(claims_of(committed("figure7")))
     assert "the verdicts on the paper's 10 claims are" in early
     assert late.startswith("With early stopping on MovieLens-1M")
+
+
+def test_a_mean_at_the_margin_is_said_to_be_there():
+    assert difference_in_words(estimate([0.101, 0.102, 0.103])) == (
+        "+0.10 ± 0.00 points, reproduced (its mean is at the margin)"
+    )
+    assert "margin" not in difference_in_words(estimate([0.201, 0.202, 0.203]))
 
 
 def test_times_are_said_of_each_kind_of_device():
