@@ -176,8 +176,10 @@ def run(args: argparse.Namespace) -> None:
 
         be_deterministic()
     where = {"device": args.device, "jobs": args.jobs, "threads": args.threads, "cluster": cluster, "store": store}
-    if not suite.is_trained and (args.seeds or args.jobs or cluster):
-        raise UserError(f"{suite.name} trains nothing, it counts or measures: leave out --seeds, --jobs and --executor")
+    if not suite.is_trained and (args.seeds or args.jobs or args.threads or cluster):
+        raise UserError(
+            f"{suite.name} trains nothing, it counts or measures: leave out --seeds, --jobs, --threads and --executor"
+        )
     datasets = parse_names(args.datasets) or usual_datasets(suite, args.profile)
     suite.check_datasets(*datasets)
     for dataset in datasets:

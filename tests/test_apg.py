@@ -146,6 +146,12 @@ def test_a_layer_with_a_hook_refuses_to_fold():
         fold(nn.Sequential(layer))
 
 
+def test_a_layer_that_is_compiled_by_itself_refuses_to_fold():
+    compiled = nn.Sequential(torch.compile(make("v5"), backend="eager"))
+    with pytest.raises(ValueError, match="a compiled ApgV5 cannot be folded: fold the model first, then compile it"):
+        fold(compiled)
+
+
 class Adapted(nn.Module):
     """A linear layer with an adapter around it, which shows the weights of that layer as its own."""
 

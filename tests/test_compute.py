@@ -7,7 +7,9 @@ import pytest
 from apg_repro.experiments import get_suite
 from apg_repro.experiments.compute import page
 from apg_repro.report.tables import MISSING, plain
+from apg_repro.rows.evidence import gather
 from apg_repro.rows.store import Store
+from apg_repro.suite import Plan
 
 
 def test_hours_are_the_sum_of_the_rows_and_runs_that_two_pages_show_count_once_in_all():
@@ -21,9 +23,9 @@ def test_hours_are_the_sum_of_the_rows_and_runs_that_two_pages_show_count_once_i
 
 
 def test_measurements_on_every_kind_of_device_count():
-    found = [of_suite for of_suite in page.committed() if of_suite[:1] and of_suite[0].suite.name == "table5"]
-    on_gpu = [[replace(one, measured={}, elsewhere={"cuda": one.measured}) for one in found[0]]]
-    counts = [list(page.costs_table(one).data["Measurements"]) for one in (on_gpu, found)]
+    found = gather(get_suite("table5"), Plan(profile="full", dataset="iaac_twin"), Store())
+    on_gpu = replace(found, measured={}, elsewhere={"cuda": found.measured})
+    counts = [list(page.costs_table([[one]]).data["Measurements"]) for one in (on_gpu, found)]
     assert counts[0] == counts[1] != [MISSING]
 
 

@@ -29,6 +29,10 @@ from apg_repro.paths import ROOT
         (["run", "table4", "--datasets", "synthetic, foo"], "not made for data set 'foo'"),
         (["run", "table4", "--datasets", "synthetic", "--jobs", "-3"], "jobs must be at least 1, not -3"),
         (["run", "table7", "--datasets", "synthetic", "--seeds", "99"], "table7 trains nothing, it counts or measures"),
+        (
+            ["run", "table7", "--datasets", "synthetic", "--threads", "2"],
+            "leave out --seeds, --jobs, --threads and --executor",
+        ),
         (["run", "table4", "--executor", "ray", "--gpus-per-run", "inf"], "--gpus-per-run must be from 0 to 1"),
     ],
 )

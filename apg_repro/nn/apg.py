@@ -510,13 +510,19 @@ def start_factor(factor: Float[torch.Tensor, "o i"], init: Init) -> None:
 
 
 def fold(model: nn.Module) -> nn.Module:
-    """Replaces, in place, every v5 layer of a model by its folded v4; returns the model, or what replaces it."""
+    """Replaces, in place, every v5 layer of a model by its folded v4; returns the model, or what replaces it.
+
+    Raises:
+        ValueError: a v5 layer is compiled by itself, or cannot be folded (see ``ApgV5.fold``).
+    """
     if isinstance(model, ApgV5):
         return model.fold()
     folded: dict[nn.Module, nn.Module] = {}  # a layer that is used in two places remains one layer
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):
             if isinstance(child, ApgV5):
+                if name == "_orig_mod":  # the compiled program would go on with the layer as it was
+                    raise ValueError("a compiled ApgV5 cannot be folded: fold the model first, then compile it")
                 if child not in folded:
                     folded[child] = child.fold()
                 setattr(parent, name, folded[child])
