@@ -63,7 +63,7 @@ def test_what_smaller_steps_give_is_told_apart(row):
     assert found == pytest.approx([2, 1.5, 0.5])
     assert list(page.steps_table(evidence).data["Δ"]) == ["APG − base", "damped base − base", "APG − damped base"]
     (text,) = page.main_points([evidence])
-    assert "is +1.50 ± 0.00 points for damped base over base, and +0.50 ± 0.00 for APG over damped base" in text
+    assert "damped base has +1.50 ± 0.00 over base itself, and APG +0.50 ± 0.00 over damped base" in text
     assert page.main_points([Evidence(suite=get_suite("figure8"), plan=FULL)]) == []
 
 

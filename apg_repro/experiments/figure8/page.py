@@ -160,10 +160,9 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
         clicks = rare_over_frequent(evidence, "early_stopping", "top_rate")
         if min(steps.n, left.n, clicks.n) > 1:
             texts.append(
-                f"With early stopping on {evidence.data.title}, the difference between rare and frequent users is "
-                f"{format_difference(steps)} points for damped base over base, and {format_difference(left)} for APG "
-                f"over damped base (n = {left.n}). In the stand-in for clicks, it is {format_difference(clicks)} for "
-                "APG over base."
+                f"With early stopping on {evidence.data.title}, damped base has {format_difference(steps)} over base "
+                f"itself, and APG {format_difference(left)} over damped base (n = {left.n}); in the stand-in for "
+                f"clicks, APG has {format_difference(clicks)} over base."
             )
     return texts
 
