@@ -11,11 +11,14 @@ from apg_repro.config import RunConfig
 from apg_repro.data.dataset import Dataset, split
 from apg_repro.data.schema import Schema
 from apg_repro.errors import UserError
+from apg_repro.experiments import get_suite
+from apg_repro.experiments.figure6 import page as figure6
 from apg_repro.nn.comparators import LAYERS
+from apg_repro.rows.evidence import Evidence
 from apg_repro.training import observe
 from apg_repro.training.build import build
 from apg_repro.training.train import train_on
-from tests.conftest import random_rows
+from tests.conftest import FULL, random_rows
 
 RATED = Schema(
     fields={"user": 20, "item": 6, "category": 3}, inputs=("user", "item"), numbers=("genre_A", "genre_B", "score")
@@ -176,3 +179,9 @@ def test_states_of_a_condition_that_is_the_group_are_explained_beyond_chance():
         assert found["p"] == pytest.approx(1 / 201, abs=1e-4)
         assert chance["p"] > 0.01
         assert np.array(found["points"]).shape == (60, 2)
+
+
+def test_figure_6_counts_the_permutations_that_are_made():
+    caption = figure6.explained_table(Evidence(suite=get_suite("figure6"), plan=FULL)).caption
+    assert f"{observe.N_PERMUTATIONS + 1} orders" in caption
+    assert f"{observe.N_PERMUTATIONS} permutations" in caption

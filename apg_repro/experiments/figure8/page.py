@@ -153,10 +153,7 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
     """What is left of the difference over damped base with early stopping, and in the stand-in for clicks."""
     texts = []
     for evidence in found:
-        steps, left = (
-            rare_over_frequent(evidence, "early_stopping", "auc", *pair)
-            for pair in (("damped base", "base"), ("apg", "damped base"))
-        )
+        steps, left = (rare_over_frequent(evidence, "early_stopping", "auc", *pair) for pair in PAIRS[1:])
         clicks = rare_over_frequent(evidence, "early_stopping", "top_rate")
         if min(steps.n, left.n, clicks.n) > 1:
             texts.append(

@@ -134,11 +134,9 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
     for evidence in found:
         shares: dict[str, tuple[int, int]] = {}
         for safeguards in SAFEGUARDS:
-            cells = [cell for cell in evidence.labelled(safeguards=safeguards) if cell.labels["version"] in VERSIONS]
-            runs = [run for cell in cells if (run := run_of(evidence, cell))]
-            if runs:
-                name = f"{words_for(safeguards.init)}, {safeguards.brakes}"
-                shares[name] = (sum(run.diverged("one_epoch") for run in runs), len(runs))
+            counted = diverged(evidence, safeguards=safeguards)
+            if counted[1]:
+                shares[f"{words_for(safeguards.init)}, {safeguards.brakes}"] = counted
         if shares:
             most = max(shares, key=lambda name: shares[name][0] / shares[name][1])
             calm = [name for name, (n_diverged, _) in shares.items() if not n_diverged]
