@@ -129,9 +129,15 @@ def over_damped(evidence: Evidence, protocol: Protocol) -> Estimate:
 
 
 def in_markdown(table: Table) -> str:
-    """A table as README has it."""
+    """A table as README has it, a cell's lines below each other."""
     rows = [list(table.data), ["---"] * len(table.data.columns), *map(list, table.data.itertuples(index=False))]
-    return "\n".join(f"| {' | '.join(plain(cell).replace(NBSP, ' ') for cell in row)} |" for row in rows)
+    return "\n".join(f"| {' | '.join(map(in_lines, row))} |" for row in rows)
+
+
+def in_lines(cell: Markup | str) -> str:
+    """What a cell says, in Markdown."""
+    lines = cell.html.split("<br>") if isinstance(cell, Markup) else [cell]
+    return "<br>".join(plain(Markup(line)).replace(NBSP, " ") for line in lines)
 
 
 def heads(protocol: Protocol) -> str:
@@ -155,7 +161,7 @@ def model_verdicts(evidence: Evidence, protocol: Protocol, name: str) -> Markup 
     seeds = sorted({line.difference.n for line in lines if line.difference.n})
     if not seeds:
         return "not run"
-    n = f"n{NBSP}={NBSP}{' or '.join(map(str, seeds))}"
+    n = f"n{NBSP}={NBSP}{seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
     n_plain = sum(line.is_against_plain for line in lines if line.difference.n)
     marked = f", {n_plain} of {len(lines)} {AGAINST_PLAIN}" if n_plain else ""
     return badge_over("", f"{badges(count([line.judgement for line in lines]))}<br>{n}{marked}")
