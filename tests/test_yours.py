@@ -542,6 +542,31 @@ def write_rows(rows, path):
         rows.to_parquet(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("", None, "name one file of rows: python score.py new_rows.csv > scored.csv"),
+        ("nowhere.csv", None, "nowhere.csv cannot be read"),
+        ("empty.csv", b"", "empty.csv cannot be read"),
+        ("torn.csv.gz", gzip.compress(b"member,price\n1,2\n" * 99)[:40], "torn.csv.gz cannot be read"),
+        ("short.csv", b"member\n1\n", "short.csv lacks price, which the model needs; it has member"),
+    ],
+)
+def test_score_py_refuses_a_file_that_it_cannot_score_in_one_sentence(name, content, words, tmp_path):
+    known = {"ids": {"member": {}}, "numbers": ["price"], "none": []}
+    (tmp_path / "vocabulary.json").write_text(json.dumps(known))
+    (tmp_path / "score.py").write_text(export.score("text", ","))
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    command = [sys.executable, tmp_path / "score.py", *([tmp_path / name] if name else [])]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("error: ")
+    assert ended.stderr.count("\n") == 1
+    assert words in ended.stderr
+
+
 @pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "rows.parquet", "packed.csv"])
 def test_score_py_reads_every_value_as_training_does(name, tmp_path, monkeypatch):
     """Truth values, times, dates, whole numbers with gaps, large ones, infinities, spaces, and values that are none."""

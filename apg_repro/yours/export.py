@@ -39,7 +39,7 @@ READ = {
     "parquet": "pyarrow.parquet.read_table(file)",
 }
 SCORE = '''"""Scores new rows: python score.py FILE > scored.csv. It needs numpy, pandas, pyarrow and onnxruntime."""
-import gzip, json, pathlib, sys
+import gzip, json, pathlib, sys, zlib
 import numpy as np, onnxruntime, pandas as pd, pyarrow as pa, pyarrow.compute as pc, pyarrow.json, pyarrow.parquet
 here = pathlib.Path(__file__).parent
 known = json.loads((here / "vocabulary.json").read_text(encoding="utf-8"))
@@ -48,11 +48,21 @@ MISSING = known["none"]
 
 {plain}
 
-with open(sys.argv[1], "rb") as file:
-    is_packed = file.read(2) == {gzip}
-with (gzip.open if is_packed else open)(sys.argv[1], "rb") as file:
-    rows = {read}
+if len(sys.argv) != 2:
+    sys.exit("error: name one file of rows: python score.py new_rows.csv > scored.csv")
+try:
+    with open(sys.argv[1], "rb") as file:
+        is_packed = file.read(2) == {gzip}
+    with (gzip.open if is_packed else open)(sys.argv[1], "rb") as file:
+        rows = {read}
+except (OSError, EOFError, ValueError, zlib.error) as error:
+    reason = " ".join(str(error).split())
+    sys.exit(f"error: {{sys.argv[1]}} cannot be read ({{reason}}): give a file like the one that was trained on")
 rows = rows.rename_columns([name.strip() for name in rows.column_names])
+lacking = [name for name in [*known["ids"], *known["numbers"]] if name not in rows.column_names]
+if lacking:
+    needs, has = ", ".join(lacking), ", ".join(rows.column_names)
+    sys.exit(f"error: {{sys.argv[1]}} lacks {{needs}}, which the model needs; it has {{has}}")
 text = {{name: plain(rows[name]).to_pandas() for name in [*known["ids"], *known["numbers"]]}}
 ids = [text[name].map(one).fillna({rare}).where(text[name].notna(), {missing}) for name, one in known["ids"].items()]
 numbers = [pd.to_numeric(text[n], errors="coerce").to_numpy("float64", na_value=np.nan) for n in known["numbers"]]
