@@ -23,6 +23,7 @@ from apg_repro.report.tables import (
     comparison_frame,
     format_signed,
     marked,
+    note_on_first_epochs,
     note_on_marks,
     note_on_verdicts,
     text_of,
@@ -91,15 +92,26 @@ def gains_table(evidence: Evidence, protocol: Protocol) -> Table:
             found = average(evidence, protocol, name, models)
             cells = [compared[model, name] for model in models]
             # An average is one test of its own, a model is one of its family.
-            judgement = judge(found, expected) if line == AVERAGE else cells[0].judgement
+            # It goes by the sign that its models go by: where the paper lacks the data set, that of its own.
+            judgement = judge(found, sign(expected, cells)) if line == AVERAGE else cells[0].judgement
             is_against_plain = bool(found.n) and any(cell.is_against_plain for cell in cells)
             texts.append(text_of(judgement, is_against_plain) if evidence.is_result else "")
             row[f"Δ {head(evidence, name)}"] = badge_over(texts[-1], with_n(found))
         rows.append(row)
     note = note_on_marks(evidence.cell(name).registered for name in AGAINST)
     note += note_on_rivals([compared[model, "apg"] for model in PAPER_BACKBONES]) + note_on_verdicts(texts)
+    trained = [line.cell for line in compared.values() if line.cell.name != "apg over tuned base"]  # those of "apg"
+    note += note_on_first_epochs(evidence, trained, protocol)
     caption = f"{title_of(evidence, protocol)}. Δ of test AUC in points, ± 95 % confidence, n seeds.{note}"
     return Table(without_empty_columns(pd.DataFrame(rows)), caption)
+
+
+def sign(expected: float, cells: Sequence[Comparison]) -> float:
+    """Which side of 0 an average should be on: the paper's, or the one that all its models should be on."""
+    if not math.isnan(expected):
+        return expected
+    sides = {math.copysign(1, cell.expected) for cell in cells if not math.isnan(cell.expected)}
+    return sides.pop() if len(sides) == 1 else math.nan
 
 
 def note_on_rivals(lines: Sequence[Comparison]) -> str:
@@ -136,10 +148,12 @@ def model_verdicts_table(evidence: Evidence) -> Table:
 def gains_figure(evidence: Evidence) -> Picture:
     """Δ of APG, model by model: the paper's, and ours against each base. One column of axes per protocol."""
     lines, printed = lines_of(evidence), printed_differences(evidence)
+    is_printed = not all(math.isnan(value) for value in printed.values())
     palette = dict(zip(AGAINST, sns.color_palette("colorblind", len(AGAINST)), strict=True))
     fig, axes = plt.subplots(1, len(PROTOCOLS), figsize=(8.5, 1 + 0.5 * len(lines)), sharex=True, sharey=True)
     for axis, protocol in zip(axes, PROTOCOLS, strict=True):
-        axis.plot(list(printed.values()), range(len(lines)), "D", color="black", ms=6, label="paper")
+        if is_printed:
+            axis.plot(list(printed.values()), range(len(lines)), "D", color="black", ms=6, label="paper")
         for number, name in enumerate(AGAINST):
             found = [average(evidence, protocol, name, models) for models in lines.values()]
             axis.errorbar(
@@ -160,9 +174,9 @@ def gains_figure(evidence: Evidence) -> Picture:
         for protocol in PROTOCOLS
         for name in AGAINST
     ]
+    marks = "diamonds are the paper's, dots and bars" if is_printed else "dots and bars are"
     return Picture(
         fig,
-        f"{evidence.data.title}. Δ test AUC of APG in points, model by model: diamonds are the paper's, dots and "
-        "bars our means and 95 % intervals.",
+        f"{evidence.data.title}. Δ test AUC of APG in points, model by model: {marks} our means and 95 % intervals.",
         f"{'. '.join(words)}.",
     )
