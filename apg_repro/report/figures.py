@@ -22,7 +22,14 @@ from matplotlib.ticker import MaxNLocator
 from apg_repro.config import PROTOCOLS, RunConfig, changed
 from apg_repro.report.comparison import compare, paper_auc
 from apg_repro.report.statistics import Estimate, estimate
-from apg_repro.report.tables import OPTION_NAMES, PROTOCOL_TITLES, format_difference, format_signed, marked
+from apg_repro.report.tables import (
+    OPTION_NAMES,
+    PROTOCOL_TITLES,
+    format_difference,
+    format_signed,
+    marked,
+    note_on_marks,
+)
 from apg_repro.rows.evidence import Evidence
 from apg_repro.rows.row import TrainedRow
 
@@ -187,7 +194,7 @@ def differences_figure(evidence: Evidence) -> Picture:
     return Picture(
         fig,
         f"{evidence.data.title}. Δ test AUC of each cell in points: dots and bars are means and 95 % intervals, small "
-        f"dots seeds{', diamonds the paper' if is_printed else ''}.",
+        f"dots seeds{', diamonds the paper' if is_printed else ''}.{note_on_marks(cell.registered for cell in cells)}",
         differences_in_words(evidence),
     )
 
@@ -231,7 +238,7 @@ def epochs_figure(evidence: Evidence) -> Picture:
     axis.set(xlabel="epoch", ylabel="validation AUC, percent")
     caption = (
         f"{evidence.data.title}. Validation AUC by epoch: lines are means over seeds, bands reach from the lowest "
-        "seed to the highest."
+        f"seed to the highest.{note_on_marks(cell.registered for cell in evidence.cells)}"
     )
     if not axis.lines:
         not_run(axis)

@@ -26,6 +26,7 @@ from apg_repro.report.tables import (
     Table,
     format_p,
     format_signed,
+    note_on_first_epochs,
 )
 from apg_repro.rows.evidence import Evidence
 
@@ -92,6 +93,7 @@ def components_table(evidence: Evidence) -> Table:
         f"{evidence.data.title}, WDL, v5 with K = {sizes['rank']} and P = {sizes['over']}. Standard deviation (SD) in "
         "points, and the shares of the variance; p is of F-tests. The last share is what an interval over splits would "
         "keep of its width if every split had endless starts."
+        f"{note_on_first_epochs(evidence, evidence.cells, 'early_stopping')}"
     )
     return Table(pd.DataFrame(lines), caption)
 

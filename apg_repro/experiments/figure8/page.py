@@ -103,8 +103,8 @@ def gains_figure(evidence: Evidence) -> Picture:
     ]
     return Picture(
         fig,
-        f"{evidence.data.title}. Gain of APG by group of users, {AGAINST_THE_BETTER}: means and 95 % intervals. The "
-        "line is each group's share of the test rows.",
+        f"{evidence.data.title}. Gain of APG by group of users, {AGAINST_THE_BETTER}: means and 95 % intervals; a "
+        "single seed has none. The line is each group's share of the test rows.",
         f"In points. {'; '.join(words)}.",
     )
 
@@ -157,9 +157,10 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
         clicks = rare_over_frequent(evidence, "early_stopping", "top_rate")
         if min(steps.n, left.n, clicks.n) > 1:
             texts.append(
-                f"With early stopping on {evidence.data.title}, damped base has {format_difference(steps)} over base "
-                f"itself, and APG {format_difference(left)} over damped base (n = {left.n}); in the stand-in for "
-                f"clicks, APG has {format_difference(clicks)} over base."
+                f"How much more rare users gain than frequent ones, with early stopping on {evidence.data.title}: "
+                f"damped base has {format_difference(steps)} over base itself, and APG {format_difference(left)} over "
+                f"damped base (n = {left.n}); in the stand-in for clicks, APG has {format_difference(clicks)} over "
+                "base."
             )
     return texts
 

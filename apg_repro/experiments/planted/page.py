@@ -47,7 +47,7 @@ AXES = {
     "heterogeneity": "a group's own share of preferences, %",
     "groups": "number of groups",
     "noise": "labels that a coin decides, %",
-    "tail": "users' long tail, exponent × 100",
+    "tail": "users' long tail (0: none, 100: 1/k)",
 }
 OFF = 0.5  # points: a run that stops on a plateau loses about twice as much
 
@@ -201,7 +201,7 @@ def format_share(share: Estimate) -> str:
     if not share.n:
         return MISSING
     interval = "" if math.isnan(share.half) else f" ± {share.half:.0f}"
-    return with_true_minus(f"{share.mean:.0f}{interval} %")
+    return with_true_minus(f"{round(share.mean, 0) + 0.0:.0f}{interval} %")
 
 
 def registered_by_name(found: Sequence[Evidence]) -> dict[str, str]:
@@ -293,8 +293,8 @@ def sweeps_figure(found: Sequence[Evidence]) -> Picture:
     ]
     return Picture(
         fig,
-        "Gain over base as a share of the gap to the best possible AUC, by heterogeneity, groups and noise. Bars are "
-        "95 % intervals.",
+        "Gain over base as a share of the gap to the best possible AUC, by heterogeneity, number of groups, noise and "
+        f"users' long tail. Bars are 95 % intervals; some reach beyond the edge.{note_on_marks(registered.values())}",
         f"Shares of the gap at the centre. {'; '.join(words)}." if words else "Not run.",
     )
 

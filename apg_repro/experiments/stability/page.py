@@ -59,8 +59,8 @@ def worst_batch_figure(evidence: Evidence, version: str) -> Picture:
     diverged = sum(run.diverged("one_epoch") for run in runs)
     return Picture(
         fig,
-        f"{evidence.data.title}. {version} by K and learning rate, one map per safeguard: colour is the worst batch "
-        "loss of the first epoch, text the test AUC.",
+        f"{evidence.data.title}. {version} by K and learning rate, one map per combination of safeguards: colour is "
+        "the worst batch loss of the first epoch, text the test AUC.",
         f"{diverged} of {len(runs)} settings of {version} diverge." if runs else "Not run.",
     )
 
@@ -91,8 +91,9 @@ def divergence_table(evidence: Evidence) -> Table:
         lines.append(line)
     ours = "damped" if RunConfig.damping else "not damped"
     caption = (
-        f"{evidence.data.title}. Runs in which a batch costs more than {DIVERGED_ABOVE:g} nats or is not finite. All "
-        f"other pages use {words_for(RunConfig.init)}, {ours} and {'' if RunConfig.clip_norm else 'not '}clipped."
+        f"{evidence.data.title}. Runs in which a batch costs more than {DIVERGED_ABOVE:g} nats or is not finite. "
+        f"Other pages use {words_for(RunConfig.init)}, {ours} and {'' if RunConfig.clip_norm else 'not '}clipped, "
+        "unless they name something else."
     )
     return Table(pd.DataFrame(lines), caption)
 
