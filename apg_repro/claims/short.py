@@ -1,5 +1,6 @@
 """What a page begins with where claims of the paper rest on it. Imports no torch."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -87,7 +88,8 @@ def in_words(words: str, claims: Sequence[Claim], evidence: Evidence) -> Markup:
             finding, where = found[protocol], on_device if is_same else PROTOCOL_TITLES[protocol]
             verdict = " ".join(filter(None, [where, badge(finding.text).html]))
             parts.append(", ".join(filter(None, [verdict, finding.ours_html])))
-    return Markup(f"{escape(words[:1].upper() + words[1:])} ({escape(evidence.data.title)}): {'; '.join(parts)}.")
+    words = words if re.match(r"v\d", words) else words[:1].upper() + words[1:]  # versions are written small
+    return Markup(f"{escape(words)} ({escape(evidence.data.title)}): {'; '.join(parts)}.")
 
 
 def models_in_short(found: Sequence[Evidence]) -> list[Text]:

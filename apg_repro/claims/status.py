@@ -65,8 +65,8 @@ def status_table(found: Mapping[tuple[str, str], Evidence]) -> Table:
     lines += models_elsewhere(found) + on_every_data_set(found)
     texts = [cell.html if isinstance(cell, Markup) else cell for line in lines for cell in line.values()]
     caption = (
-        f"{models.data.title} but for the last lines. Δ of test AUC in points, ± 95 % confidence, n seeds."
-        f"{note_on_verdicts(texts)}"
+        f"{models.data.title}, where a line names no other data set. Δ of test AUC in points, ± 95 % confidence, n "
+        f"seeds.{note_on_verdicts(texts)}"
     )
     return Table(pd.DataFrame(lines), caption, wrap=True)
 

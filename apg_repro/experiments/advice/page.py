@@ -143,14 +143,15 @@ def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = (), all_models
     tuned = table2.average(models, "early_stopping", "apg over tuned base")
     if tuned.n:
         sentences.append(
-            f"A static model whose learning rate and weight decay were searched as long as K and P is "
-            f"{'ahead of' if tuned.is_below else 'behind' if tuned.is_above else 'not told apart from'} it: "
+            f"On {models.data.title}, a static model whose learning rate and weight decay were searched as long as K "
+            f"and P is {'ahead of' if tuned.is_below else 'behind' if tuned.is_above else 'not told apart from'} it: "
             f"{format_difference(tuned)} points with early stopping. Tune yours first."
         )
     both = table2.average(models, "early_stopping", "tuned apg")
     if both.n:
         sentences.append(
-            f"With APG searched in that grid as well, K and P fixed, it is {format_difference(both)} (n = {both.n})."
+            f"With APG searched in that grid as well, K and P fixed, APG less that static model is "
+            f"{format_difference(both)} points with early stopping (n = {both.n})."
         )
     return sentences
 
