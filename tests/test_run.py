@@ -113,6 +113,20 @@ def test_a_run_killed_half_way_goes_on_where_it_stopped(store, monkeypatch):
     assert len(trained) == total
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, UserError("a worker was killed")])
+def test_a_run_stopped_while_it_is_submitted_can_be_claimed_again_in_the_same_process(store, monkeypatch, error):
+    """A notebook keeps the traceback of the last error, and with it the frame that had the claim."""
+
+    def stopped(*args):
+        raise error
+
+    monkeypatch.setattr(executors.InThisProcess, "submit", stopped)
+    with pytest.raises((KeyboardInterrupt, UserError)) as kept:
+        run.run_suite(suite_of(BASE), PLAN, jobs=1, store=store)
+    (first, _) = gather(suite_of(BASE), PLAN, store).wanted()
+    assert store.claim("quick", first), kept.value
+
+
 def test_a_diverged_run_has_a_row(store):
     options = {**SIZE, "version": "v4", "rank": 1, "learning_rate": 1e5, "clip_norm": None}
     run.run_suite(suite_of(Cell(name="v4", options=options)), PLAN, jobs=1, store=store)

@@ -98,21 +98,22 @@ def drive(
 ) -> Iterator[TrainedRow | None]:
     """The rows in the order in which they are done; None for a run that failed, or that another driver has
     trained meanwhile."""
-    todo, pending = deque(configs), dict[Future[TrainedRow], tuple[RunConfig, BaseFileLock]]()
+    todo, pending = deque(configs), dict[Future[TrainedRow], RunConfig]()
+    claims: dict[str, BaseFileLock | None] = {}  # by the run's id
     failed: list[str] = []
     try:
         while todo or pending:
             elsewhere = []
             while todo and len(pending) < executor.width:
                 config = todo.popleft()
-                claim = store.claim(profile, config)
+                claims[config.id] = store.claim(profile, config)
                 if config.id in store.runs(profile, config.dataset):  # asked after the claim: it may have just come
-                    store.release(claim)
+                    store.release(claims.pop(config.id))
                     yield None
-                elif claim is None:
+                elif claims[config.id] is None:
                     elsewhere.append(config)
                 else:
-                    pending[executor.submit(config)] = config, claim
+                    pending[executor.submit(config)] = config
             todo.extend(elsewhere)
             if elsewhere and not pending:
                 show(f"{len(elsewhere)} runs are trained by another process")
@@ -122,12 +123,12 @@ def drive(
             done = wait(pending, timeout=LOOK, return_when=FIRST_COMPLETED).done if pending else ()
             for future in sorted(done, key=lambda future: future.exception() is not None):  # a failed one ends it all
                 if isinstance(error := future.exception(), RunFailed):
-                    failed.append(pending[future][0].id)
+                    failed.append(pending[future].id)
                     tqdm.write(f"run {error}")
-                    store.release(pending.pop(future)[1])
+                    store.release(claims.pop(pending.pop(future).id))
                     yield None
                     continue
-                row = row_of(future, pending[future][0])
+                row = row_of(future, pending[future])
                 try:
                     is_new = store.append(profile, row)
                 except OSError as error:
@@ -138,14 +139,14 @@ def drive(
                         f"run {row.id} was trained, but {store.runs_path(profile, row.dataset)} held it by then: "
                         "nothing is lost, run the same command again"
                     )
-                store.release(pending.pop(future)[1])
+                store.release(claims.pop(pending.pop(future).id))
                 yield row
         if failed:
             raise UserError(
                 f"{len(failed)} of {len(configs)} runs failed, the others are in the store: {', '.join(failed)}"
             )
     finally:
-        for _, claim in pending.values():
+        for claim in claims.values():  # also of a run that was stopped while it was submitted
             store.release(claim)
 
 
