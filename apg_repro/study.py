@@ -171,10 +171,11 @@ def own_run(config: RunConfig, profile: Profile, device: str) -> TrainedRow:
 
         _, threads = workers(device, 1, None, None)
         own.check_writable(own.runs_path(profile, config.dataset))
-        trained = train_all(
+        for _ in train_all(
             [config], own, profile, device=device, jobs=1, threads=threads, title=f"your run on {config.dataset}"
-        )
-        known = {row.id: row for row in trained}
+        ):
+            pass  # it is in the store by now, whoever has trained it
+        known = own.runs(profile, config.dataset)
     return known[config.id]
 
 
@@ -224,7 +225,7 @@ def as_list(name: str, value: Any) -> Any:
         return value
     try:
         parsed = ast.literal_eval(value)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two of text that is nested too deep
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # the last two: it is nested too deep
         if value.startswith("["):
             raise UserError(
                 f'parameter {name} must be a list such as [1, 2] or ["movielens"], not {value[:100]}'

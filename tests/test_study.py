@@ -13,6 +13,7 @@ from apg_repro.errors import UserError
 from apg_repro.experiments import get_suite
 from apg_repro.rows.store import Store
 from apg_repro.suite import Plan, configure
+from tests.conftest import trained_row
 
 GIVEN = {"profile": "quick", "datasets": [], "seeds": [], "device": "cpu", "run": "none"}
 
@@ -36,6 +37,7 @@ def test_data_sets_may_be_text(text):
         ({"seeds": ["a"]}, "seeds must be whole numbers"),
         ({"seeds": "[1, "}, "parameter seeds must be a list such as"),
         ({"seeds": 1.5}, "parameter seeds must be a list"),
+        ({"seeds": "{[]: 1}"}, "seeds must be whole numbers"),
         ({"profile": 3}, "parameter profile must be a str, not 3"),
         ({"datasets": [1]}, "datasets must be names"),
         (
@@ -148,6 +150,19 @@ def test_a_run_of_ones_own_is_trained_and_kept(tmp_path, monkeypatch):
     path.write_text(before.replace(f'"numerics": {row.numerics}', f'"numerics": {row.numerics + 1}'))
     with pytest.raises(UserError, match=r"the code .* has changed since: delete that file, and it is trained again"):
         study.own_run(config, "quick", "cpu")
+
+
+def test_a_run_of_ones_own_may_be_trained_by_another_notebook_meanwhile(tmp_path, monkeypatch):
+    def others(configs, store, profile, **rest):
+        """What the driver gives for a run that another one has claimed: no row, which is in the store by then."""
+        for config in configs:
+            Store(store.root).append(profile, trained_row(config))
+        yield from ()
+
+    monkeypatch.setattr(study, "OWN", tmp_path)
+    monkeypatch.setattr("apg_repro.run.driver.train_all", others)
+    config = RunConfig(dataset="synthetic", rows=20_000, **OWN)
+    assert study.own_run(config, "quick", "cpu").config == config
 
 
 @pytest.mark.parametrize(
