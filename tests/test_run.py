@@ -304,8 +304,23 @@ def test_runs_made_again_are_compared_with_the_stored_ones_and_do_not_replace_th
     assert len(run.run_again(SUITE, PLAN, 99, jobs=1, store=store)) == len(before)
 
 
+def test_only_one_command_at_a_time_makes_runs_again_in_a_checkout(store, monkeypatch):
+    run.run_suite(suite_of(BASE), PLAN, jobs=1, store=store)
+    refused, whole = [], task.train
+
+    def with_another_command(config, *args):
+        with pytest.raises(UserError, match="another command trains runs again in"):
+            run.run_again(SUITE, PLAN, 1, jobs=1, store=store)
+        refused.append(config.id)
+        return whole(config, *args)
+
+    monkeypatch.setattr(task, "train", with_another_command)
+    found = run.run_again(suite_of(BASE), PLAN, 2, jobs=1, store=store)
+    assert [pair.again.id for pair in found] == refused
+
+
 def test_there_must_be_something_to_make_again(store):
-    with pytest.raises(UserError, match="S has no run of training on small to make again"):
+    with pytest.raises(UserError, match="S has no quick run of training on small to make again"):
         run.run_again(SUITE, PLAN, 3, jobs=1, store=store)
     with pytest.raises(UserError, match="--again must be at least 1, not 0"):
         run.run_again(SUITE, PLAN, 0, jobs=1, store=store)

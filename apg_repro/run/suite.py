@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from apg_repro.catalogue import how_to_prepare, is_prepared
@@ -150,26 +151,36 @@ def run_again(
         seed: of the draw; None: another one each time.
 
     Raises:
-        UserError: as ``run_suite``; the page has no run of training in the store.
+        UserError: as ``run_suite``; the page has no run of training in the store, or one on other rows than are
+            prepared now; another command does the same.
     """
     store = store or Store()
     if n < 1:
         raise UserError(f"--again must be at least 1, not {n}")
-    stored = [row for row in gather(suite, plan, store).rows if isinstance(row, TrainedRow)]
+    evidence = gather(suite, plan, store)
+    stored = [row for row in evidence.rows if isinstance(row, TrainedRow)]
     if not stored:
-        raise UserError(f"{suite.title} has no run of training on {plan.dataset} to make again")
+        raise UserError(f"{suite.title} has no {plan.profile} run of training on {plan.dataset} to make again")
+    check_data(evidence, store)
     drawn = random.Random(seed).sample(stored, min(n, len(stored)))
     if device == "cpu":
         threads = threads or same_threads(drawn)
     jobs, threads = workers(device, jobs, threads, cluster)
     beside = Store(store.root / "again")
-    shutil.rmtree(beside.root, ignore_errors=True)  # of the last time
     by_id, title = {row.id: row for row in drawn}, f"{suite.name} {plan.dataset} again"
     configs = [row.config for row in drawn]
-    again = train_all(
-        configs, beside, plan.profile, device=device, jobs=jobs, threads=threads, title=title, cluster=cluster
-    )
-    return [Again(stored=by_id[row.id], again=row) for row in again]
+    try:
+        lock = FileLock(beside.root.with_suffix(".lock")).acquire(blocking=False)
+    except Timeout as error:
+        raise UserError(f"another command trains runs again in {beside.root}: wait until it has ended") from error
+    except OSError as error:
+        raise UserError(f"{store.root} cannot be written ({error.strerror}): make it a folder of yours") from error
+    with lock:
+        shutil.rmtree(beside.root, ignore_errors=True)  # of the last time
+        again = train_all(
+            configs, beside, plan.profile, device=device, jobs=jobs, threads=threads, title=title, cluster=cluster
+        )
+        return [Again(stored=by_id[row.id], again=row) for row in again]
 
 
 def same_threads(rows: Sequence[TrainedRow]) -> int | None:

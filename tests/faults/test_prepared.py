@@ -31,11 +31,12 @@ def test_runs_on_other_rows_are_not_mixed_with_those_that_are_there(checkout):
     assert checkout.run("--jobs", "1", "--seeds", "1").wait(ENOUGH) == 0, checkout.words()
     before = checkout.rows.read_bytes()
     prepare(2)
-    assert checkout.run("--jobs", "1", "--seeds", "1,2").wait(ENOUGH) == 1
-    assert checkout.rows.read_bytes() == before
-    last = checkout.words().splitlines()[-1]
-    assert last.startswith("error: ")
-    assert SAID in last
+    for more in (["--seeds", "1,2"], ["--seeds", "1", "--again", "1"]):
+        assert checkout.run("--jobs", "1", *more).wait(ENOUGH) == 1
+        assert checkout.rows.read_bytes() == before
+        last = checkout.words().splitlines()[-1]
+        assert last.startswith("error: ")
+        assert SAID in last
     prepare(1)
     driver = checkout.run("--jobs", "1")
     assert eventually(lambda: len(checkout.lines()) > 1), checkout.words()
