@@ -189,10 +189,9 @@ def kind_of(device: str) -> DeviceKind:
     Raises:
         UserError: it is neither a CPU nor a CUDA device.
     """
-    kind = device.partition(":")[0]
-    for known in DEVICE_KINDS:
-        if kind == known:
-            return known
+    for kind in DEVICE_KINDS:
+        if re.fullmatch(rf"{kind}(:\d+)?", device, re.ASCII):
+            return kind
     raise UserError(f"device {device!r} is none of cpu, cuda, cuda:0, cuda:1 and so on")
 
 

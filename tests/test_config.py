@@ -51,8 +51,9 @@ def test_measurements_on_a_cpu_have_the_ids_that_they_had_before_there_were_gpus
 
 def test_a_device_has_a_kind():
     assert [kind_of(device) for device in ("cpu", "cuda", "cuda:1")] == ["cpu", "cuda", "cuda"]
-    with pytest.raises(UserError, match="device 'meta' is none of cpu, cuda"):
-        kind_of("meta")
+    for device in ("meta", "gpu", "cuda:x", "cuda:", "cpu,cuda", ""):
+        with pytest.raises(UserError, match=f"device '{device}' is none of cpu, cuda"):
+            kind_of(device)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from apg_repro.catalogue import how_to_prepare, is_prepared
-from apg_repro.config import PROTOCOLS, Measurement, Protocol, RunConfig
+from apg_repro.config import PROTOCOLS, Measurement, Protocol, RunConfig, kind_of
 from apg_repro.data.gate import load_manifest
 from apg_repro.errors import UserError
 from apg_repro.rows import provenance
@@ -21,7 +21,7 @@ from apg_repro.rows.store import Store
 from apg_repro.run.driver import rescued, train_all
 from apg_repro.run.executors import Cluster
 from apg_repro.run.fleet import AT_ONCE, devices_of
-from apg_repro.run.task import check_device, check_device_name, measured_row
+from apg_repro.run.task import check_device, measured_row
 from apg_repro.suite import Plan, Suite
 
 Task = TypeVar("Task", RunConfig, Measurement)
@@ -117,7 +117,7 @@ def workers(
     if threads and threads > MOST_THREADS:
         raise UserError(f"threads must be at most {MOST_THREADS}, not {threads}: leave out --threads")
     if cluster:
-        check_device_name(device)  # whether torch can use it, the other machines say
+        kind_of(device)  # whether torch can use it, the other machines say
         return jobs, threads or 1
     check_device(device)
     cores = provenance.cores()

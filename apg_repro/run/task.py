@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from apg_repro.catalogue import check_prepared
-from apg_repro.config import PROTOCOLS, Measurement, Protocol, RunConfig
+from apg_repro.config import PROTOCOLS, Measurement, Protocol, RunConfig, kind_of
 from apg_repro.data.dataset import Dataset, load
 from apg_repro.errors import UserError
 from apg_repro.rows import provenance
@@ -61,21 +61,11 @@ def be_deterministic() -> None:
 
 def check_device(device: str) -> None:
     """Raises a UserError if torch cannot use the device."""
-    check_device_name(device)
+    kind_of(device)
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {device!r} cannot be used here: {str(error).splitlines()[0][:200]}") from error
-
-
-def check_device_name(device: str) -> None:
-    """Raises a UserError if this is the name of no device, here or on another machine."""
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        kind = ""
-    if kind not in ("cpu", "cuda"):
-        raise UserError(f"device {device!r} is none of cpu, cuda, cuda:0, cuda:1 and so on")
 
 
 def scores_of(result: Result) -> dict[Protocol, Score]:
