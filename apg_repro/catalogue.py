@@ -148,10 +148,10 @@ def is_prepared(name: str, root: Path | None = None) -> bool:
 
 
 def check_prepared(name: str, root: Path | None = None) -> None:
-    """Raises a UserError that says what to run if a data set is not prepared."""
+    """Raises a UserError that says what to run if a data set is not prepared, or that there is none of that name."""
     if is_prepared(name, root):
         return
-    if family(name) in CATALOGUE and data_set(name).kind == "private":
+    if name != YOURS and data_set(name).kind == "private":
         raise UserError(f"data set {name!r} is the authors' own and cannot be prepared elsewhere")
     raise UserError(f"data set {name!r} is not prepared: run `{how_to_prepare(name)}` (see --help)")
 

@@ -103,6 +103,6 @@ def test_the_command_compares_what_is_prepared_with_the_record(tiny, tmp_path, c
     capsys.readouterr()
     assert answers() == (1, ["differs", "as recorded"])
     assert record.main(["none"], root=tiny) == 1
-    assert "'none' is not prepared" in capsys.readouterr().err
+    assert "'none' is unknown" in capsys.readouterr().err
     assert record.main(["--record", "tiny"], root=tiny, path=tmp_path / "none" / "data.json") == 1
     assert "data.json cannot be written (No such file or directory)" in capsys.readouterr().err

@@ -608,9 +608,16 @@ def test_a_range_that_beats_another_below_base_is_said_to_be_below_base(row, bas
     assert ours.partition(")")[2] == note
 
 
+def test_claims_with_one_seed_on_each_of_two_data_sets_are_not_pooled(monkeypatch):
+    one_seed = Estimate(mean=0.1, half=math.nan, n=1)
+    monkeypatch.setattr(page, "by_dataset", lambda *args: {"MovieLens-1M": one_seed, "Frappe": one_seed})
+    said = str(page.across_datasets({}))
+    assert "several seeds on fewer than two data sets; there are rows of MovieLens-1M, Frappe." in said
+
+
 def test_claims_are_pooled_over_the_data_sets_that_have_rows(committed, row):
     alone = {key: evidence for key, evidence in committed.items() if key[1] == "movielens"}
-    assert "one data set only, MovieLens-1M" in str(page.across_datasets(alone))
+    assert "fewer than two data sets; there are rows of MovieLens-1M." in str(page.across_datasets(alone))
 
     def gains(dataset, gain):
         plan = replace(PLAN, dataset=dataset)

@@ -159,6 +159,7 @@ def test_several_data_sets_are_one_table_with_their_mean(rows):
     assert line["Frappe"].html == line["Tmall"].html
     assert line["All together"].startswith("+0.3")
     assert "one data set only" in str(across_table(found[:1], "one_epoch"))
+    assert "no results yet" in str(across_table([], "one_epoch"))
     assert [type(one) for one in across_tables(found)] == [Table, Table]
     assert list(map(str, across_tables(found[:1]))) == [str(across_table(found[:1], "one_epoch"))]
     assert "one data set only" in str(across_table([on("synthetic", rows), *found[:1]], "one_epoch"))

@@ -69,7 +69,7 @@ def test_further_columns_come_through_the_gate_as_they_are_stored(tiny):
 
 
 def test_missing_and_damaged_files_raise_a_user_error_that_names_the_remedy(tiny):
-    with pytest.raises(UserError, match=r"'none' is not prepared: run `python data_scripts/none.py`"):
+    with pytest.raises(UserError, match=r"'none' is unknown; choose one of movielens, "):
         enter("none", root=tiny)
     with pytest.raises(UserError, match="'indusdata' is the authors' own"):
         enter("indusdata", root=tiny)

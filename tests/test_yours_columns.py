@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ torch = pytest.importorskip("torch")
 
 from apg_repro.errors import UserError  # noqa: E402
 from apg_repro.yours import read as reading  # noqa: E402
-from apg_repro.yours.columns import Columns, Wishes, check, choose, in_words, inspect, labels_of  # noqa: E402
+from apg_repro.yours.columns import Column, Columns, Wishes, check, choose, in_words, inspect, labels_of  # noqa: E402
 from apg_repro.yours.prepare import MISSING, RARE, encode, load, parts, prepare, safe_names  # noqa: E402
 from apg_repro.yours.read import read  # noqa: E402
 
@@ -361,6 +362,14 @@ ODD = (
     "\N{GRINNING FACE} ü", "<script>alert(1)</script>", "a(b)+c", "a_b__c", "../../x", "{name}", "%s", 'say "hi"',
     "two\nlines", "a, b",
 )  # fmt: skip
+
+
+def test_a_column_that_splits_the_rows_is_no_feature_even_if_it_is_named_as_one():
+    part = Column(name="part", kind="category", n=3, missing=0.0, alone=0.5, examples=("train", "valid", "test"))
+    found = [part, replace(part, name="ad")]
+    assert choose(found, "click", Wishes(split="column:part")).fields == ("ad",)
+    with pytest.raises(UserError, match="column 'part' splits the rows, and fields names it: leave it out there"):
+        choose(found, "click", Wishes(split="column:part", fields=("part",)))
 
 
 @pytest.mark.fault(

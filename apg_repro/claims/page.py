@@ -249,10 +249,11 @@ def by_dataset(claim: Claim, found: Committed, protocol: Protocol) -> dict[str, 
 
 def across_datasets(found: Committed) -> Table | Markup:
     """The claims on one difference of AUC, pooled over the data sets that have it."""
-    lines, titles, n_claims = [], set[str](), 0
+    lines, n_claims = [], 0
+    titles: dict[str, None] = {}  # in order
     for claim in all_claims():
         gains = {protocol: by_dataset(claim, found, protocol) for protocol in PROTOCOLS}
-        titles |= {title for each in gains.values() for title in each}
+        titles |= {title: None for each in gains.values() for title in each}
         n_claims += any(gains.values())
         pooled = {protocol: pool(list(each.values())) for protocol, each in gains.items()}
         if any(pooled.values()):
@@ -260,8 +261,9 @@ def across_datasets(found: Committed) -> Table | Markup:
             usable = dict.fromkeys(title for each in gains.values() for title, gain in each.items() if gain.is_poolable)
             lines.append({"Claim": claim.words, "Data sets": ", ".join(usable)} | line)
     if not lines:
-        where = f"on one data set only, {', '.join(titles)}" if titles else "on no rows yet"
-        return Markup(f"<p>The {n_claims} claims on a difference of AUC that can be pooled rest {escape(where)}.</p>")
+        where = f"several seeds on fewer than two data sets; there are rows of {', '.join(titles)}"
+        where = where if titles else "no rows yet"
+        return Markup(f"<p>The {n_claims} claims on a difference of AUC that can be pooled have {escape(where)}.</p>")
     caption = (
         "Random-effects means over data sets in points, ± 95 % confidence; SD of the true differences between data "
         "sets, and the share I² of the variance that is due to it."

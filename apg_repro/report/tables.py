@@ -408,7 +408,7 @@ def across_table(found: Sequence[Evidence], protocol: Protocol) -> Table | Marku
         and any(line.difference.n for line in compare(evidence, protocol).values())
     ]
     if len(shown) < 2:
-        return Markup("<p>This has been run on one data set only.</p>")
+        return Markup(f"<p>There are {'results on one data set only' if shown else 'no results yet'}.</p>")
     lines = {evidence.data.title: compare(evidence, protocol) for evidence in shown}
     keys = [key for key, line in compare(shown[0], protocol).items() if line.cell.is_printed and line.cell.against]
     table = []

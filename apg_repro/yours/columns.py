@@ -285,7 +285,7 @@ def choose(found: Sequence[Column], label: str, wishes: Wishes) -> Columns:
     if wishes.split.startswith("column:"):
         name = wishes.split.removeprefix("column:")
         known(name, names, "--split column:")
-        said[name] = "drop"
+        said.setdefault(name, "drop")  # ``check`` refuses any other use
     role = {"id": "fields", "category": "fields", "number": "numbers"}
     roles = {name: said.get(name) or role.get(column.kind, "drop") for name, column in names.items()}
     picked: dict[str, tuple[str, ...]] = {
