@@ -57,7 +57,6 @@ from apg_repro.suite import Cell, Plan, Suite
 
 Committed = Mapping[tuple[str, str], Evidence]  # by suite and data set
 
-COMMAND = "python -m apg_repro run SUITE --profile full"
 SAME = "the same"  # of what no protocol changes, in the columns of all protocols but the first
 NO_PROTOCOL = "Independent of protocol"
 

@@ -1,5 +1,6 @@
 """Grids and settings that several experiments share. Imports no torch."""
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -40,9 +41,9 @@ def ranks_and_widths(plan: Plan) -> tuple[Options, ...]:
     return tuple({"rank": rank, "over": over} for rank, over in product(RANKS[plan.profile], WIDTHS[plan.profile]))
 
 
-def rates_and_decays(plan: Plan) -> tuple[Options, ...]:
-    """Learning rate and weight decay."""
-    points = product(RATES[plan.profile], DECAYS[plan.profile])
+def rates_and_decays(plan: Plan, decays: Sequence[float] = ()) -> tuple[Options, ...]:
+    """Learning rate and weight decay; without decays, the profile's."""
+    points = product(RATES[plan.profile], decays or DECAYS[plan.profile])
     return tuple({"learning_rate": rate, "weight_decay": decay} for rate, decay in points)
 
 

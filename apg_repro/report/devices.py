@@ -2,6 +2,7 @@
 
 from html import escape
 
+from apg_repro import suite
 from apg_repro.config import DEVICE_KINDS, DeviceKind
 from apg_repro.report.tables import Markup
 from apg_repro.rows.evidence import Evidence
@@ -38,7 +39,7 @@ def on_a(evidence: Evidence) -> str:
 def command(evidence: Evidence) -> str:
     """What measures on this kind of device."""
     plan = evidence.plan
-    text = f"python -m apg_repro run {evidence.suite.name} --profile {plan.profile} --datasets {plan.dataset}"
+    text = suite.command(evidence.suite.name, plan.profile, [plan.dataset])
     return text + (f" --device {plan.device_kind}" if plan.device_kind != "cpu" else "")
 
 

@@ -18,6 +18,7 @@ from apg_repro.rows.row import MeasuredRow, Row, TrainedRow
 
 QUICK_PAGE = "<b>Quick profile.</b>"
 AGAIN = 10  # runs to train again as a check
+ANY_SUITE = "python -m apg_repro run SUITE --profile full"  # what makes the rows of pages about several suites
 
 
 def banner(found: Sequence[Evidence]) -> Markup:
@@ -43,7 +44,7 @@ def banner(found: Sequence[Evidence]) -> Markup:
     return Markup("".join(f'<div class="apg-banner">{note}</div>' for note in notes))
 
 
-def foot(found: Sequence[Evidence], command: str) -> Markup:
+def foot(found: Sequence[Evidence], command: str = ANY_SUITE) -> Markup:
     """The foot of a result page: which rows it rests on, where they come from, and the command that makes them again.
 
     Args:

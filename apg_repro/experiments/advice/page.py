@@ -37,7 +37,6 @@ from apg_repro.rows.store import Store
 from apg_repro.suite import Cell, Plan
 
 DATASET = "movielens"
-COMMAND = "python -m apg_repro run SUITE --profile full"
 SUITES = {"table2": DATASET, "figure7": DATASET, "table8": DATASET, "starts": DATASET, "table5": "iaac_twin"}
 MIN_SEEDS = 3  # a value with fewer is not compared: its interval is too wide
 CONDITIONS = {

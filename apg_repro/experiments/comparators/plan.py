@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any
 
 from apg_repro.catalogue import REAL_OR_SYNTHETIC
-from apg_repro.experiments.grids import APG, DAMPED_BASE, RATES, user_item_context
+from apg_repro.experiments.grids import APG, DAMPED_BASE, RATES, rates_and_decays, user_item_context
 from apg_repro.suite import Cell, Options, Plan, Suite
 
 OURS = "APG"  # the cell that the others are compared with
@@ -27,12 +27,6 @@ NOT_KNOWN = "before any run of theirs"
 KNOWN = "when runs of base and APG on other pages were known"
 
 
-def rates_and_decays(plan: Plan) -> tuple[Options, ...]:
-    """Learning rate and weight decay, for what has no condition."""
-    points = product(RATES[plan.profile], DECAYS)
-    return tuple({"learning_rate": rate, "weight_decay": decay} for rate, decay in points)
-
-
 def rates_and_conditions(plan: Plan) -> tuple[Options, ...]:
     """Learning rate and condition: as many points."""
     user, item, _ = user_item_context(plan.dataset)
@@ -42,7 +36,7 @@ def rates_and_conditions(plan: Plan) -> tuple[Options, ...]:
 
 def cells(plan: Plan) -> tuple[Cell, ...]:
     """Base plain and damped, APG, the other layers, and the floors."""
-    static: dict[str, Any] = {"grid": rates_and_decays(plan)}
+    static: dict[str, Any] = {"grid": rates_and_decays(plan, DECAYS)}
     conditional: dict[str, Any] = {"grid": rates_and_conditions(plan)}
     return (
         Cell(name="base", against=None, registered=KNOWN, **static),

@@ -33,7 +33,6 @@ from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.store import Store
 from apg_repro.suite import SEARCH_SEED, SEEDS, Plan, candidate
 
-COMMAND = "python -m apg_repro run table2 --profile full"
 MARGINS = (0.0, 0.05, 0.1, 0.15, 0.2)  # points
 FIRST = 5  # seeds
 COLOURS = {  # of words in figures: those of their badges
