@@ -16,7 +16,7 @@ from apg_repro.experiments import get_suite
 from apg_repro.injected import assigned_names, injected_names
 from apg_repro.paths import RESULTS
 from apg_repro.report.style import show_style
-from apg_repro.rows.evidence import Evidence, gather
+from apg_repro.rows.evidence import Evidence, begun, gather
 from apg_repro.rows.numerics import why_stale
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
@@ -113,18 +113,18 @@ def runs(name: str, profile: Profile = "full", datasets: str | Sequence[str] = (
 
     from apg_repro.report.frames import run_lines
 
-    return pd.DataFrame([line for evidence in committed(name, profile, datasets) for line in run_lines(evidence)])
+    return pd.DataFrame([line for evidence in stored(name, profile, datasets) for line in run_lines(evidence)])
 
 
-def committed(name: str, profile: Profile = "full", datasets: str | Sequence[str] = ()) -> list[Evidence]:
+def stored(name: str, profile: Profile = "full", datasets: str | Sequence[str] = ()) -> list[Evidence]:
     """What the store holds of a suite, one per data set; arguments and errors as for ``runs``."""
     check_profile(profile)
     suite, store = get_suite(name), Store()
     datasets = [datasets] if isinstance(datasets, str) else datasets
     suite.check_datasets(*datasets)
-    plans = [Plan(profile=profile, dataset=dataset) for dataset in datasets or suite.datasets]
-    found = [gather(suite, plan, store) for plan in plans]
-    return [evidence for evidence in found if datasets or evidence.is_begun]
+    if not datasets:
+        return begun(suite, store, profile)
+    return [gather(suite, Plan(profile=profile, dataset=dataset), store) for dataset in datasets]
 
 
 def try_(config: RunConfig, beside: str = "table4", profile: Profile = "full", device: str = "cpu") -> "Picture":

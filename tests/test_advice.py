@@ -69,14 +69,14 @@ def test_the_page_says_where_apg_stands_among_other_layers(row):
 
 
 def test_without_rows_the_page_says_so():
-    found = {name: Evidence(suite=evidence.suite, plan=evidence.plan) for name, evidence in page.committed().items()}
+    found = {name: Evidence(suite=evidence.suite, plan=evidence.plan) for name, evidence in page.by_suite().items()}
     assert page.answer(found) == []
     assert set(page.choices_table(found).data["One epoch"].map(plain)) == {"not run"}
     assert plain(page.weights_sentence(found)) == "Not run."
 
 
 def test_the_committed_rows_answer_every_choice():
-    found = page.committed()
+    found = page.by_suite()
     table = page.choices_table(found).data
     assert not table[["One epoch", "Early stopping"]].map(plain).isin(["not run"]).any(axis=None)
     assert len(page.costs_table(found).data) == 10

@@ -13,7 +13,7 @@ from apg_repro.suite import Plan
 
 
 def test_hours_are_the_sum_of_the_rows_and_runs_that_two_pages_show_count_once_in_all():
-    found = page.committed()
+    found = page.by_page()
     every = page.trained([evidence for of_suite in found for evidence in of_suite])
     assert len({row.id for row in every}) == len(every) > 1_000
     assert page.hours(every) == pytest.approx(sum(row.seconds for row in every) / 3600)
@@ -30,7 +30,7 @@ def test_measurements_on_every_kind_of_device_count():
 
 
 def test_every_page_with_rows_has_its_command():
-    shown = page.costs_table(page.committed()).data
+    shown = page.costs_table(page.by_page()).data
     commands = [one for one in shown["Command"] if "run table4 --profile full --datasets movielens" in one]
     assert len(commands) == 1
 

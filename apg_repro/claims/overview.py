@@ -28,7 +28,7 @@ from apg_repro.report.tables import (
     format_signed,
     printed_verdicts,
 )
-from apg_repro.rows.evidence import Evidence, gather
+from apg_repro.rows.evidence import Evidence, begun, gather
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.suite import SEARCH_SEED, Plan, Suite
@@ -107,9 +107,7 @@ def verdict_overview(store: Store) -> Markup:
     """
     lines, others = [], []
     for suite in SUITES.values():
-        plans = [Plan(profile="full", dataset=dataset) for dataset in suite.datasets]
-        found = [gather(suite, plan, store) for plan in plans]
-        found = [evidence for evidence in found if evidence.is_begun] or found[:1]
+        found = begun(suite, store) or [gather(suite, Plan(profile="full", dataset=suite.datasets[0]), store)]
         link, cells = page_link(suite, suite.title, FOLDER), answered(suite, found)
         verdicts = {PROTOCOL_HEADS[how]: printed_verdicts(found, how) for how in PROTOCOLS} if cells else {}
         if any(verdicts.values()):

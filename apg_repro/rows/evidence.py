@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from apg_repro.catalogue import DataSet, data_set
-from apg_repro.config import PROTOCOLS, DeviceKind, Protocol, RunConfig
+from apg_repro.config import PROTOCOLS, DeviceKind, Profile, Protocol, RunConfig
 from apg_repro.rows.row import MeasuredRow, Row, TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.suite import Cell, Options, Plan, Suite, candidate, configure
@@ -230,6 +230,12 @@ def progress(evidence: Evidence) -> dict[str, tuple[int, int]]:
 def once(configs: Sequence[RunConfig]) -> list[RunConfig]:
     """These runs, each once."""
     return list({config.id: config for config in configs}.values())
+
+
+def begun(suite: Suite, store: Store, profile: Profile = "full") -> list[Evidence]:
+    """A suite on each of its data sets on which it has been begun (``Evidence.is_begun``)."""
+    found = [gather(suite, Plan(profile=profile, dataset=dataset), store) for dataset in suite.datasets]
+    return [evidence for evidence in found if evidence.is_begun]
 
 
 def gather(suite: Suite, plan: Plan, store: Store) -> Evidence:

@@ -32,7 +32,7 @@ from apg_repro.report.tables import (
     note_on_verdicts,
     with_n,
 )
-from apg_repro.rows.evidence import Evidence, gather
+from apg_repro.rows.evidence import Evidence, begun, gather
 from apg_repro.rows.store import Store
 from apg_repro.suite import Cell, Plan
 
@@ -78,9 +78,9 @@ def along(axis: str, words: str, evidence: Evidence) -> Choice:
     return Choice(words=words, suite="figure7", names=names)
 
 
-def committed(store: Store | None = None) -> dict[str, Evidence]:
+def by_suite() -> dict[str, Evidence]:
     """The committed rows of the suites that this page reads, by suite."""
-    store = store or Store()
+    store = Store()
     return {
         name: gather(get_suite(name), Plan(profile="full", dataset=dataset), store) for name, dataset in SUITES.items()
     }
@@ -88,10 +88,7 @@ def committed(store: Store | None = None) -> dict[str, Evidence]:
 
 def on_data_sets(name: str = "table8") -> list[Evidence]:
     """Table 8, which has every condition, or another suite, on each real data set on which it has been run."""
-    suite, store = get_suite(name), Store()
-    plans = (Plan(profile="full", dataset=name) for name in suite.datasets)
-    found = [gather(suite, plan, store) for plan in plans]
-    return [evidence for evidence in found if evidence.data.kind == "real" and evidence.is_begun]
+    return [evidence for evidence in begun(get_suite(name), Store()) if evidence.data.kind == "real"]
 
 
 def by_condition(evidence: Evidence, protocol: Protocol) -> list[Comparison]:

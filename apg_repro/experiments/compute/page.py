@@ -9,7 +9,7 @@ from apg_repro.catalogue import data_set
 from apg_repro.experiments import SUITES
 from apg_repro.report.foot import machine
 from apg_repro.report.tables import MISSING, Markup, Table
-from apg_repro.rows.evidence import Evidence, gather, progress
+from apg_repro.rows.evidence import Evidence, begun, gather, progress
 from apg_repro.rows.row import MeasuredRow, TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.suite import Plan, command
@@ -17,14 +17,10 @@ from apg_repro.suite import Plan, command
 HOUR = 3600.0  # seconds
 
 
-def committed(store: Store | None = None) -> list[list[Evidence]]:
-    """The committed rows of every suite, one list per suite, of the data sets that have any."""
-    store = store or Store()
-    found = [
-        [gather(suite, Plan(profile="full", dataset=dataset), store) for dataset in suite.datasets]
-        for suite in SUITES.values()
-    ]
-    return [[evidence for evidence in of_suite if evidence.is_begun] for of_suite in found]
+def by_page() -> list[list[Evidence]]:
+    """The committed rows of every page that has any, one list per page, of the data sets on which it was begun."""
+    store = Store()
+    return [found for suite in SUITES.values() if (found := begun(suite, store))]
 
 
 def status_table(store: Store | None = None) -> Table:
@@ -65,8 +61,6 @@ def costs_table(found: Sequence[Sequence[Evidence]]) -> Table:
     """What each page rests on, how long that took, and the command that makes it."""
     lines = []
     for of_suite in found:
-        if not of_suite:
-            continue
         suite, rows = of_suite[0].suite, trained(of_suite)
         datasets = [evidence.plan.dataset for evidence in of_suite]
         lines.append(
