@@ -6,27 +6,24 @@ options in rows. Pages show the words below.
 
 from typing import Final
 
+AGGREGATIONS: Final = {"mean": "mean", "concat": "concatenation", "attention": "attention"}  # of a mix's conditions
+MODELS: Final = {"mmoe": "MMoE", "star": "Star", "apg": "APG"}  # with weights per domain
+GRAINS: Final = {"fg": "fine", "cg": "coarse"}  # of domains
+
 WORDS: Final = {
     # conditions, and how several are joined
     "self": "self-wise",
     "group_user": "user",
     "group_item": "item",
     "mix_user_item_context": "user, item and context",
-    "input_mean": "input, mean",
-    "input_concat": "input, concatenation",
-    "input_attention": "input, attention",
-    "output_mean": "output, mean",
-    "output_concat": "output, concatenation",
-    "output_attention": "output, attention",
+    **{f"{where}_{how}": f"{where}, {words}" for where in ("input", "output") for how, words in AGGREGATIONS.items()},
     # weights per domain
-    "mmoe_cg": "MMoE, coarse domains",
-    "mmoe_fg": "MMoE, fine domains",
-    "star_cg": "Star, coarse domains",
-    "star_fg": "Star, fine domains",
-    "apg_cg": "APG, coarse domains",
-    "apg_fg": "APG, fine domains",
-    "apg_cg by row": "APG, coarse domains, by row",
-    "apg_fg by row": "APG, fine domains, by row",
+    **{
+        f"{model}_{grain}": f"{title}, {words} domains"
+        for model, title in MODELS.items()
+        for grain, words in GRAINS.items()
+    },
+    **{f"apg_{grain} by row": f"APG, {words} domains, by row" for grain, words in GRAINS.items()},
     # APG where a table has one version of it
     "apg": "APG",
     "apg by row": "APG by row",

@@ -10,13 +10,13 @@ import pytest
 from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.catalogue import data_set
 from apg_repro.claims import claims, measured, overview, page, rules
-from apg_repro.claims.claims import MEMORY, TIME, WIDEST, all_claims, cost_claim
+from apg_repro.claims.claims import MEMORY, TIME, all_claims, cost_claim
 from apg_repro.claims.measured import GroupDistance
 from apg_repro.claims.picture import COLOURS, claims_figure
 from apg_repro.claims.rules import Alike, AllOf, Better, Finding, judge_alike
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import SUITES, get_suite
-from apg_repro.experiments.table5.plan import CASES
+from apg_repro.experiments.table5.plan import CASES, WIDEST
 from apg_repro.report.comparison import compare
 from apg_repro.report.statistics import Estimate
 from apg_repro.report.tables import PROTOCOL_HEADS, Markup, judgement_text, plain

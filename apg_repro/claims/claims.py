@@ -12,7 +12,10 @@ from apg_repro.claims.rules import UNTESTABLE, Alike, AllOf, Better, By, On, Rul
 from apg_repro.config import DEVICE_KINDS
 from apg_repro.experiments.figure7.page import RANGES
 from apg_repro.experiments.table5.page import printed_ratio
-from apg_repro.experiments.table5.plan import WIDTHS
+from apg_repro.experiments.table5.plan import WIDEST, WIDTHS
+from apg_repro.experiments.table8 import CONDITIONS
+from apg_repro.experiments.table9 import INPUT, OUTPUT
+from apg_repro.labels import AGGREGATIONS, GRAINS, MODELS, words_for
 from apg_repro.paper.consistency import printed_in
 from apg_repro.report.devices import TITLES
 from apg_repro.report.tables import format_signed
@@ -26,18 +29,9 @@ REAL_DATASETS = tuple(name for name, entry in CATALOGUE.items() if entry.kind ==
 TESTED = "held by a test"
 
 ALL_WIDTHS = tuple(WIDTHS)  # of Table 5
-SMALLEST_TWO, WIDEST = ALL_WIDTHS[:2], ALL_WIDTHS[-1]
+SMALLEST_TWO = ALL_WIDTHS[:2]
 TIME, MEMORY = "epoch_time", "hidden_memory"
 VERSIONS = {version: version for version in ("v1", "v2", "v4", "v5")}
-GRAINS = {"fg": "fine", "cg": "coarse"}  # domains of Table 6
-DOMAIN_MODELS = {"mmoe": "MMoE", "star": "Star"}
-CONDITIONS = {  # rows of Table 8, but for the self-wise one
-    "group_user": "APG by user",
-    "group_item": "APG by item",
-    "mix_user_item_context": "APG by user, item and context",
-}
-WAYS = {"mean": "mean", "concat": "concatenation", "attention": "attention"}  # of aggregating, Table 9
-INPUT, OUTPUT = (tuple(f"{where}_{way}" for way in WAYS) for where in ("input", "output"))
 BETTER_THAN_BASE = "all of these are better than base"
 
 
@@ -165,7 +159,8 @@ def domains() -> list[Claim]:
     rivals = {  # all trained row by row
         f"{title} with {GRAINS[grain]} domains": Better((f"apg_{grain} by row",), (f"{model}_{grain}",))
         for grain in GRAINS
-        for model, title in DOMAIN_MODELS.items()
+        for model, title in MODELS.items()
+        if model != "apg"
     }
     return [
         *(Claim(words=f"APG is better than {rival}", suite="table6", rule=rule) for rival, rule in rivals.items()),
@@ -182,8 +177,9 @@ def domains() -> list[Claim]:
 
 def conditions() -> list[Claim]:
     """Appendix C."""
-    rows = {**CONDITIONS, "self": "self-wise APG"}
-    best = [Better(("self",), (other,)) for other in CONDITIONS]
+    *others, own = CONDITIONS
+    rows = {row: f"APG by {words_for(row)}" for row in others} | {own: f"{words_for(own)} APG"}
+    best = [Better((own,), (other,)) for other in others]
     return [
         *better_than_base("table8", rows),
         Claim(words="self-wise is the best", suite="table8", rule=AllOf(tuple(best))),
@@ -199,9 +195,9 @@ def conditions() -> list[Claim]:
 def aggregations() -> list[Claim]:
     """Appendix D."""
     rows = {
-        f"{where}_{way}": f"{where} aggregation by {title}"
+        f"{where}_{how}": f"{where} aggregation by {title}"
         for where in ("input", "output")
-        for way, title in WAYS.items()
+        for how, title in AGGREGATIONS.items()
     }
     *others_before, before = INPUT
     *others_after, after = OUTPUT

@@ -19,7 +19,6 @@ from apg_repro.claims.claims import (
     REAL_DATASETS,
     TESTED,
     TIME,
-    WIDEST,
     Claim,
     all_claims,
     sections,
@@ -32,6 +31,7 @@ from apg_repro.experiments import SUITES
 from apg_repro.experiments.encodings.plan import ENCODINGS
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
+from apg_repro.experiments.table5.plan import WIDEST
 from apg_repro.paper import numbers as paper
 from apg_repro.report.costs import Spread, rounded
 from apg_repro.report.devices import measured_devices, on_a

@@ -2,9 +2,11 @@
 
 from apg_repro.catalogue import REAL_OR_SYNTHETIC
 from apg_repro.experiments.grids import BASE, DAMPED_BASE, mixed
+from apg_repro.labels import AGGREGATIONS
 from apg_repro.suite import Cell, Plan, Suite, printed
 
-WAYS = tuple(f"{where}_{how}" for where in ("input", "output") for how in ("mean", "concat", "attention"))
+INPUT, OUTPUT = (tuple(f"{where}_{how}" for how in AGGREGATIONS) for where in ("input", "output"))
+WAYS = INPUT + OUTPUT
 
 
 def cells(plan: Plan) -> tuple[Cell, ...]:

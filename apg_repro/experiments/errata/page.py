@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from apg_repro.catalogue import data_set
-from apg_repro.config import Aggregation
-from apg_repro.labels import words_for
+from apg_repro.labels import AGGREGATIONS, GRAINS, MODELS, words_for
 from apg_repro.paper import consistency, memory
 from apg_repro.paper import numbers as paper
 from apg_repro.paper.consistency import CONSISTENCIES, PUBLIC, REPEATED, Derived, checks, printed_in
@@ -22,9 +21,6 @@ from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.tables import MISSING, Markup, Table, format_signed
 
 TITLES = {name: data_set(name).title for name in PUBLIC}
-AGGREGATIONS: dict[Aggregation, str] = {"mean": "mean", "concat": "concatenation", "attention": "attention"}
-MODELS = {"apg": "APG", "mmoe": "MMoE", "star": "Star"}
-GRAINS = {"fg": "fine", "cg": "coarse"}
 MARKS = {"agrees": "", "rounding": "≈", "slip": "≠"}
 QUANTITIES = {"epoch_time": "time per epoch", "hidden_memory": "memory"}
 

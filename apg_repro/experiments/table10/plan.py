@@ -10,7 +10,7 @@ from apg_repro.config import Measurement
 from apg_repro.experiments.table5 import plan as table5
 from apg_repro.suite import Options, Plan, Suite
 
-WIDTH = "1024-512-256"
+WIDTH = table5.WIDEST
 CANDIDATES = {"1 candidate": 1, "100 candidates": 100, "1,000 candidates": 1000}
 LOAD, TIMEOUT = 0.5, 5.0
 # v1 has the condition of Table 5, D = 32: self-wise its weights would not fit in memory.

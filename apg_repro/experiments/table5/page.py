@@ -10,7 +10,7 @@ import pandas as pd
 import seaborn as sns
 
 from apg_repro.config import DeviceKind, RunConfig
-from apg_repro.experiments.table5.plan import CASES, FUSED, N_INPUTS, RANK, STEPS_PER_EPOCH, WIDTHS, plain
+from apg_repro.experiments.table5.plan import CASES, FUSED, N_INPUTS, RANK, STEPS_PER_EPOCH, WIDEST, WIDTHS, plain
 from apg_repro.paper import numbers as paper
 from apg_repro.paper.complexity import evaluate, total
 from apg_repro.paper.memory import megabytes
@@ -32,7 +32,6 @@ from apg_repro.versions import PAPER_VERSIONS
 CONDITIONS = {"user": "group-wise", "self": "self-wise"}
 PARTS = {"step": "whole step", "hidden": "hidden layers alone"}
 PALETTE = dict(zip(PAPER_VERSIONS, sns.color_palette("colorblind", len(PAPER_VERSIONS)), strict=True))
-WIDEST = list(WIDTHS)[-1]
 # The abstract's saving of time, where it is looked for: kind of device, version, and what the layers are called.
 ABSTRACT: tuple[tuple[DeviceKind, str, str], ...] = (
     ("cpu", "v4", "CPU"),
@@ -340,16 +339,15 @@ def width_figure(evidence: Evidence) -> Picture:
     axes[0].set_ylabel("seconds per epoch")
     labels = {name: line for axis in axes for line, name in zip(*axis.get_legend_handles_labels(), strict=True)}
     fig.legend(list(labels.values()), list(labels), loc="outside upper center", ncol=len(labels), frameon=False)
-    width = list(WIDTHS)[-1]
     ratios = {
-        version: ratio_to(evidence, version, width, "epoch_time") for version in PAPER_VERSIONS if version != "base"
+        version: ratio_to(evidence, version, WIDEST, "epoch_time") for version in PAPER_VERSIONS if version != "base"
     }
     words = [f"{version} {found[0]['p50']:.2f} (paper {found[1]:.2f})" for version, found in ratios.items() if found]
     return Picture(
         fig,
         f"{evidence.data.title}. Seconds per epoch against width: the paper's, and ours per device, for the whole step "
         "and for the hidden layers alone; bands are the 10th and the 90th percentile.",
-        f"Epoch time relative to base, hidden layers {width}: {', '.join(words)}." if words else "Not run.",
+        f"Epoch time relative to base, hidden layers {WIDEST}: {', '.join(words)}." if words else "Not run.",
     )
 
 

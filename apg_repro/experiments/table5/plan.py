@@ -22,6 +22,7 @@ WIDTHS = {
     "512-256-128": (512, 256, 128),
     "1024-512-256": (1024, 512, 256),
 }
+WIDEST = list(WIDTHS)[-1]
 N_INPUTS = settings.TABLE5_INPUTS  # 12 embedded fields of 32 and 9 numbers
 RANK, OVER = settings.TABLE5_RANK, 32
 MEMORY_LIMIT = 12e9  # bytes: a version that would need more is not run on a CPU
