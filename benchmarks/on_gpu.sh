@@ -102,7 +102,8 @@ step threads 240 "$PYTHON" -m apg_repro run threads "${HOW[@]}" --datasets $REAL
 [ "$PROFILE" = quick ] || HOW+=(--seeds 1,2,3,4,5,6,7,8,9,10)
 [ -z "${JOBS:-}" ] || HOW+=(--jobs "$JOBS")
 [ $REAL = movielens ] && ENCODINGS=encodings || ENCODINGS= # other ways of reading MovieLens alone
-for name in table4 table2 stability table6 table8 table9 figure6 figure7 figure8 starts optimizers crossed $ENCODINGS; do
+for name in table4 table2 stability table6 table8 table9 figure6 figure7 figure8 starts optimizers crossed $ENCODINGS \
+    comparators; do
     step $name 600 "$PYTHON" -m apg_repro run $name "${HOW[@]}" --datasets $REAL
 done
 step planted 300 "$PYTHON" -m apg_repro run planted "${HOW[@]}"

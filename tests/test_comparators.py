@@ -7,13 +7,16 @@ import pytest
 from apg_repro.config import PROTOCOLS, RunConfig
 from apg_repro.experiments import get_suite
 from apg_repro.experiments.comparators import page
-from apg_repro.experiments.comparators.plan import OURS
+from apg_repro.experiments.comparators.measure import measure, timed
+from apg_repro.experiments.comparators.plan import OURS, STEP, measurements
 from apg_repro.report.tables import MISSING
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import SEEDS, Plan, configure
+from tests.checkout import needs_synthetic
 from tests.conftest import FULL, evidence_of
-from tests.measured import line_of
+from tests.measured import line_of, measured_evidence, on_both
 
+TIME = "Step ÷ base, CPU"
 # By version or floor, in thousandths: what each has more than base, and how much of that depends on the seed.
 GAINS = {"v5": (2, 0), "gate": (3, 0.1), "film": (1.9, 5), "adapter": (-1, 0), "LR": (-40, 0), "FM": (-30, 0)}
 
@@ -30,20 +33,12 @@ def auc(config):
 
 
 def extra(config):
-    """Base's epochs take 2 s, others' 5 s; the adapter was trained on another machine."""
-    seconds = 2.0 if kind(config) == "base" else 5.0
-    found = {"history": [{"epoch": 1, "valid_auc": 0.7, "worst_batch_loss": 0.7, "seconds": seconds}]}
-    return found | {"n_hidden": 2_000, "n_served": 1_000 if config.version == "v5" else 2_000}
+    return {"n_hidden": 2_000, "n_served": 1_000 if config.version == "v5" else 2_000}
 
 
 @pytest.fixture
 def evidence(row):
-    found = evidence_of("comparators", row, auc, extra)
-    elsewhere = replace(row.origin, device="another CPU")
-    runs = {
-        key: replace(run, origin=elsewhere) if kind(run.config) == "adapter" else run for key, run in found.runs.items()
-    }
-    return replace(found, runs=runs, _known={})
+    return evidence_of("comparators", row, auc, extra)
 
 
 @pytest.mark.parametrize("profile", SEEDS)
@@ -68,7 +63,7 @@ def test_without_rows_the_page_says_not_run_and_what_to_type():
             "not run; <code>python -m apg_repro run comparators --profile full --datasets movielens"
         )
         assert set(page.layers_table(empty, protocol).data["AUC"]) == {MISSING}
-        assert set(page.layers_table(empty, protocol).data["Time ÷ base"]) == {MISSING}
+        assert set(page.layers_table(empty, protocol).data[TIME]) == {MISSING}
 
 
 def test_the_sentence_says_above_and_below_which_layers_apg_is(evidence):
@@ -90,19 +85,39 @@ def test_the_sentence_names_what_is_not_run_and_a_quick_run_decides_nothing(row)
     assert page.standing(quick, "one_epoch") == page.QUICK
 
 
-def test_a_line_has_its_difference_to_tuned_base_what_was_chosen_weights_and_time(evidence):
+def test_a_line_has_its_difference_to_tuned_base_what_was_chosen_and_weights(evidence):
     table = page.layers_table(evidence, "early_stopping")
     found = line_of(table, Layer=OURS)
     assert (found["AUC"], found["Δ"], found["n"]) == ("75.45 ± 0.64", "+0.20 ± 0.00", "2")
     assert found["Chosen"] == "learning rate 0.002, condition self-wise"
-    assert (found["Weights"], found["As served"], found["Time ÷ base"]) == ("2,000", "1,000", "2.50")
+    assert (found["Weights"], found["As served"], found[TIME]) == ("2,000", "1,000", MISSING)
     assert line_of(table, Layer="base")["Chosen"] == "learning rate 0.002, weight decay 0"
     assert table.caption.endswith("before any run of theirs: gate, FiLM, adapter, logistic regression, "
                                   "factorisation machine.")  # fmt: skip
 
 
-def test_times_of_different_machines_are_not_compared(evidence):
-    assert line_of(page.layers_table(evidence, "one_epoch"), Layer="adapter")["Time ÷ base"] == MISSING
+def test_a_line_has_the_time_of_a_step_with_the_condition_that_was_chosen(evidence):
+    layers = {name: {} for name, _ in timed(FULL)}
+    for number, (name, condition) in enumerate(timed(FULL), start=1):
+        layers[name][condition] = {"ratio": {"p50": float(number)}}
+    cpu = measured_evidence("comparators", {STEP: {"layers": layers}}, dataset="movielens")
+    for found, devices in ((replace(evidence, measured=cpu.measured), ["CPU"]), (on_both(cpu, cpu), ["CPU", "GPU"])):
+        table = page.layers_table(replace(evidence, measured=found.measured, elsewhere=found.elsewhere), "one_epoch")
+        for device in devices:
+            told = {line["Layer"]: line[f"Step ÷ base, {device}"] for line in table.data.to_dict("records")}
+            # Every layer has chosen "self", the first of its grid, as all conditions have the same AUC.
+            assert (told["base"], told[OURS], told["gate"]) == ("1.00", "3.00", "6.00")
+    assert set(layers) == {cell.name for cell in evidence.cells}
+
+
+@needs_synthetic
+def test_all_layers_and_floors_take_turns_with_base():
+    (measurement,) = measurements(Plan(profile="quick", dataset="synthetic"))
+    found = measure(measurement)
+    assert {name: set(of_it) for name, of_it in found["layers"].items()}[OURS] == {"self", "user", "item"}
+    assert found["layers"]["base"]["self"]["ratio"] == {"p10": 1.0, "p50": 1.0, "p90": 1.0}
+    slow, fast = (found["layers"][name]["self"]["seconds"]["p50"] for name in ("adapter", "logistic regression"))
+    assert slow > fast
 
 
 def test_the_better_of_plain_and_damped_base_is_the_reference_as_both_are_searched(row):

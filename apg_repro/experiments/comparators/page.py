@@ -7,13 +7,14 @@ those lie.
 from collections import defaultdict
 from collections.abc import Iterable
 from html import escape
-from statistics import median
 
 import pandas as pd
 
 from apg_repro.config import PROTOCOLS, Protocol
-from apg_repro.experiments.comparators.plan import OURS
+from apg_repro.experiments.comparators.plan import OURS, STEP
 from apg_repro.report.comparison import Comparison, compare
+from apg_repro.report.costs import measured_values, rounded
+from apg_repro.report.devices import device_title, each_device
 from apg_repro.report.statistics import estimate
 from apg_repro.report.tables import (
     MISSING,
@@ -44,8 +45,8 @@ def layers_table(evidence: Evidence, protocol: Protocol) -> Table:
     rows = [line_of(evidence, line, protocol) for line in compare(evidence, protocol).values()]
     caption = (
         f"{title_of(evidence, protocol)}. Test AUC in percent, Δ against tuned base in points, ± 95 % confidence, "
-        f"n seeds. Weights of the hidden layers. Time of an epoch relative to base, on the same machine. "
-        f"{registration(evidence)}{note_on_first_epochs(evidence, evidence.cells, protocol)}"
+        f"n seeds. Weights of the hidden layers. Time of a training step relative to base's, in turn with it, one "
+        f"thread. {registration(evidence)}{note_on_first_epochs(evidence, evidence.cells, protocol)}"
     )
     return Table(without_empty_columns(pd.DataFrame(rows)), caption)
 
@@ -63,8 +64,7 @@ def line_of(evidence: Evidence, line: Comparison, protocol: Protocol) -> dict[st
         "Chosen": format_chosen(line.chosen),
         "Weights": each_number(row.n_hidden for row in found),
         "As served": each_number(row.n_served for row in found),
-        "Time ÷ base": relative_time(found, evidence.found(evidence.cell("base"), protocol)),
-    }
+    } | {f"Step ÷ base, {device_title(on)}": relative_time(on, cell, found) for on in each_device(evidence)}
 
 
 def registration(evidence: Evidence) -> str:
@@ -81,21 +81,11 @@ def each_number(values: Iterable[int]) -> str:
     return ", ".join(f"{value:,}" for value in sorted(set(values))) or MISSING
 
 
-def relative_time(ours: list[TrainedRow], base: list[TrainedRow]) -> str:
-    """The median epoch of some runs relative to base's, where both ran on one machine in the same way."""
-    found, reference = by_machine(ours), by_machine(base)
-    ratios = [median(found[machine]) / median(reference[machine]) for machine in found if machine in reference]
-    return f"{median(ratios):.2f}" if ratios else MISSING
-
-
-def by_machine(rows: list[TrainedRow]) -> dict[tuple[object, ...], list[float]]:
-    """The seconds of every epoch, by machine, threads and torch."""
-    found: dict[tuple[object, ...], list[float]] = defaultdict(list)
-    for row in rows:
-        origin = row.origin
-        machine = (origin.device, origin.cores, origin.memory_gb, origin.threads, origin.torch)
-        found[machine] += [entry["seconds"] for entry in row.history]
-    return found
+def relative_time(evidence: Evidence, cell: Cell, found: list[TrainedRow]) -> str:
+    """The time of a training step relative to base's, with the conditions that were chosen."""
+    layers = measured_values(evidence, STEP).get("layers", {})
+    chosen = sorted({row.config.condition for row in found})
+    return ", ".join(rounded(layers[cell.name][one]["ratio"]["p50"]) for one in chosen if layers) or MISSING
 
 
 def versus_table(evidence: Evidence) -> Table:

@@ -11,10 +11,12 @@ from itertools import product
 from typing import Any
 
 from apg_repro.catalogue import REAL_OR_SYNTHETIC
+from apg_repro.config import Measurement
 from apg_repro.experiments.grids import APG, DAMPED_BASE, RATES, rates_and_decays, user_item_context
 from apg_repro.suite import Cell, Options, Plan, Suite
 
 OURS = "APG"  # the cell that the others are compared with
+STEP = "step"  # what is timed
 DECAYS = (0.0, 1e-6, 1e-5)  # as many as conditions
 RANK = 4  # of the adapter
 LAYERS: dict[str, Options] = {
@@ -50,6 +52,12 @@ def cells(plan: Plan) -> tuple[Cell, ...]:
     )
 
 
+def measurements(plan: Plan) -> tuple[Measurement, ...]:
+    """The time of a training step."""
+    return plan.measurements("comparators", (STEP,))
+
+
 SUITE = Suite(
     name="comparators", title="Gates, FiLM and adapters", datasets=REAL_OR_SYNTHETIC, cells=cells,
+    measurements=measurements, is_timed=True,
 )  # fmt: skip
