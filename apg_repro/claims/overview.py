@@ -10,7 +10,7 @@ import seaborn as sns
 
 from apg_repro.catalogue import data_set
 from apg_repro.claims.claims import OTHER_DATASETS, REAL_DATASETS
-from apg_repro.claims.page import Committed, answer, by_default, committed, headline, page_link, tally
+from apg_repro.claims.page import Committed, answer, by_default, committed, headline, tally
 from apg_repro.claims.status import status_table
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import SUITES
@@ -26,6 +26,7 @@ from apg_repro.report.tables import (
     Table,
     format_difference,
     format_signed,
+    page_link,
     printed_verdicts,
 )
 from apg_repro.rows.evidence import Evidence, begun, gather
@@ -108,7 +109,7 @@ def verdict_overview(store: Store) -> Markup:
     lines, others = [], []
     for suite in SUITES.values():
         found = begun(suite, store) or [gather(suite, Plan(profile="full", dataset=suite.datasets[0]), store)]
-        link, cells = page_link(suite, suite.title, FOLDER), answered(suite, found)
+        link, cells = page_link(suite, folder=FOLDER), answered(suite, found)
         verdicts = {PROTOCOL_HEADS[how]: printed_verdicts(found, how) for how in PROTOCOLS} if cells else {}
         if any(verdicts.values()):
             lines.append({"Page": link} | verdicts | {"Cells answered": cells})

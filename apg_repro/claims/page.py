@@ -3,6 +3,7 @@
 Every function reads what ``committed`` found, so new rows show as soon as that is called again.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -48,6 +49,7 @@ from apg_repro.report.tables import (
     marked,
     note_on_marks,
     note_on_verdicts,
+    page_link,
     verdict_order,
     with_n,
 )
@@ -203,17 +205,6 @@ def ours_html(finding: Finding) -> Markup:
     """What a verdict rests on."""
     diverged = f"{finding.n_diverged} run{'s' * (finding.n_diverged > 1)} diverged" if finding.n_diverged else ""
     return Markup(", ".join(filter(None, [finding.ours_html, diverged])))
-
-
-def page_link(suite: Suite, text: str, folder: str = "") -> Markup:
-    """A link to a suite's notebook, or to its page of the book.
-
-    Args:
-        folder: of the page, from the page that has the link: "executed/" on the home page. Without one, the link leads
-            to a notebook from another; in the book it leads to its page.
-    """
-    name = f"{folder}{suite.name}.html" if folder else f"{suite.name}.ipynb"
-    return Markup(f'<a href="{name}">{escape(text)}</a>')
 
 
 def tally(found: Committed) -> Table:
@@ -379,9 +370,9 @@ def average_and_standing(evidence: Evidence, protocol: Protocol, name: str) -> s
 
 
 def weights_relative_to_base(evidence: Evidence, protocol: Protocol, attribute: str) -> str:
-    """The weights of WDL's APG relative to its base: "n_hidden" in training, "n_served" as served."""
-    ours, base = (evidence.found(evidence.cell(name, "WDL"), protocol) for name in ("apg", "base"))
-    return span([getattr(ours[0], attribute) / getattr(base[0], attribute)], "") if ours and base else "not run"
+    """``table2.hidden_weights`` in words."""
+    ratio = table2.hidden_weights(evidence, protocol, attribute)
+    return "not run" if math.isnan(ratio) else span([ratio], "")
 
 
 def cost_line(evidence: Evidence, metric: str, width: str) -> dict[str, str]:

@@ -31,7 +31,7 @@ from apg_repro.report.statistics import (
     with_marks,
 )
 from apg_repro.rows.evidence import Evidence
-from apg_repro.suite import Cell, Options
+from apg_repro.suite import Cell, Options, Suite
 
 PROTOCOL_TITLES: dict[Protocol, str] = {"one_epoch": "one epoch", "early_stopping": "early stopping"}
 PROTOCOL_HEADS = {protocol: title.capitalize() for protocol, title in PROTOCOL_TITLES.items()}
@@ -428,6 +428,18 @@ def across_table(found: Sequence[Evidence], protocol: Protocol) -> Table | Marku
         "together: the random-effects mean over data sets, the standard deviation (SD) of the true differences between "
         f"them, and I², the share of the variance that is due to it.{note_on_verdicts(texts)}",
     )
+
+
+def page_link(suite: Suite, text: str = "", folder: str = "") -> Markup:
+    """A link to a suite's notebook, or to its page of the book.
+
+    Args:
+        text: of the link; "": the title of the page.
+        folder: of the page, from the page that has the link: "executed/" on the home page. Without one, the link leads
+            to a notebook from another; in the book it leads to its page.
+    """
+    name = f"{folder}{suite.name}.html" if folder else f"{suite.name}.ipynb"
+    return Markup(f'<a href="{name}">{escape(text or suite.title)}</a>')
 
 
 def printed_verdicts(found: Sequence[Evidence], protocol: Protocol) -> Markup:

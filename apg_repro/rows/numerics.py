@@ -48,7 +48,7 @@ def case_of(config: RunConfig) -> str:
 
 @functools.cache
 def record(path: Path = PATH) -> dict[str, Any]:
-    """Every recorded case: its "version", the "config" of its golden run, and the "values" that gave.
+    """Every recorded case: its "version", and the "values" that its golden run gave; none without a file.
 
     Raises:
         UserError: the file is damaged.

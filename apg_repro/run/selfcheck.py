@@ -18,7 +18,16 @@ from apg_repro.models import BACKBONES
 from apg_repro.nn import fused
 from apg_repro.rows.numerics import case_of, record
 from apg_repro.run.fleet import own_stream
-from apg_repro.run.golden import default_dtype, distance, golden_config, golden_run, made_rows, placed, values_of
+from apg_repro.run.golden import (
+    TOLERANCE,
+    default_dtype,
+    distance,
+    golden_config,
+    golden_run,
+    made_rows,
+    placed,
+    values_of,
+)
 from apg_repro.run.suite import check_device
 from apg_repro.training.build import build
 from apg_repro.training.graphs import Eager, Graphed
@@ -140,7 +149,7 @@ def fused_layer(device: str, d: int | None) -> Measured:
 def golden(config: RunConfig, device: str) -> Measured:
     """A golden run there, in double precision, against the record of the CPU: training, scores, what is observed."""
     known = record()[case_of(config)]["values"]
-    return distance(golden_run(config, device=device), known), 1e-10 if torch.device(device).type == "cpu" else 1e-6
+    return distance(golden_run(config, device=device), known), TOLERANCE if torch.device(device).type == "cpu" else 1e-6
 
 
 def twice(device: str) -> Measured:

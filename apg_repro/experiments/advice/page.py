@@ -1,5 +1,6 @@
 """Should I use it? Where it pays, and what the rows say of K, P, z, the start and the cost. Imports no torch."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -30,6 +31,7 @@ from apg_repro.report.tables import (
     format_difference,
     judgement_text,
     note_on_verdicts,
+    page_link,
     with_n,
 )
 from apg_repro.rows.evidence import Evidence, begun, gather
@@ -196,9 +198,8 @@ def choices_table(found: dict[str, Evidence]) -> Table:
     lines = []
     for choice in choices(found):
         evidence = found[choice.suite]
-        link = Markup(f'<a href="{choice.suite}.ipynb">{escape(evidence.suite.title)}</a>')
         best = {PROTOCOL_HEADS[how]: best_of(evidence, choice, how) for how in PROTOCOLS}
-        lines.append({"Choice": choice.words} | best | {"Page": link})
+        lines.append({"Choice": choice.words} | best | {"Page": page_link(evidence.suite)})
     caption = (
         f"{found['figure7'].data.title}, WDL. The value with the highest mean gain in AUC points, "
         f"{AGAINST_THE_BETTER}, and the values that are not told apart from it: the 95 % interval of their paired "
@@ -257,10 +258,10 @@ def weights_sentence(found: dict[str, Evidence]) -> Markup:
     """How many hidden weights the APG that is compared by AUC has, in training and as served."""
     models, parts = found["table2"], []
     for words, attribute in (("in training", "n_hidden"), ("as served", "n_served")):
-        ours, base = (models.found(models.cell(name, "WDL"), "early_stopping") for name in ("apg", "base"))
-        if not (ours and base):
+        ratio = table2.hidden_weights(models, "early_stopping", attribute)
+        if math.isnan(ratio):
             return Markup("<p>Not run.</p>")
-        parts.append(f"{rounded(getattr(ours[0], attribute) / getattr(base[0], attribute))} times {words}")
+        parts.append(f"{rounded(ratio)} times {words}")
     chosen = models.chosen(models.cell("apg", "WDL"), "early_stopping") or {}
     setting = f"K = {chosen['rank']}, P = {chosen['over']}"
     return Markup(

@@ -8,7 +8,7 @@ import pandas as pd
 from apg_repro.catalogue import data_set
 from apg_repro.experiments import SUITES
 from apg_repro.report.foot import machine
-from apg_repro.report.tables import MISSING, Markup, Table
+from apg_repro.report.tables import MISSING, Markup, Table, page_link
 from apg_repro.rows.evidence import Evidence, begun, gather, progress
 from apg_repro.rows.row import MeasuredRow, TrainedRow
 from apg_repro.rows.store import Store
@@ -28,7 +28,7 @@ def status_table(store: Store | None = None) -> Table:
     store = store or Store()
     lines: list[dict[str, Markup | str]] = []
     for suite in SUITES.values():
-        link, absent = Markup(f'<a href="{suite.name}.ipynb">{escape(suite.title)}</a>'), list[str]()
+        link, absent = page_link(suite), list[str]()
         for dataset in suite.datasets:
             found = progress(gather(suite, Plan(profile="full", dataset=dataset), store))
             parts = [f"{have} of {wanted} {name}" for name, (have, wanted) in found.items() if wanted]

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from apg_repro.backbones import PAPER_BACKBONES
+from apg_repro.catalogue import CATALOGUE
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments import SUITES
 from apg_repro.report.comparison import compare
@@ -151,8 +152,8 @@ def is_judged(evidence: Evidence) -> bool:
 
 
 def every_seed(store: Store) -> tuple[int, ...]:
-    """Every seed that a row of training on a real data set has, and those of the rule."""
-    names = {name for suite in SUITES.values() for name in suite.datasets}
+    """Every seed that a row of training has, on the data sets that are judged, and those of the rule."""
+    names = [name for name, entry in CATALOGUE.items() if entry.kind == "real" and entry.paper]
     seeds = {row.config.seed for name in names for row in store.runs("full", name).values()}
     return tuple(sorted((seeds | set(SEEDS["full"])) - {SEARCH_SEED}))
 

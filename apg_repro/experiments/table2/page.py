@@ -76,6 +76,16 @@ def printed_differences(evidence: Evidence) -> dict[str, float]:
     }
 
 
+def hidden_weights(evidence: Evidence, protocol: Protocol, attribute: str) -> float:
+    """The hidden weights of WDL's APG relative to its base; NaN before both have run.
+
+    Args:
+        attribute: "n_hidden", in training; "n_served", as served.
+    """
+    ours, base = (evidence.found(evidence.cell(name, "WDL"), protocol) for name in ("apg", "base"))
+    return getattr(ours[0], attribute) / getattr(base[0], attribute) if ours and base else math.nan
+
+
 def head(evidence: Evidence, name: str) -> str:
     """What a cell's differences are called, with a mark if the cell was added."""
     return marked(AGAINST[name], evidence.cell(name).registered)
