@@ -14,7 +14,7 @@ PLAN = replace(FULL, seeds=(1, 2, 3))
 
 
 def test_the_best_value_is_named_with_those_that_are_not_behind_it(row):
-    """K = 8 is best in the mean, K = 4 and 6 are not told apart from it within their noise, K = 2 is behind."""
+    """K = 8 is best in the mean, K = 4 and 6 are indistinguishable from it, K = 2 is behind."""
     gains = {2: (0.1, 0.1, 0.1), 4: (0.5, 0.2, 0.3), 6: (0.3, 0.2, 0.1), 8: (0.4, 0.4, 0.4)}
 
     def auc(config):
@@ -26,7 +26,7 @@ def test_the_best_value_is_named_with_those_that_are_not_behind_it(row):
 
     evidence = evidence_of("figure7", row, auc, plan=PLAN)
     text = plain(page.best_of(evidence, page.along(K, "K", evidence), "one_epoch"))
-    assert text == "8: +0.40 ± 0.00 (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}3) not told apart: 4, 6"
+    assert text == "8: +0.40 ± 0.00 (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}3) indistinguishable: 4, 6"
 
 
 def test_a_value_with_few_seeds_is_not_picked(row):
@@ -64,7 +64,7 @@ def test_the_page_says_where_apg_stands_among_other_layers(row):
         return 0.81 if config.version == "gate" else 0.805 if config.version == "v5" else 0.8
 
     text = page.among_others([evidence_of("comparators", row, auc)]).html
-    assert "below gate (−0.50 ± 0.00)" in text
+    assert "behind gate (−0.50 ± 0.00)" in text
     assert page.among_others([]).html == "<p>Not run.</p>"
 
 

@@ -389,6 +389,14 @@ def test_inputs_that_do_not_fit_are_refused_with_the_remedy(version, d_condition
             call(**inputs)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_whole_numbers_are_refused_with_the_remedy(version):
+    with pytest.raises(ValueError, match=r"x must be floating point, not torch.int64: pass x.float\(\)"):
+        make(version)(torch.ones(X, dtype=torch.long), torch.randn(Z))
+    with pytest.raises(ValueError, match=r"z must be floating point, not torch.int64: pass z.float\(\)"):
+        make(version)(torch.randn(X), torch.ones(Z, dtype=torch.long))
+
+
 @pytest.mark.parametrize(("options", "message"), [
     ({"rank": 0, "over": 8}, "rank must be a whole number of at least 1, not 0"),
     ({"rank": 2, "over": 0}, "over must be a whole number of at least 1, not 0"),

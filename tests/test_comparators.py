@@ -70,16 +70,16 @@ def test_the_sentence_says_above_and_below_which_layers_apg_is(evidence):
     words = page.standing(evidence, "early_stopping")
     assert words == (
         "by the interval of the difference, APG is "
-        "above base (+0.20 ± 0.00), damped base (+0.20 ± 0.00), adapter (+0.30 ± 0.00), "
+        "ahead of base (+0.20 ± 0.00), damped base (+0.20 ± 0.00), adapter (+0.30 ± 0.00), "
         "logistic regression (+4.20 ± 0.00), factorisation machine (+3.20 ± 0.00); "
-        "not told apart from gate (−0.10 ± 0.13), FiLM (+0.01 ± 6.35)"
+        "indistinguishable from gate (−0.10 ± 0.13), FiLM (+0.01 ± 6.35)"
     )
 
 
 def test_the_sentence_names_what_is_not_run_and_a_quick_run_decides_nothing(row):
     late = evidence_of("comparators", row, lambda config: None if config.version == "gate" else auc(config), extra)
     words = page.standing(late, "one_epoch")
-    assert "APG is above base" in words
+    assert "APG is ahead of base" in words
     assert words.endswith("Not run: gate")
     quick = evidence_of("comparators", row, auc, extra, replace(FULL, profile="quick"))
     assert page.standing(quick, "one_epoch") == page.QUICK

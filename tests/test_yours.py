@@ -397,7 +397,7 @@ def answer_with(differences, split="random"):
         ([0.05, 0.06, 0.055, 0.052, 0.058], "better", "less than the 0.1 that counts"),
         ([0.02, -0.02, 0.01, -0.01, 0.0], "no difference", "within ±0.1"),
         ([-0.5, -0.6, -0.55, -0.52, -0.58], "worse", "APG is worse than base"),
-        ([0.9, -0.4, 0.7, -0.2, 0.6], "undecided", "more seeds to decide: --seeds"),
+        ([0.9, -0.4, 0.7, -0.2, 0.6], "undecided", ", fixed beforehand, probably would: --seeds"),
         ([math.nan, 0.1, 0.2], "undecided", "do not decide"),
     ],
 )
@@ -548,7 +548,7 @@ def write_rows(rows, path):
         ("", None, "name one file of rows: python score.py new_rows.csv > scored.csv"),
         ("nowhere.csv", None, "nowhere.csv cannot be read"),
         ("empty.csv", b"", "empty.csv cannot be read"),
-        ("torn.csv.gz", gzip.compress(b"member,price\n1,2\n" * 99)[:40], "torn.csv.gz cannot be read"),
+        ("torn.csv.gz", gzip.compress(b"member,price\n1,2\n" * 99, mtime=0)[:40], "torn.csv.gz cannot be read"),
         ("short.csv", b"member\n1\n", "short.csv lacks price, which the model needs; it has member"),
     ],
 )

@@ -25,7 +25,9 @@ def is_traced() -> bool:
 
 
 def require_width(name: str, value: torch.Tensor, width: int, option: str) -> None:
-    """Raises a ValueError for a batch that is not (B, width), the width that was given as ``option``."""
+    """Raises a ValueError for a batch that is not (B, width), the width given as ``option``, or holds whole numbers."""
+    if not value.is_floating_point():
+        raise ValueError(f"{name} must be floating point, not {value.dtype}: pass {name}.float()")
     if value.dim() != 2:
         raise ValueError(
             f"{name} must be (B, {width}), not {tuple(value.shape)}: flatten all leading dimensions into one first"

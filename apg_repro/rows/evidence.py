@@ -74,8 +74,9 @@ class Evidence:
         return [cell for cell in self.cells if labels.items() <= cell.labels.items()]
 
     def label(self, cell: Cell) -> str:
-        """What a cell is called in figures: with its backbone, where the suite has several."""
-        return cell.title if len({other.backbone for other in self.cells}) == 1 else f"{cell.backbone} {cell.title}"
+        """What a cell is called in figures: with its backbone, where a name stands for cells of several."""
+        is_enough = len({other.name for other in self.cells}) == len(self.cells)
+        return cell.title if is_enough else f"{cell.backbone} {cell.title}"
 
     def search(self) -> list[RunConfig]:
         """The runs that choose hyper-parameters, each once: the costly cells last."""

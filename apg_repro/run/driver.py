@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from shlex import quote
 from tempfile import mkdtemp
 
 import torch
@@ -185,5 +186,6 @@ def rescued(rows: Sequence[Row], store: Store, profile: Profile, error: OSError)
         return UserError(f"{what}: make room, and add what was trained to that file, these lines:\n{lines}")
     kept = beside.path(profile, rows[0])
     return UserError(
-        f"{what}: what was trained is in {kept}; make room, `cat {kept} >> {path}`, and run the same command again"
+        f"{what}: what was trained is in {kept}; make room, `cat {quote(str(kept))} >> {quote(str(path))}`, and run "
+        "the same command again"
     )

@@ -59,8 +59,10 @@ class Finding:
             return f"No difference that counts: {gain}, within ±{MARGIN:g}."
         if self.more is None:
             return f"These seeds do not decide: {gain}. It would take more than {MOST_MORE} more: more rows say more."
-        seeds = f"{self.more} more seed{'s' * (self.more > 1)}"
-        return f"These seeds do not decide: {gain}. Run {seeds} to decide: --seeds {self.difference.n + self.more}."
+        seeds = self.difference.n + self.more
+        return (
+            f"These seeds do not decide: {gain}. A study of {seeds}, fixed beforehand, probably would: --seeds {seeds}."
+        )
 
 
 def finding(answer: Answer) -> Finding:
@@ -149,4 +151,4 @@ def load(path: Path) -> dict[str, Any]:
     try:
         return read_object(path)
     except (OSError, ValueError) as error:
-        raise UserError(f"there is no answer {path}: `apg try` writes one, answer.json") from error
+        raise UserError(f"answer {path} cannot be read ({error}): `apg try` writes one, answer.json") from error

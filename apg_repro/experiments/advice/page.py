@@ -55,7 +55,7 @@ ADVICE = {  # by ``protocol.page.answer``
     ),
     "sooner, at least": "It learns sooner there; whether it ends better, these runs do not tell.",
     "worse": "It ends worse there: do not use it for its AUC.",
-    "not told": "These runs do not show a gain there.",
+    "cannot tell": "These runs do not show a gain there.",
 }
 
 
@@ -142,8 +142,8 @@ def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = (), all_models
     if tuned.n:
         sentences.append(
             f"On {models.data.title}, a static model whose learning rate and weight decay were searched as long as K "
-            f"and P is {'ahead of' if tuned.is_below else 'behind' if tuned.is_above else 'not told apart from'} it: "
-            f"{format_difference(tuned)} points with early stopping. Tune yours first."
+            f"and P is {'ahead of' if tuned.is_below else 'behind' if tuned.is_above else 'indistinguishable from'} "
+            f"it: {format_difference(tuned)} points with early stopping. Tune yours first."
         )
     both = table2.average(models, "early_stopping", "tuned apg")
     if both.n:
@@ -202,7 +202,7 @@ def choices_table(found: dict[str, Evidence]) -> Table:
         lines.append({"Choice": choice.words} | best | {"Page": page_link(evidence.suite)})
     caption = (
         f"{found['figure7'].data.title}, WDL. The value with the highest mean gain in AUC points, "
-        f"{AGAINST_THE_BETTER}, and the values that are not told apart from it: the 95 % interval of their paired "
+        f"{AGAINST_THE_BETTER}, and the values that are indistinguishable from it: the 95 % interval of their paired "
         f"difference from it reaches 0 or more. Picked from test rows after the fact, so take it as a place to start. "
         f"Values with fewer than {MIN_SEEDS} seeds are left out."
     )
@@ -219,7 +219,7 @@ def best_of(evidence: Evidence, choice: Choice, protocol: Protocol) -> Markup:
     best = max(cells, key=lambda cell: gains[cell.name].mean)
     alike = [choice.names[cell.name] for cell in not_behind(evidence, best, cells, protocol)]
     rest = "all others are behind" if not alike else "none is behind" if len(alike) == len(cells) - 1 else ""
-    text = rest or f"not told apart: {', '.join(alike)}"
+    text = rest or f"indistinguishable: {', '.join(alike)}"
     return Markup(f"<b>{escape(choice.names[best.name])}</b>: {with_n(gains[best.name])}<br>{escape(text)}")
 
 

@@ -109,11 +109,11 @@ def standing(evidence: Evidence, protocol: Protocol) -> str:
         return f"not run; <code>{escape(command(evidence.suite.name, plan.profile, [plan.dataset], plan.seeds))}</code>"
     if not evidence.is_result:
         return QUICK
-    sides: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
+    sides: dict[str, list[str]] = {"ahead of": [], "behind": [], "indistinguishable from": []}
     for cell in others(evidence):
         found = estimate(evidence.between([evidence.cell(OURS)], [cell], protocol))
         if found.n:
-            side = "above" if found.is_above else "below" if found.is_below else "not told apart from"
+            side = "ahead of" if found.is_above else "behind" if found.is_below else "indistinguishable from"
             sides[side].append(f"{cell.name} ({format_difference(found)})")
     told = "; ".join(f"{side} {', '.join(names)}" for side, names in sides.items() if names)
     missing = [name for name, line in lines.items() if not line.ours.n]

@@ -92,7 +92,7 @@ def components_table(evidence: Evidence) -> Table:
     caption = (
         f"{evidence.data.title}, WDL, v5 with K = {sizes['rank']} and P = {sizes['over']}. Standard deviation (SD) in "
         "points, and the shares of the variance; p is of F-tests. The last share is what an interval over splits would "
-        "keep of its width if every split had endless starts."
+        "keep of its width if every split had infinitely many starts."
         f"{note_on_first_epochs(evidence, evidence.cells, 'early_stopping')}"
     )
     return Table(pd.DataFrame(lines), caption)

@@ -1,7 +1,7 @@
 """Encodings of MovieLens: APG's gain in WDL by encoding, and over several of them. Imports no torch.
 
 All encodings have the same rows, and seed s splits and shuffles them alike. So an average over encodings is taken seed
-by seed. A random-effects mean asks what yet another encoding would give; it takes them for independent, which they are
+by seed. A random-effects mean asks what yet another encoding would give; it treats them as independent, which they are
 not.
 """
 

@@ -68,18 +68,18 @@ def curves_figure(evidence: Evidence) -> Picture:
 
 
 def answer(early: Estimate, late: Estimate) -> str:
-    """Better, only sooner, worse or not told, by the gains of the two protocols: each is above 0 if its interval is.
+    """Better, only sooner, worse or no answer, by the gains of the two protocols: each is above 0 if its interval is.
 
     *Better*: APG is above base with early stopping. *Sooner*: above it after one epoch alone; *only sooner* if the
     interval of early stopping lies below ``MARGIN``, so that a gain that matters is ruled out, and *at least* if it
-    does not. *Worse*: above it under neither protocol, and below it with early stopping. *Not told*: else.
+    does not. *Worse*: above it under neither protocol, and below it with early stopping. *Cannot tell*: else.
     """
     if not early.n or not late.n:
         return "not run"
     if late.is_above:
         return "better"
     if not early.is_above:
-        return "worse" if late.is_below else "not told"
+        return "worse" if late.is_below else "cannot tell"
     return "only sooner" if late.high < MARGIN else "sooner, at least"
 
 
@@ -105,7 +105,7 @@ def answers_table(evidence: Evidence) -> Table:
 
 
 def main_points(found: Sequence[Evidence]) -> list[str]:
-    """How many models learn better, only sooner, or are not told, and what holds on their average."""
+    """How many models learn better, or only sooner; what cannot be told; and what holds on their average."""
     texts = []
     for evidence in found:
         gains = {
@@ -161,4 +161,4 @@ def passing(epochs: Sequence[float]) -> str:
     found = [epoch for epoch in epochs if math.isfinite(epoch)]
     n_never = len(epochs) - len(found)
     never = f"never in {n_never} of {len(epochs)} seeds" if n_never else ""
-    return ", ".join(filter(None, [f"epoch {format_mean(found)}" if found else "", never]))
+    return ", ".join(filter(None, [format_mean(found) if found else "", never]))

@@ -93,7 +93,7 @@ def memory_figure(evidence: Evidence) -> Picture:
     return Picture(
         fig,
         f"{evidence.data.title}. Test AUC in percent against the memory of the hidden layers as served: the paper's "
-        "cells, and ours under both protocols. Hollow: coarse domains.",
+        "cells, and ours under both protocols. Hollow: coarse domains. Black edge: tables that move row by row.",
         f"Test AUC: {'; '.join(words)}." if words else "Not run.",
     )
 
@@ -105,8 +105,9 @@ def dot(axis: Axes, cell: Cell, memory: float, auc: Estimate) -> None:
     model = cell.labels["model"]
     colour = dict(zip(MARKERS, sns.color_palette("colorblind", len(MARKERS)), strict=True))[model]
     axis.errorbar(
-        memory, auc.mean, yerr=None if math.isnan(auc.half) else auc.half, fmt=MARKERS[model],
-        ms=9 if model == "apg" else 6, color=colour, mfc="white" if cell.labels.get("grain") == "cg" else colour,
+        memory, auc.mean, yerr=None if math.isnan(auc.half) else auc.half,
+        fmt="D" if "damped" in cell.name else MARKERS[model], ms=9 if model == "apg" else 6, color=colour,
+        mfc="white" if cell.labels.get("grain") == "cg" else colour, mec="black" if "by row" in cell.name else colour,
         capsize=3, lw=1.5, label=cell.title,
     )  # fmt: skip
 
