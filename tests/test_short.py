@@ -19,7 +19,7 @@ from apg_repro.report.short import NO_RESULTS, NOTHING, block, gains, gains_over
 from apg_repro.report.statistics import estimate
 from apg_repro.report.tables import Markup, badge, plain
 from apg_repro.rows.evidence import Evidence
-from apg_repro.study import committed
+from apg_repro.study import stored
 from apg_repro.suite import Plan
 from tests.conftest import FULL, evidence_of, measured_of
 
@@ -97,7 +97,7 @@ def test_without_rows_no_page_has_a_sentence_and_with_the_committed_rows_each_ha
     suite = get_suite(name)
     empty = Evidence(suite=suite, plan=replace(PLAN, dataset=suite.datasets[0]))
     assert ALL[name]([empty]) == []
-    texts = words(ALL[name](committed(name)))
+    texts = words(ALL[name](stored(name)))
     assert texts
     assert all(text.endswith(".") and "nan" not in text for text in texts)
 
@@ -124,9 +124,9 @@ def test_text_is_escaped_and_markup_is_not():
 
 
 def test_few_claims_are_named_with_their_verdicts_and_many_are_counted():
-    (complexities, _) = words(claims_of(committed("table1")))
+    (complexities, _) = words(claims_of(stored("table1")))
     assert complexities.startswith("Complexities of the versions (Table 1) (")
-    early, late = words(claims_of(committed("figure7")))
+    early, late = words(claims_of(stored("figure7")))
     assert "the verdicts on the paper's 10 claims are" in early
     assert late.startswith("With early stopping on MovieLens-1M")
 
@@ -152,8 +152,8 @@ def test_times_are_said_of_each_kind_of_device():
 
 
 def test_the_planted_verdict_is_in_its_colour():
-    texts = planted.main_points(committed("planted"))
-    centre = planted.points(committed("planted"), "one_epoch")[planted.CENTRE]
+    texts = planted.main_points(stored("planted"))
+    centre = planted.points(stored("planted"), "one_epoch")[planted.CENTRE]
     assert badge(centre.verdict).html in str(texts[0])
 
 
