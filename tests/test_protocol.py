@@ -29,7 +29,8 @@ def test_without_rows_every_line_and_every_pair_of_axes_says_not_run():
     [
         ((0.3, 0.4), (0.2, 0.21), "better"), ((0.3, 0.31), (0.0, 0.01), "only sooner"),
         ((0.3, 0.31), (-0.1, 0.4), "sooner, at least"),
-        ((-0.3, 0.4), (0.1, -0.2), "cannot tell"),
+        ((-0.3, 0.4), (0.1, -0.2), "cannot tell"), ((-0.3, -0.31), (0.1, -0.2), "worse, at first"),
+        ((-0.3, -0.31), (-0.2, -0.21), "worse"),
     ],
 )  # fmt: skip
 def test_better_is_what_early_stopping_says_and_sooner_what_one_epoch_alone_does(

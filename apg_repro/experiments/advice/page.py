@@ -55,6 +55,7 @@ ADVICE = {  # by ``protocol.page.answer``
     ),
     "sooner, at least": "It learns sooner there; whether it ends better, these runs do not tell.",
     "worse": "It ends worse there: do not use it for its AUC.",
+    "worse, at first": "It is behind there after one epoch, and no gain shows later: do not use it for its AUC.",
     "cannot tell": "These runs do not show a gain there.",
 }
 

@@ -72,15 +72,18 @@ def answer(early: Estimate, late: Estimate) -> str:
 
     *Better*: APG is above base with early stopping. *Sooner*: above it after one epoch alone; *only sooner* if the
     interval of early stopping lies below ``MARGIN``, so that a gain that matters is ruled out, and *at least* if it
-    does not. *Worse*: above it under neither protocol, and below it with early stopping. *Cannot tell*: else.
+    does not. *Worse*: above it under neither protocol, and below it with early stopping; *worse, at first*: below it
+    after one epoch alone. *Cannot tell*: else.
     """
     if not early.n or not late.n:
         return "not run"
     if late.is_above:
         return "better"
-    if not early.is_above:
-        return "worse" if late.is_below else "cannot tell"
-    return "only sooner" if late.high < MARGIN else "sooner, at least"
+    if early.is_above:
+        return "only sooner" if late.high < MARGIN else "sooner, at least"
+    if late.is_below:
+        return "worse"
+    return "worse, at first" if early.is_below else "cannot tell"
 
 
 def answers_table(evidence: Evidence) -> Table:
