@@ -62,7 +62,7 @@ def test_the_average_of_the_models_is_told_of_each_further_data_set_in_one_sente
     first, elsewhere = models("movielens", 0.004), models("renttherunway", -0.003)
     *_, last = words(models_in_short([first, elsewhere]))
     assert last == (
-        "On Rent the Runway, on the average of the 7 models against base: after one epoch −0.30 ± 0.00 points, "
+        "On Rent the Runway, against base, on average: after one epoch −0.30 ± 0.00 points, "
         "contradicted; with early stopping −0.30 ± 0.00 points, contradicted."
     )
     assert len(models_in_short([first, models("renttherunway", -0.003, "AutoInt")])) == len(models_in_short([first]))

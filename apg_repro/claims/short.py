@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.claims.claims import Claim, all_claims
 from apg_repro.claims.rules import Finding, On
 from apg_repro.claims.status import is_any_against_plain, lines_of
@@ -111,8 +110,7 @@ def models_in_short(found: Sequence[Evidence]) -> list[Text]:
             texts.append(f"{WHEN[protocol]} on {evidence.data.title}: {'; '.join(parts)}.")
     for evidence, *_ in table2.averages(found[1:]):
         means = (f"{WHEN[how].lower()} {average_in_words(evidence, how, 'apg')}" for how in PROTOCOLS)
-        models = f"on the average of the {len(PAPER_BACKBONES)} models against base"
-        texts.append(f"On {evidence.data.title}, {models}: {'; '.join(means)}.")
+        texts.append(f"On {evidence.data.title}, against base, on average: {'; '.join(means)}.")
     return texts
 
 

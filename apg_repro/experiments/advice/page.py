@@ -51,11 +51,11 @@ ADVICE = {  # by ``protocol.page.answer``
     "better": "It ends better there: try it, and give the static model as long a search.",
     "only sooner": (
         "It learns sooner there and does not end better. Where you train until validation AUC stops rising, do not use "
-        "it for its AUC; where a model sees each row once, try it, as data sets differ."
+        "it for its AUC; where a model sees each row once, try it."
     ),
     "sooner, at least": "It learns sooner there; whether it ends better, these runs do not tell.",
-    "worse": "It ends worse there: do not use it for its AUC.",
-    "worse, at first": "It is behind there after one epoch, and no gain shows later: do not use it for its AUC.",
+    "worse": "It ends worse: do not use it.",
+    "worse, at first": "No gain shows.",
     "cannot tell": "These runs do not show a gain there.",
 }
 
@@ -132,10 +132,10 @@ def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = (), all_models
     if not gains or gains[0][0] is not models:
         return []
     sentences = [
-        f"On {evidence.data.title}, over the paper's seven models, APG gains {format_difference(early)} AUC points "
-        f"after one epoch and {format_difference(late)} with early stopping (n = {late.n}). "
+        f"On {evidence.data.title}, {'' if number else 'over the seven models, '}APG gains {format_difference(early)} "
+        f"AUC points after one epoch and {format_difference(late)} with early stopping (n = {late.n}). "
         f"{ADVICE[better_or_sooner(early, late)]}"
-        for evidence, early, late in gains
+        for number, (evidence, early, late) in enumerate(gains)
     ]
     if len(sets) > 1:
         sentences.append(" ".join(where(sets, protocol) for protocol in PROTOCOLS))
