@@ -49,7 +49,6 @@ ALLOWED: dict[str, dict[str, str]] = {
     "book/reproduce.md": {"80 %": "of the memory: run/fleet.py"},
     "book/use.md": {"0.005": "a learning rate", "1.0": "the norm at which gradients are clipped"},
     "README.md": {"38.7 %": PAPER, "96.6 %": PAPER},
-    "notebooks/advice.ipynb": {"38.7%": PAPER, "96.6%": PAPER},
     "notebooks/claims.ipynb": {"±0.1": "the margin"},
     "notebooks/errata.ipynb": {
         "0.07": "of the paper's cells, computed below it", "0.09": "of the paper's cells, computed below it",

@@ -123,10 +123,7 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
         text = f"On {evidence.data.title}, the answers are {counted} of {counts.total()} models"
         if words[AVERAGE] != "not run":
             early, late = map(with_n, gains[AVERAGE])
-            text += (
-                f"; on their average it is “{words[AVERAGE]}”: {early} points after one epoch, {late} with early "
-                "stopping"
-            )
+            text += f"; on average “{words[AVERAGE]}”: {early}, then {late} points"
         texts.append(f"{text}.")
     return texts
 
