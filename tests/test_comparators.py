@@ -124,3 +124,22 @@ def test_the_better_of_plain_and_damped_base_is_the_reference_as_both_are_search
     found = evidence_of("comparators", row, lambda config: auc(config) + 0.001 * config.base_damping, extra)
     for protocol in PROTOCOLS:
         assert line_of(page.layers_table(found, protocol), Layer="gate")["Against"] == "damped base"
+
+
+def test_a_step_is_shown_with_every_condition_and_static_layers_without(evidence):
+    layers = {
+        "base": {"self": {"ratio": {"p50": 1.0}}},
+        "gate": {"self": {"ratio": {"p50": 1.5}}, "user": {"ratio": {"p50": 1.25}}},
+    }
+    cpu = measured_evidence("comparators", {STEP: {"layers": layers}}, dataset="movielens")
+    table = page.steps_table([on_both(cpu, cpu), evidence])
+    for device in ("CPU", "GPU"):
+        assert line_of(table, Layer="base")[f"MovieLens-1M, {device}"] == "1.00"
+        assert line_of(table, Layer="gate")[f"MovieLens-1M, {device}"] == "self-wise 1.50, user 1.25"
+    assert "No step" in page.steps_table([evidence]).html
+
+
+def test_a_data_set_with_times_alone_has_no_table_of_layers(evidence):
+    timed_alone = Evidence(suite=evidence.suite, plan=replace(FULL, dataset="frappe"))
+    assert page.trained([evidence, timed_alone]) == [evidence]
+    assert page.trained([timed_alone]) == [timed_alone]

@@ -5,16 +5,17 @@ those lie.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import pandas as pd
 
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.comparators.plan import OURS, STEP
+from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.costs import measured_values, rounded
-from apg_repro.report.devices import device_title, each_device
+from apg_repro.report.devices import device_title, each_device, measured_devices
 from apg_repro.report.statistics import estimate
 from apg_repro.report.tables import (
     MISSING,
@@ -38,6 +39,15 @@ QUICK = "a quick run decides nothing"
 def others(evidence: Evidence) -> list[Cell]:
     """All that APG is compared with."""
     return [cell for cell in evidence.cells if cell.name != OURS]
+
+
+def trained(found: Sequence[Evidence]) -> list[Evidence]:
+    """The data sets on which something has been trained: of the others there may be times alone."""
+    has_runs = [
+        evidence for evidence in found
+        if any(line.ours.n for protocol in PROTOCOLS for line in compare(evidence, protocol).values())
+    ]  # fmt: skip
+    return has_runs or list(found)
 
 
 def layers_table(evidence: Evidence, protocol: Protocol) -> Table:
@@ -86,6 +96,34 @@ def relative_time(evidence: Evidence, cell: Cell, found: list[TrainedRow]) -> st
     layers = measured_values(evidence, STEP).get("layers", {})
     chosen = sorted({row.config.condition for row in found})
     return ", ".join(rounded(layers[cell.name][one]["ratio"]["p50"]) for one in chosen if layers) or MISSING
+
+
+def steps_table(found: Sequence[Evidence]) -> Table | Markup:
+    """The time of a training step relative to base's, with every condition: one column per data set and device."""
+    measured = {
+        f"{on.data.title}, {device_title(on)}": values["layers"]
+        for evidence in found
+        for on in measured_devices(evidence)
+        if (values := measured_values(on, STEP))
+    }
+    if not measured:
+        return Markup("<p>No step has been timed yet.</p>")
+    lines = [
+        {"Layer": name}
+        | {
+            column: ", ".join(
+                (f"{words_for(condition)} " if len(layers[name]) > 1 else "") + rounded(costs["ratio"]["p50"])
+                for condition, costs in layers[name].items()
+            )
+            for column, layers in measured.items()
+        }
+        for name in next(iter(measured.values()))
+    ]
+    caption = (
+        "Time of a training step relative to base's, in turn with it, one thread: medians by condition, "
+        "whether or not it was chosen. Static layers have no condition."
+    )
+    return Table(pd.DataFrame(lines), caption, wrap=True)
 
 
 def versus_table(evidence: Evidence) -> Table:
