@@ -35,3 +35,12 @@ def test_a_layer_counts_as_grouped_where_permutations_seldom_explain_as_much(row
     figure = page.plane_figure(evidence, evidence.cells[0]).hover
     assert [trace.text for trace in figure.data] == [("A<br>1 of 2 points",), ("B<br>1 of 2 points",)] * 3
     assert [trace.showlegend for trace in figure.data] == [True] * 2 + [False] * 4
+
+
+def test_the_commonest_kinds_have_colours_of_their_own_and_the_rest_are_grey():
+    group = [kind for kind in range(page.N_COLOURS + 3) for _ in range(20 - kind)]
+    colours = page.colours_of({"group": group})
+    assert list(colours) == list(range(page.N_COLOURS + 3))
+    assert len(set(colours.values())) == page.N_COLOURS + 1
+    assert [kind for kind, colour in colours.items() if colour == page.OTHERS] == [7, 8, 9]
+    assert page.OTHERS not in page.colours_of({"group": [0, 1, 1]}).values()

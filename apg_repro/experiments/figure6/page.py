@@ -1,5 +1,6 @@
 """Figure 6: the generated S in the plane, and how much of it the kind of item explains. Imports no torch."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Cell
 
 SIGNIFICANT = 0.01  # of a permutation test
+N_COLOURS = 7  # that readers can tell apart
+OTHERS = "#9a9a9a"
 
 
 @drawn
@@ -31,17 +34,20 @@ def plane_figure(evidence: Evidence, cell: Cell, protocol: Protocol = "early_sto
     found = runs[min(runs)]
     group = np.array(found["group"])
     fig, axes = plt.subplots(1, len(found["layers"]), figsize=(8.5, 3.6), squeeze=False)
-    palette = sns.color_palette("husl", len(found["groups"]))
+    colours = colours_of(found)
+    common = [kind for kind, colour in colours.items() if colour != OTHERS]
     for number, (axis, layer) in enumerate(zip(axes[0], found["layers"], strict=True), 1):
         points = np.array(layer["points"])
-        for kind, name in enumerate(found["groups"]):
-            inside = points[group == kind]
-            if len(inside):
-                axis.plot(inside[:, 0], inside[:, 1], "o", ms=4, alpha=0.8, mew=0, color=palette[kind], label=name)
+        if len(colours) > len(common):
+            rest = points[~np.isin(group, common)]
+            axis.plot(*rest.T, "o", ms=3, alpha=0.6, mew=0, color=OTHERS, label="others", zorder=1)
+        for kind in common:
+            label = found["groups"][kind]
+            axis.plot(*points[group == kind].T, "o", ms=4, alpha=0.8, mew=0, color=colours[kind], label=label)
         first, second = (round(100 * share) for share in layer["share"])
         axis.set(title=f"layer {number}", xlabel=f"PC 1 ({first} %)", ylabel=f"PC 2 ({second} %)")
     fig.suptitle(f"{cell.title} (seed {min(runs)})")
-    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize="x-small")
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=8, fontsize="small")
     shares = [
         f"layer {number} {format_share(layer['explained'])} (permuted kinds {format_share(layer['permuted'])})"
         for number, layer in enumerate(found["layers"], 1)
@@ -49,13 +55,21 @@ def plane_figure(evidence: Evidence, cell: Cell, protocol: Protocol = "early_sto
     return Picture(
         fig,
         f"{title_of(evidence, protocol)}. S ({cell.title}) in the plane of its first two principal components, "
-        f"coloured by the kind of item, seed {min(runs)}.",
+        f"coloured by the kind of item, seed {min(runs)}. The {N_COLOURS} kinds with the most points have a colour of "
+        "their own.",
         f"The kind of item explains of the variance of S: {', '.join(shares)}.",
-        plane_hover(found, palette.as_hex()),
+        plane_hover(found),
     )
 
 
-def plane_hover(found: Mapping[str, Any], colours: Sequence[str]) -> go.Figure:
+def colours_of(found: Mapping[str, Any]) -> dict[int, str]:
+    """The colour of every kind that has points, by its number: the kinds with the most points first, then grey."""
+    kinds = [kind for kind, _ in Counter(found["group"]).most_common()]
+    palette = sns.color_palette("colorblind", N_COLOURS).as_hex()
+    return {kind: palette[place] if place < N_COLOURS else OTHERS for place, kind in enumerate(kinds)}
+
+
+def plane_hover(found: Mapping[str, Any]) -> go.Figure:
     """The same with the kind of every point as its text; a click on a kind hides it, two leave it alone."""
     layers, group = found["layers"], np.array(found["group"])
     figure = hover.blank(
@@ -64,13 +78,14 @@ def plane_hover(found: Mapping[str, Any], colours: Sequence[str]) -> go.Figure:
     )  # fmt: skip
     for number, layer in enumerate(layers, 1):
         spread = np.array(layer["points"])
-        for kind, name in enumerate(found["groups"]):
+        for kind, colour in colours_of(found).items():
+            name = found["groups"][kind]
             x, y = spread[group == kind].T.round(3).tolist()
             text = hover.lines(name, f"{len(x)} of {len(group)} points")
             figure.add_trace(
                 hover.points(
-                    x, y, [text] * len(x), name=name, legendgroup=name, showlegend=number == 1 and bool(x),
-                    marker={"size": 7, "opacity": 0.8, "color": colours[kind]},
+                    x, y, [text] * len(x), name=name, legendgroup=name, showlegend=number == 1,
+                    marker={"size": 7, "opacity": 0.8, "color": colour},
                 ),
                 1, number,
             )  # fmt: skip
