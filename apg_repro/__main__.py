@@ -159,7 +159,7 @@ def run(args: argparse.Namespace) -> None:
     from apg_repro.rows.evidence import gather
     from apg_repro.rows.store import Store
     from apg_repro.run.executors import Cluster
-    from apg_repro.run.suite import describe_again, run_again, run_suite
+    from apg_repro.run.suite import check_ready, describe_again, run_again, run_suite
     from apg_repro.study import usual_datasets
 
     suite, store = get_suite(args.suite), Store()
@@ -182,13 +182,15 @@ def run(args: argparse.Namespace) -> None:
         )
     datasets = parse_names(args.datasets) or usual_datasets(suite, args.profile)
     suite.check_datasets(*datasets)
-    for dataset in datasets:
-        plan = Plan(profile=args.profile, dataset=dataset, seeds=parse_seeds(args.seeds))
+    plans = [Plan(profile=args.profile, dataset=dataset, seeds=parse_seeds(args.seeds)) for dataset in datasets]
+    for plan in plans if args.again is None else ():
+        check_ready(suite, plan, store)  # of all, before the first is trained
+    for plan in plans:
         if args.again is not None:
             print(describe_again(run_again(suite, plan, args.again, **where)))
             continue
         run_suite(suite, plan, **where)
-        print(f"\n{suite.title}, {dataset}, profile {args.profile}")
+        print(f"\n{suite.title}, {plan.dataset}, profile {args.profile}")
         try:
             from apg_repro.summary import summary
 

@@ -6,7 +6,9 @@ import sys
 import pytest
 
 from apg_repro.__main__ import main
+from apg_repro.catalogue import is_prepared
 from apg_repro.paths import ROOT
+from tests.checkout import needs_synthetic
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,18 @@ def test_a_mistake_is_one_line_that_names_the_remedy(arguments, message, capsys)
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@needs_synthetic
+@pytest.mark.skipif(is_prepared("iaac"), reason="IAAC is prepared, so nothing is missing")
+def test_every_data_set_is_asked_for_before_the_first_is_trained(monkeypatch, capsys):
+    def trains(*_, **__):
+        raise AssertionError("something is trained")
+
+    monkeypatch.setattr("apg_repro.run.suite.train_all", trains)
+    arguments = ["run", "table4", "--profile", "quick", "--datasets", "synthetic,iaac", "--seeds", "91,92"]
+    assert main(arguments) == 1
+    assert "'iaac' is not prepared: run `python data_scripts/iaac.py`" in capsys.readouterr().err
 
 
 def test_status_counts_what_each_suite_has_and_lacks(capsys):

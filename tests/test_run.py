@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from apg_repro.catalogue import is_prepared
 from apg_repro.config import PROTOCOLS, Measurement, RunConfig
 from apg_repro.errors import UserError
 from apg_repro.paths import ROOT
@@ -22,6 +21,7 @@ from apg_repro.rows.store import Store
 from apg_repro.run import driver, executors, task
 from apg_repro.run import suite as run
 from apg_repro.suite import Cell, Plan, Suite
+from tests.checkout import needs_synthetic
 from tests.conftest import trained_row
 
 PLAN = Plan(profile="quick", dataset="small", seeds=(1, 2))
@@ -146,11 +146,6 @@ def test_what_cannot_be_run_raises_a_user_error_before_anything_is_trained(store
     with pytest.raises(UserError, match=message):
         run.run_suite(SUITE, PLAN, **({"jobs": 1, "store": store} | options))
     assert rows(store) == []
-
-
-needs_synthetic = pytest.mark.skipif(
-    not is_prepared("synthetic"), reason="the synthetic set is not prepared: python data_scripts/synthetic.py"
-)
 
 
 @needs_synthetic

@@ -10,7 +10,7 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from apg_repro.catalogue import how_to_prepare, is_prepared
+from apg_repro.catalogue import check_prepared, how_to_prepare, is_prepared
 from apg_repro.config import PROTOCOLS, Measurement, Protocol, RunConfig, kind_of
 from apg_repro.data.gate import load_manifest
 from apg_repro.errors import UserError
@@ -72,6 +72,14 @@ def run_suite(
                 store.append(plan.profile, row)
             except OSError as error:
                 raise rescued([row], store, plan.profile, error) from error
+
+
+def check_ready(suite: Suite, plan: Plan, store: Store) -> None:
+    """Raises a UserError if runs are missing, and their data set is not prepared, or not as it was (``check_data``)."""
+    evidence = gather(suite, plan, store)
+    if missing(evidence.search() + evidence.wanted(), evidence.runs):
+        check_prepared(plan.dataset)
+        check_data(evidence, store)
 
 
 def check_data(evidence: Evidence, store: Store) -> None:
