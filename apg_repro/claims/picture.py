@@ -9,17 +9,10 @@ from apg_repro.claims.claims import TESTED
 from apg_repro.claims.page import Committed, Line, anchor_of, counted_as, lines, number
 from apg_repro.config import PROTOCOLS
 from apg_repro.report import hover
-from apg_repro.report.figures import GREY, INK, Picture, drawn
+from apg_repro.report.figures import GREY, INK, VERDICT_COLOURS, Picture, drawn
 from apg_repro.report.tables import PROTOCOL_HEADS, PROTOCOL_TITLES, SIGNS, plain
 
-COLOURS = {  # as tables have them
-    "reproduced": "#1b7742",
-    "direction only": "#b07a00",
-    "no difference": "#2b5fa5",
-    "contradicted": "#a32d2d",
-    "undecided": "#8a919c",
-    TESTED: "#5d7f2b",
-}
+COLOURS = VERDICT_COLOURS | {TESTED: "#5d7f2b"}
 MARKS = SIGNS | {TESTED: "T"}
 OTHERS = "not run, or no data"
 APART = 0.22  # of a row: how far the protocols' marks are from its middle

@@ -47,6 +47,13 @@ PAGE_COLOURS = {
     GROUND: "var(--pst-color-background, #fff)",
 }
 GREY = "#808080"  # seen on both grounds
+VERDICT_COLOURS = {  # near those of the badges, for both grounds
+    "reproduced": "#1b7742",
+    "direction only": "#b07a00",
+    "no difference": "#2b5fa5",
+    "contradicted": "#a32d2d",
+    "undecided": "#8a919c",
+}
 LOOK: dict[Any, Any] = {
     "text.color": INK,
     "axes.labelcolor": INK,

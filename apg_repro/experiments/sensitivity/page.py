@@ -19,7 +19,7 @@ from apg_repro.catalogue import CATALOGUE
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments import SUITES
 from apg_repro.report.comparison import compare
-from apg_repro.report.figures import Picture, drawn, not_run
+from apg_repro.report.figures import VERDICT_COLOURS, Picture, drawn, not_run
 from apg_repro.report.statistics import MARGIN, RULE, Rule, Verdict, expected_best
 from apg_repro.report.tables import (
     PROTOCOL_HEADS,
@@ -36,13 +36,6 @@ from apg_repro.suite import SEARCH_SEED, SEEDS, Plan, candidate
 
 MARGINS = (0.0, 0.05, 0.1, 0.15, 0.2)  # points
 FIRST = 5  # seeds
-COLOURS = {  # of words in figures: those of their badges
-    "reproduced": "#1b7742",
-    "direction only": "#8a5a00",
-    "no difference": "#2b5fa5",
-    "contradicted": "#a32d2d",
-    "undecided": "#808894",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +179,7 @@ def variants_figure(found: Sensitivity) -> Picture:
     for axis, protocol in zip(axes[0], PROTOCOLS, strict=True):
         counts = [found.counts(name, protocol) for name in found.names]
         left = np.zeros(len(counts))
-        for word, colour in COLOURS.items():
+        for word, colour in VERDICT_COLOURS.items():
             widths = np.array([each[word] for each in counts])
             axis.barh(range(len(counts)), widths, left=left, color=colour, label=word, height=0.75)
             left += widths
@@ -198,7 +191,7 @@ def variants_figure(found: Sensitivity) -> Picture:
             for name, each in zip(found.names, counts, strict=True)
         ]
     axes[0][0].invert_yaxis()
-    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(COLOURS))
+    fig.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(VERDICT_COLOURS))
     return Picture(fig, "Verdicts by the rule and by its variants.", f"{'. '.join(words)}.")
 
 
