@@ -14,13 +14,16 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from apg_repro import __version__
 from apg_repro.config import Profile
 from apg_repro.errors import UserError
 from apg_repro.paths import require_checkout
 from apg_repro.suite import Plan
+
+if TYPE_CHECKING:
+    from apg_repro.run.executors import Cluster
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -158,17 +161,11 @@ def run(args: argparse.Namespace) -> None:
     from apg_repro.experiments import get_suite
     from apg_repro.rows.evidence import gather
     from apg_repro.rows.store import Store
-    from apg_repro.run.executors import Cluster
     from apg_repro.run.suite import check_ready, describe_again, run_again, run_suite
     from apg_repro.study import usual_datasets
 
     suite, store = get_suite(args.suite), Store()
-    cluster = None
-    options = parse_options(args.cluster_options)
-    if args.executor != "processes":
-        cluster = Cluster(kind=args.executor, address=args.address, gpus_per_run=args.gpus_per_run, options=options)
-    elif args.address or args.gpus_per_run is not None or options:
-        raise UserError("--address, --gpus-per-run and --cluster-options need --executor ray or submitit")
+    cluster = cluster_of(args)
     if args.deterministic:
         if cluster:
             raise UserError("--deterministic is for runs on this machine: leave out --executor")
@@ -197,6 +194,18 @@ def run(args: argparse.Namespace) -> None:
             print(summary(gather(suite, plan.on(args.device), store)))
         except ModuleNotFoundError as error:  # a machine that is there to train
             print(f"rows: {store.root / args.profile}; a summary needs {error.name}: pip install 'apg-repro[book]'")
+
+
+def cluster_of(args: argparse.Namespace) -> "Cluster | None":
+    """The other machines to train on; None for this one."""
+    options = parse_options(args.cluster_options)
+    if args.executor == "processes":
+        if args.address or args.gpus_per_run is not None or options:
+            raise UserError("--address, --gpus-per-run and --cluster-options need --executor ray or submitit")
+        return None
+    from apg_repro.run.executors import Cluster
+
+    return Cluster(kind=args.executor, address=args.address, gpus_per_run=args.gpus_per_run, options=options)
 
 
 def numerics(args: argparse.Namespace) -> None:
