@@ -1,20 +1,22 @@
-"""The table on the state of the replication: README and home say what the rows give."""
+"""The state of the replication: README and home say what the rows give."""
 
 from dataclasses import replace
-from pathlib import Path
 
-from apg_repro.claims import overview, page
-from apg_repro.claims.status import in_markdown, status_table
+from PIL import Image
+
+from apg_repro.claims import overview, page, readme
+from apg_repro.claims.status import status_table
 from apg_repro.report.tables import NBSP, plain
 from apg_repro.rows.store import Store
 from tests.conftest import FULL, evidence_of, scores
 
-README = Path(__file__).parent.parent / "README.md"
-
 
 def test_readme_and_home_say_what_the_committed_rows_give():
     table = status_table(page.committed(Store()))
-    assert in_markdown(table) in README.read_text(), f"README.md must have this table:\n\n{in_markdown(table)}"
+    text, parts = readme.README.read_text("utf-8"), readme.parts(Store())
+    assert readme.filled(text, parts) == text, "write README again: python -m apg_repro.claims.readme"
+    with Image.open(readme.PICTURE) as picture:
+        assert f"![{picture.text['Description']}]" in parts["picture"]
     assert table._repr_html_() in overview.home(Store())
 
 
@@ -86,3 +88,38 @@ def test_several_data_sets_have_a_line_each_and_one_together(row):
     assert list(of_three.iloc[-2:]) == list(lines.iloc[-2:])
     assert lines.index[-1] == "the same mean, against damped base"
     assert lines.iloc[-1] == lines.iloc[-2]  # damped base is no other here
+
+
+def test_readme_is_written_from_rows_and_refused_without_its_comments(tmp_path, capsys):
+    path, picture = tmp_path / "README.md", tmp_path / "gains.png"
+    path.write_text("".join(f"<!-- {name} -->\nold\n<!-- end of {name} -->\n" for name in readme.parts(Store())))
+    assert readme.main(path=path, picture=picture) == 0
+    text = path.read_text("utf-8")
+    assert "old" not in text
+    assert "- On MovieLens-1M, over the seven models, APG gains" in text
+    with Image.open(picture) as drawn:
+        assert drawn.text["Description"] in text
+    path.write_text("<!-- answer -->\nnothing else\n")
+    assert readme.main(path=path, picture=picture) == 1
+    assert "must have <!-- answer --> and <!-- end of answer --> once" in capsys.readouterr().err
+    assert path.read_text() == "<!-- answer -->\nnothing else\n"
+
+
+def test_advice_is_on_every_data_set_on_which_all_models_have_been_run(row):
+    """On one data set APG gains under both protocols, on the other it loses."""
+
+    def auc(gain):
+        return lambda config: 0.79 + (gain if config.version == "v5" else 0)
+
+    plans = {"movielens": FULL, "tmall": replace(FULL, dataset="tmall")}
+    found = {
+        ("table2", name): evidence_of("table2", row, auc(gain), plan=plans[name])
+        for name, gain in (("movielens", 0.004), ("tmall", -0.004))
+    }
+    first, second = overview.advice(found)
+    assert first.startswith("On MovieLens-1M")
+    assert "It ends better there" in first
+    assert second.startswith("On Tmall")
+    assert "It ends worse" in second
+    assert overview.advice({}) == []
+    assert overview.advice_list({}).html == ""

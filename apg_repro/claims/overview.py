@@ -11,9 +11,10 @@ import seaborn as sns
 from apg_repro.catalogue import data_set
 from apg_repro.claims.claims import OTHER_DATASETS, REAL_DATASETS
 from apg_repro.claims.page import Committed, answer, by_default, committed, headline, tally
-from apg_repro.claims.status import status_table
+from apg_repro.claims.status import of_models, status_table
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import SUITES
+from apg_repro.experiments.advice.page import by_data_set
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.paper import numbers as paper
 from apg_repro.report.comparison import paper_auc, paper_backbone
@@ -38,9 +39,9 @@ FOLDER = "executed/"  # of the pages, seen from the home page
 
 
 def opening(store: Store) -> str:
-    """What the home page begins with, as HTML: the answer in three sentences, a figure, and what it rests on."""
+    """What the home page begins with, as HTML: the answer in three sentences, a figure, its scope, and advice."""
     found = committed(store)
-    parts = answer(found), gains_figure(by_default(found, "table2")), scope(found)
+    parts = answer(found), gains_figure(by_default(found, "table2")), scope(found), advice_list(found)
     return "\n\n".join(part._repr_html_() for part in parts)
 
 
@@ -61,6 +62,19 @@ def scope(found: Committed) -> Markup:
         "the foot of each page has the number of cores, and "
         '<a href="executed/compute.html">the status page</a> shows what is complete.</p>'
     )
+
+
+def advice(found: Committed) -> list[str]:
+    """Whether to use APG, by data set, in a sentence or two for each."""
+    begun_sets = [evidence for (suite, _), evidence in found.items() if suite == "table8" and evidence.is_begun]
+    return by_data_set(of_models(found), begun_sets)
+
+
+def advice_list(found: Committed) -> Markup:
+    """The same as a list; empty before anything has been run."""
+    lines = "".join(f"<li>{escape(sentence)}</li>" for sentence in advice(found))
+    head = '<p><b>Should I use APG?</b> By data set, and <a href="executed/advice.html">in full</a>:</p>'
+    return Markup(f"{head}<ul>{lines}</ul>" if lines else "")
 
 
 def home(store: Store) -> str:

@@ -23,7 +23,6 @@ from apg_repro.report.tables import (
     format_pooled,
     judgement_text,
     note_on_verdicts,
-    plain,
     text_of,
     with_n,
 )
@@ -126,18 +125,6 @@ def over_damped(evidence: Evidence, protocol: Protocol) -> Estimate:
     """Self-wise APG of Table 8 less damped base, whichever of both bases is the better one."""
     ours, theirs = (evidence.cell(name) for name in (SELF[1], "damped base"))
     return estimate(evidence.between([ours], [theirs], protocol))
-
-
-def in_markdown(table: Table) -> str:
-    """A table as README has it, a cell's lines below each other."""
-    rows = [list(table.data), ["---"] * len(table.data.columns), *map(list, table.data.itertuples(index=False))]
-    return "\n".join(f"| {' | '.join(map(in_lines, row))} |" for row in rows)
-
-
-def in_lines(cell: Markup | str) -> str:
-    """What a cell says, in Markdown."""
-    lines = cell.html.split("<br>") if isinstance(cell, Markup) else [cell]
-    return "<br>".join(plain(Markup(line)).replace(NBSP, " ") for line in lines)
 
 
 def heads(protocol: Protocol) -> str:

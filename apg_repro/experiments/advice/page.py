@@ -128,17 +128,9 @@ def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = (), all_models
     """
     models = found["table2"]
     elsewhere = [evidence for evidence in all_models if evidence.plan.dataset != models.plan.dataset]
-    gains = table2.averages([models, *elsewhere])
-    if not gains or gains[0][0] is not models:
+    if not table2.averages([models]):
         return []
-    sentences = [
-        f"On {evidence.data.title}, {'' if number else 'over the seven models, '}APG gains {format_difference(early)} "
-        f"AUC points after one epoch and {format_difference(late)} with early stopping (n = {late.n}). "
-        f"{ADVICE[better_or_sooner(early, late)]}"
-        for number, (evidence, early, late) in enumerate(gains)
-    ]
-    if len(sets) > 1:
-        sentences.append(" ".join(where(sets, protocol) for protocol in PROTOCOLS))
+    sentences = by_data_set([models, *elsewhere], sets)
     tuned = table2.average(models, "early_stopping", "apg over tuned base")
     if tuned.n:
         sentences.append(
@@ -152,6 +144,19 @@ def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = (), all_models
             f"With APG searched in that grid as well, K and P fixed, APG less that static model is "
             f"{format_difference(both)} points with early stopping (n = {both.n})."
         )
+    return sentences
+
+
+def by_data_set(all_models: Sequence[Evidence], sets: Sequence[Evidence]) -> list[str]:
+    """What APG gains on each data set on which all models have been run, and what that says; arguments as above."""
+    sentences = [
+        f"On {evidence.data.title}, {'' if number else 'over the seven models, '}APG gains {format_difference(early)} "
+        f"AUC points after one epoch and {format_difference(late)} with early stopping (n = {late.n}). "
+        f"{ADVICE[better_or_sooner(early, late)]}"
+        for number, (evidence, early, late) in enumerate(table2.averages(all_models))
+    ]
+    if len(sets) > 1:
+        sentences.append(" ".join(where(sets, protocol) for protocol in PROTOCOLS))
     return sentences
 
 
