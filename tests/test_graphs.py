@@ -5,7 +5,7 @@ import torch
 
 from apg_repro.config import RunConfig
 from apg_repro.training.build import build
-from apg_repro.training.graphs import EAGER_STEPS, Eager, Graphed
+from apg_repro.training.graphs import EAGER_STEPS, STREAMS, Eager, Graphed, Side
 from apg_repro.training.train import make_step, train_epoch
 
 
@@ -51,13 +51,40 @@ def test_every_batch_is_trained_on_once_and_in_order():
 )
 def test_a_graphed_epoch_equals_an_eager_one(options, tolerance, small):
     """Up to the order of additions, which a GPU does not fix and products of generated weights amplify."""
-    rows = small.to(torch.device("cuda"))
+    graphed, eager = losses_of(options, small, torch.device("cuda"))
+    assert graphed == pytest.approx(eager, rel=tolerance)
+    assert graphed < 0.69, "it learns"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_graphs_are_recorded_on_streams_of_their_own_which_no_run_can_have():
+    runs = {torch.cuda.Stream("cuda").cuda_stream for _ in range(100)}  # more than torch has
+    sides = [Side("cuda") for _ in range(STREAMS)]
+    streams = {side.stream.cuda_stream for side in sides}
+    assert len(streams) == STREAMS
+    assert not streams & runs
+    with pytest.raises(RuntimeError, match="run fewer side by side"):
+        Side("cuda")
+    del sides
+    assert Side("cuda").stream.cuda_stream in streams
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_each_gpu_records_its_own_graphs_whichever_was_the_first(small):
+    for number in (0, 1):
+        graphed, eager = losses_of({}, small, torch.device("cuda", number))
+        assert graphed == pytest.approx(eager, rel=1e-5)
+
+
+def losses_of(options, small, device):
+    """The mean loss of an epoch with recorded steps, and of the same epoch with eager ones."""
+    rows = small.to(device)
     sizes = {"d_embedding": 8, "hidden": (32, 16), "batch_size": 64, "rank": 4, "over": 8}
     config = RunConfig(dataset="small", seed=1, **sizes, **options)
     assert len(rows) % config.batch_size, "an epoch ends with a smaller batch"
     losses = []
     for as_graph in (True, False):
-        model = build(config, rows.schema).cuda()
+        model = build(config, rows.schema).to(device)
         steps = make_step(model, rows, config)
         assert isinstance(steps, Graphed)
         shuffle = torch.Generator().manual_seed(0)
@@ -65,5 +92,4 @@ def test_a_graphed_epoch_equals_an_eager_one(options, tolerance, small):
         epoch = train_epoch(model, used, len(rows), shuffle)
         assert (steps.replay is not None) == as_graph
         losses.append(epoch["train_loss"])
-    assert losses[0] == pytest.approx(losses[1], rel=tolerance)
-    assert losses[0] < 0.69, "it learns"
+    return losses

@@ -21,7 +21,7 @@ from apg_repro.config import RunConfig
 from apg_repro.rows.row import TrainedRow
 from apg_repro.run.executors import RunFailed, describe
 from apg_repro.run.task import loaded, train_row
-from apg_repro.training.graphs import RECORDING
+from apg_repro.training.graphs import RECORDING, STREAMS
 from apg_repro.training.memory import predicted_by_run
 from apg_repro.training.train import Progress
 
@@ -189,11 +189,12 @@ def fitting(configs: Sequence[RunConfig], devices: Sequence[str], width: int) ->
     """
     needed, free = predicted_by_run(configs), [free_bytes(device) for device in devices]
     limit = OF_A_GPU * min(free)
-    each = max(1, sum(total <= limit for total in accumulate(needed[: -(-width // len(devices))])))
+    most = min(-(-width // len(devices)), STREAMS)
+    each = max(1, sum(total <= limit for total in accumulate(needed[:most])))
     width = min(width, each * len(devices))
-    most = sum(needed[:each]) / 1e9
+    peak = sum(needed[:each]) / 1e9
     room = "" if math.isinf(limit) else f" of {min(free) / 1e9:.1f} GB that are free"
-    return width, f"{width} runs side by side on {', '.join(devices)}: at most about {most:.2g} GB on each{room}"
+    return width, f"{width} runs side by side on {', '.join(devices)}: at most about {peak:.2g} GB on each{room}"
 
 
 def free_bytes(device: str) -> float:

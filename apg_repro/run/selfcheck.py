@@ -17,7 +17,7 @@ from apg_repro.data.dataset import Dataset
 from apg_repro.models import BACKBONES
 from apg_repro.nn import fused
 from apg_repro.rows.numerics import case_of, record
-from apg_repro.run.fleet import own_stream
+from apg_repro.run.fleet import AT_ONCE, own_stream
 from apg_repro.run.golden import (
     TOLERANCE,
     default_dtype,
@@ -30,7 +30,7 @@ from apg_repro.run.golden import (
 )
 from apg_repro.run.suite import check_device
 from apg_repro.training.build import build
-from apg_repro.training.graphs import Eager, Graphed
+from apg_repro.training.graphs import Eager, Graphed, Side
 from apg_repro.training.scoring import auc
 from apg_repro.training.train import make_step, train, train_epoch
 
@@ -98,6 +98,7 @@ def checks(device: str) -> dict[str, Callable[[], Measured]]:
         **{f"golden run, {case_of(config)}": lambda c=config: golden(c, device) for config in GOLDEN},
         "fused layer, self-wise": lambda: fused_layer(device, None),
         "fused layer, group-wise": lambda: fused_layer(device, 32),
+        "streams to record on": lambda: streams_apart(device),
         "the same run twice": lambda: twice(device),
         "side by side in threads": lambda: side_by_side(device),
     }
@@ -160,10 +161,20 @@ def twice(device: str) -> Measured:
     return distance(first, second), 1e-6
 
 
+def streams_apart(device: str) -> Measured:
+    """How many graphs that live together are recorded on a stream of another graph, or on one that a run can have."""
+    if torch.device(device).type != "cuda":
+        raise Skipped("graphs need a CUDA device")
+    runs = {torch.cuda.Stream(device).cuda_stream for _ in range(100)}  # more than torch has
+    sides = [Side(device) for _ in range(AT_ONCE)]
+    streams = {side.stream.cuda_stream for side in sides}
+    return float(AT_ONCE - len(streams - runs)), 0
+
+
 def side_by_side(device: str) -> Measured:
-    """Four runs in threads, a stream each, against the same runs one by one."""
+    """Sixteen runs in threads, a stream each, against the same runs one by one."""
     rows = rows_on(device)
-    configs = [replace(golden_config(config), seed=seed, max_epochs=2) for config in (BASE, V4) for seed in (1, 2)]
+    configs = [replace(golden_config(config), seed=seed, max_epochs=2) for config in (BASE, V4) for seed in range(1, 9)]
 
     def losses(config: RunConfig) -> list[float]:
         with own_stream(device):
@@ -171,7 +182,7 @@ def side_by_side(device: str) -> Measured:
 
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize()  # streams of threads read the rows
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(len(configs)) as pool:
         together = list(pool.map(losses, configs))
     alone = [losses(config) for config in configs]
     pairs = [pair for ours, theirs in zip(together, alone, strict=True) for pair in zip(ours, theirs, strict=True)]

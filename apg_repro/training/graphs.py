@@ -7,6 +7,7 @@ each in a thread of its own (``run/fleet.py``).
 """
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 
 import torch
@@ -74,6 +75,7 @@ class Graphed(Eager):
     def __init__(self, step: Step, batch_size: int, device: torch.device) -> None:
         super().__init__(step, batch_size, device)
         self.n_eager = 0
+        self.side: Side | None = None
         self.replay: Callable[[], None] | None = None
         self.order: torch.Tensor | None = None  # what a replay reads
         self.done = torch.zeros(1, dtype=torch.long, device=device)  # rows; moved by each replay
@@ -112,12 +114,14 @@ class Graphed(Eager):
         self.done += self.batch_size
 
     def run_aside(self) -> None:
-        """One step on a stream of its own, as recording will be."""
-        aside(self.next_step, self.device)
+        """One step on the stream on which it will be recorded."""
+        self.side = self.side or Side(self.device)
+        self.side.run(self.next_step)
 
     def record(self) -> Callable[[], None]:
         """Records the step without running it; returns what runs it."""
-        return recorded(self.next_step)
+        assert self.side is not None
+        return self.side.record(self.next_step)
 
 
 def captured(work: Work) -> Callable[[], None]:
@@ -126,24 +130,61 @@ def captured(work: Work) -> Callable[[], None]:
     Args:
         work: without arguments, always the same kernels on the same tensors; it copies nothing from or to the CPU.
     """
+    side = Side("cuda")
     for _ in range(EAGER_STEPS):
-        aside(work, "cuda")
-    return recorded(work)
+        side.run(work)
+    return side.record(work)
 
 
-def aside(work: Work, device: torch.device | str) -> None:
-    """Some work on a stream of its own, as recording will be."""
-    stream = torch.cuda.Stream(device)
-    stream.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(stream):
-        work()
-    torch.cuda.current_stream(device).wait_stream(stream)
+class Side:
+    """A stream of a GPU on which some work is done and then recorded, for one graph alone as long as that lives.
+
+    cuBLAS has a workspace for each stream, and a graph keeps its address: graphs that were recorded on one stream would
+    write into it at the same time, or lose it when the first of them ends. torch gives out its streams in turn, the
+    same ones again after 32, but no run's own stream has the priority of these. So what other threads launch meanwhile
+    is done at once and not recorded.
+
+    Raises:
+        RuntimeError: as many graphs live on this GPU as there are such streams.
+    """
+
+    def __init__(self, device: torch.device | str) -> None:
+        index = torch.device(device).index
+        self.device = torch.device("cuda", torch.cuda.current_device() if index is None else index)
+        with TAKING:
+            if self.device not in FREE:
+                FREE[self.device] = [torch.cuda.Stream(self.device, priority=-1) for _ in range(STREAMS)]
+            if not FREE[self.device]:
+                raise RuntimeError(f"more than {STREAMS} recorded graphs on {self.device}: run fewer side by side")
+            self.stream = FREE[self.device].pop()
+        self.graph = torch.cuda.CUDAGraph()
+        weakref.finalize(self, give_back, self.graph, FREE[self.device], self.stream).atexit = False
+
+    def run(self, work: Work) -> None:
+        """Does the work, after all that this thread has asked for and before all that it will."""
+        self.stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(self.stream):
+            work()
+        torch.cuda.current_stream(self.device).wait_stream(self.stream)
+
+    def record(self, work: Work) -> Callable[[], None]:
+        """Records the work without doing it; returns what does it."""
+        # Other threads may go on meanwhile with what a recording thread must not do, such as reading a result.
+        with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
+            work()
+        return self.replay
+
+    def replay(self) -> None:
+        """Does what was recorded, on this thread's stream."""
+        self.graph.replay()
 
 
-def recorded(work: Work) -> Callable[[], None]:
-    """Records some work without doing it; returns what does it."""
-    graph = torch.cuda.CUDAGraph()
-    # Other threads may go on meanwhile with what a recording thread must not do, such as reading a result.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        work()
-    return graph.replay
+STREAMS = 32  # of each priority that torch has on a GPU
+FREE: dict[torch.device, list[torch.cuda.Stream]] = {}  # that no graph has
+TAKING = threading.Lock()
+
+
+def give_back(graph: torch.cuda.CUDAGraph, free: list[torch.cuda.Stream], stream: torch.cuda.Stream) -> None:
+    """Ends a graph, whose work is done, and then lets another have its stream."""
+    graph.reset()
+    free.append(stream)
