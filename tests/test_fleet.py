@@ -18,6 +18,7 @@ from apg_repro.run.golden import made_rows, placed
 from apg_repro.run.task import train_row
 from apg_repro.training import memory
 from apg_repro.training.build import build
+from apg_repro.training.graphs import STREAMS
 from apg_repro.training.train import make_step
 
 SIZE = {"dataset": "small", "d_embedding": 4, "hidden": (8,), "max_epochs": 2}
@@ -150,6 +151,8 @@ def test_only_as_many_run_side_by_side_as_fit(small, monkeypatch):
         assert words.startswith(f"{width} runs side by side on {', '.join(devices)}: at most about ")
     monkeypatch.setattr(fleet, "free_bytes", lambda device: 0.0)
     assert fleet.fitting(RUNS, ["cuda:0"], 6)[0] == 1
+    monkeypatch.setattr(fleet, "free_bytes", lambda device: float("inf"))
+    assert fleet.fitting(RUNS * 20, ["cuda:0", "cuda:1"], 100)[0] == 2 * STREAMS
 
 
 @pytest.mark.parametrize(
