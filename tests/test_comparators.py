@@ -9,7 +9,7 @@ from apg_repro.experiments import get_suite
 from apg_repro.experiments.comparators import page
 from apg_repro.experiments.comparators.measure import measure, timed
 from apg_repro.experiments.comparators.plan import OURS, STEP, measurements
-from apg_repro.report.tables import MISSING
+from apg_repro.report.tables import MISSING, NBSP
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import SEEDS, Plan, configure
 from tests.checkout import needs_synthetic
@@ -135,7 +135,7 @@ def test_a_step_is_shown_with_every_condition_and_static_layers_without(evidence
     table = page.steps_table([on_both(cpu, cpu), evidence])
     for device in ("CPU", "GPU"):
         assert line_of(table, Layer="base")[f"MovieLens-1M, {device}"] == "1.00"
-        assert line_of(table, Layer="gate")[f"MovieLens-1M, {device}"] == "self-wise 1.50, user 1.25"
+        assert line_of(table, Layer="gate")[f"MovieLens-1M, {device}"] == f"self-wise{NBSP}1.50, user{NBSP}1.25"
     assert "No step" in page.steps_table([evidence]).html
 
 

@@ -19,6 +19,7 @@ from apg_repro.report.devices import device_title, each_device, measured_devices
 from apg_repro.report.statistics import estimate
 from apg_repro.report.tables import (
     MISSING,
+    NBSP,
     Markup,
     Table,
     differences_table,
@@ -112,7 +113,7 @@ def steps_table(found: Sequence[Evidence]) -> Table | Markup:
         {"Layer": name}
         | {
             column: ", ".join(
-                (f"{words_for(condition)} " if len(layers[name]) > 1 else "") + rounded(costs["ratio"]["p50"])
+                (f"{words_for(condition)}{NBSP}" if len(layers[name]) > 1 else "") + rounded(costs["ratio"]["p50"])
                 for condition, costs in layers[name].items()
             )
             for column, layers in measured.items()
