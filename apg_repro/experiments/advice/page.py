@@ -173,7 +173,7 @@ def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
             ]
             for evidence in sets
         }
-        shown = [f"{title} (z: {'; '.join(found)})" for title, found in conditions.items() if found]
+        shown = [f"{title} (condition: {'; '.join(found)})" for title, found in conditions.items() if found]
         names = f"{': ' * bool(shown)}{', '.join(shown)}"
         texts.append(f"{what} is shown on {len(shown) or 'none'} of {len(sets)} data sets{names}")
     return f"{WHEN[protocol]}, in WDL and after Holm's correction, {'; '.join(texts)}."
