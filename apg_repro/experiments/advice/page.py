@@ -173,10 +173,10 @@ def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
             ]
             for evidence in sets
         }
-        shown = [f"{title} (condition: {'; '.join(found)})" for title, found in conditions.items() if found]
+        shown = [f"{title} ({'; '.join(found)})" for title, found in conditions.items() if found]
         names = f"{': ' * bool(shown)}{', '.join(shown)}"
         texts.append(f"{what} is shown on {len(shown) or 'none'} of {len(sets)} data sets{names}")
-    return f"{WHEN[protocol]}, in WDL and after Holm's correction, {'; '.join(texts)}."
+    return f"{WHEN[protocol]}, in WDL, by condition and after Holm's correction, {'; '.join(texts)}."
 
 
 def when_table(sets: Sequence[Evidence]) -> Table:
