@@ -98,8 +98,8 @@ def test_where_it_pays_follows_the_rows(row):
         "MovieLens-1M (self-wise); a loss is shown on 1 of 2 data sets: MovieLens-1M (user)."
     )
     assert page.where(sets, "early_stopping") == (
-        "With early stopping, in WDL, by condition and after Holm's correction, a gain is shown on none of 2 data sets; "
-        "a loss is shown on none of 2 data sets."
+        "With early stopping, in WDL, by condition and after Holm's correction, a gain is shown on none of 2 data sets"
+        "; a loss is shown on none of 2 data sets."
     )
     alone = [evidence_of("table8", row, auc, extra, plan=replace(PLAN, dataset="frappe", seeds=(1,)))]
     assert page.where([*sets, *alone], "one_epoch") == page.where(sets, "one_epoch"), "one seed shows nothing"

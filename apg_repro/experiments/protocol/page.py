@@ -108,8 +108,11 @@ def answers_table(evidence: Evidence) -> Table:
 
 
 def main_points(found: Sequence[Evidence]) -> list[str]:
-    """How many models learn better, or only sooner; what cannot be told; and what holds on their average."""
-    texts = []
+    """How many models learn better, or only sooner; what cannot be told; and what holds on their average.
+
+    Once all of the paper's models have been run on some data sets, those on which some have not are left out.
+    """
+    texts: dict[bool, list[str]] = {True: [], False: []}  # by whether all models have been run
     for evidence in found:
         gains = {
             line: [average(evidence, protocol, "apg", models) for protocol in PROTOCOLS]
@@ -121,11 +124,12 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
             continue
         counted = ", ".join(f"“{word}” in {n}" for word, n in counts.most_common())
         text = f"On {evidence.data.title}, the answers are {counted} of {counts.total()} models"
-        if words[AVERAGE] != "not run":
+        is_whole = words[AVERAGE] != "not run"
+        if is_whole:
             early, late = map(with_n, gains[AVERAGE])
             text += f"; on average “{words[AVERAGE]}”: {early}, then {late} points"
-        texts.append(f"{text}.")
-    return texts
+        texts[is_whole].append(f"{text}.")
+    return texts[True] or texts[False]
 
 
 def epochs(evidence: Evidence, backbone: str) -> dict[str, str]:
