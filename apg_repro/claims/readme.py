@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 from apg_repro.claims.overview import advice, gains_figure, scope
-from apg_repro.claims.page import by_default, committed, promises
+from apg_repro.claims.page import Committed, by_default, committed, promises
 from apg_repro.claims.status import status_table
 from apg_repro.errors import UserError
 from apg_repro.paths import ROOT, write_record
+from apg_repro.report.figures import Picture
 from apg_repro.report.tables import NBSP, Markup, Table, plain
 from apg_repro.rows.store import Store
 
@@ -23,7 +24,11 @@ README, PICTURE = ROOT / "README.md", ROOT / "book" / "_static" / "gains.png"
 def parts(store: Store) -> dict[str, str]:
     """The text of every part, by name, as Markdown."""
     found = committed(store)
-    gains = gains_figure(by_default(found, "table2"))
+    return with_picture(found, gains_figure(by_default(found, "table2")))
+
+
+def with_picture(found: Committed, gains: Picture) -> dict[str, str]:
+    """The same, of rows that have been read and a picture that has been drawn."""
     return {
         "answer": f"{' '.join(promises(found))}\n\n{plain(scope(found)).replace('Scope.', '**Scope.**', 1)}",
         "picture": f"![{gains.alt}]({PICTURE.relative_to(ROOT).as_posix()})\n\n*{gains.caption}*",
@@ -60,10 +65,10 @@ def filled(text: str, named: dict[str, str]) -> str:
 
 def main(*, store: Store | None = None, path: Path = README, picture: Path = PICTURE) -> int:
     """The command line: writes README's parts and its picture."""
-    store = store or Store()
     try:
-        write_record(path, filled(path.read_text("utf-8"), parts(store)))
-        gains = gains_figure(by_default(committed(store), "table2"))
+        found = committed(store or Store())
+        gains = gains_figure(by_default(found, "table2"))
+        write_record(path, filled(path.read_text("utf-8"), with_picture(found, gains)))
         gains.figure.savefig(picture, facecolor="white", dpi=150, metadata={"Description": gains.alt})
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -58,7 +58,7 @@ def plane_figure(evidence: Evidence, cell: Cell, protocol: Protocol = "early_sto
         f"coloured by the kind of item, seed {min(runs)}. The {N_COLOURS} kinds with the most points have a colour of "
         "their own.",
         f"The kind of item explains of the variance of S: {', '.join(shares)}.",
-        plane_hover(found),
+        plane_hover(found, colours),
     )
 
 
@@ -69,7 +69,7 @@ def colours_of(found: Mapping[str, Any]) -> dict[int, str]:
     return {kind: palette[place] if place < N_COLOURS else OTHERS for place, kind in enumerate(kinds)}
 
 
-def plane_hover(found: Mapping[str, Any]) -> go.Figure:
+def plane_hover(found: Mapping[str, Any], colours: Mapping[int, str]) -> go.Figure:
     """The same with the kind of every point as its text; a click on a kind hides it, two leave it alone."""
     layers, group = found["layers"], np.array(found["group"])
     figure = hover.blank(
@@ -78,7 +78,7 @@ def plane_hover(found: Mapping[str, Any]) -> go.Figure:
     )  # fmt: skip
     for number, layer in enumerate(layers, 1):
         spread = np.array(layer["points"])
-        for kind, colour in colours_of(found).items():
+        for kind, colour in colours.items():
             name = found["groups"][kind]
             x, y = spread[group == kind].T.round(3).tolist()
             text = hover.lines(name, f"{len(x)} of {len(group)} points")
