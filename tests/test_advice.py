@@ -50,7 +50,7 @@ def test_the_answer_follows_the_rows(row, late, tuned, words):
 
     found = {"table2": evidence_of("table2", row, lambda config: 0.8, extra)}
     text = " ".join(page.answer(found))
-    assert "gains +0.20 ± 0.00 AUC points after one epoch" in text
+    assert "changes AUC by +0.20 ± 0.00 points after one epoch" in text
     for part in words:
         assert part in text
     elsewhere = evidence_of("table2", row, lambda config: 0.8, extra, plan=replace(FULL, dataset="renttherunway"))

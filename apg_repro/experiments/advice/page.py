@@ -55,7 +55,7 @@ ADVICE = {  # by ``protocol.page.answer``
     ),
     "sooner, at least": "It learns sooner there; whether it ends better, these runs do not tell.",
     "worse": "It ends worse: do not use it.",
-    "worse, at first": "No gain shows.",
+    "worse, at first": "It starts behind, and these runs show no gain later.",
     "cannot tell": "These runs do not show a gain there.",
 }
 
@@ -148,10 +148,11 @@ def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = (), all_models
 
 
 def by_data_set(all_models: Sequence[Evidence], sets: Sequence[Evidence]) -> list[str]:
-    """What APG gains on each data set on which all models have been run, and what that says; arguments as above."""
+    """How APG changes AUC on each data set on which all models have been run, and what to do; arguments as above."""
     sentences = [
-        f"On {evidence.data.title}, {'' if number else 'over the seven models, '}APG gains {format_difference(early)} "
-        f"AUC points after one epoch and {format_difference(late)} with early stopping (n = {late.n}). "
+        f"On {evidence.data.title}, APG changes AUC by {format_difference(early)} points after one epoch and by "
+        f"{format_difference(late)} with early stopping{'' if number else ', on average over the seven models'} "
+        f"(n = {late.n}). "
         f"{ADVICE[better_or_sooner(early, late)]}"
         for number, (evidence, early, late) in enumerate(table2.averages(all_models))
     ]
