@@ -83,7 +83,9 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         for name, kind in hints(RunConfig).items():
-            object.__setattr__(self, name, plain_number(getattr(self, name), kind))
+            value = getattr(self, name)
+            if type(value) is not kind:  # most are, and a page makes thousands of these
+                object.__setattr__(self, name, plain_number(value, kind))
         if isinstance(self.hidden, Sequence) and not isinstance(self.hidden, str):
             object.__setattr__(self, "hidden", tuple(plain_number(width, int) for width in self.hidden))
         if not is_widths(self.hidden):
@@ -223,12 +225,17 @@ def check_types(part: Any) -> None:
     Of ``Mapping[str, Any]`` and the like, only ``Mapping`` is looked at. Whatever is a number counts or measures.
     """
     for name, kind in hints(type(part)).items():
-        value, outer = getattr(part, name), get_origin(kind)
-        fits = value in get_args(kind) if outer is Literal else isinstance(value, outer if outer in OUTER else kind)
-        if isinstance(value, bool):  # which Python takes for a number
-            fits = bool in (kind, *get_args(kind))
-        if not fits or (isinstance(value, int | float) and value < 0):
+        value = getattr(part, name)
+        if not (type(value) is kind or is_of(value, kind)) or (isinstance(value, (int, float)) and value < 0):
             raise TypeError(f"{name} is {value!r}"[:100])
+
+
+def is_of(value: Any, kind: Any) -> bool:
+    """Whether a value is of a type in an annotation."""
+    if isinstance(value, bool):  # which Python takes for a number
+        return bool in (kind, *get_args(kind))
+    outer = get_origin(kind)
+    return value in get_args(kind) if outer is Literal else isinstance(value, outer if outer in OUTER else kind)
 
 
 def plain_number(value: Any, kind: Any) -> Any:

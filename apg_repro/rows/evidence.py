@@ -81,7 +81,13 @@ class Evidence:
     def search(self) -> list[RunConfig]:
         """The runs that choose hyper-parameters, each once: the costly cells last."""
         cells = sorted(self.cells, key=lambda cell: cell.cost_tier)
-        return once([candidate(self.plan, cell, point) for cell in cells for point in cell.grid])
+        return once([config for cell in cells for config in self.candidates(cell)])
+
+    def candidates(self, cell: Cell) -> list[RunConfig]:
+        """The search's run of each point of a cell's grid, in its order."""
+        return self.remembered(
+            ("candidates", cell.key), lambda: [candidate(self.plan, cell, point) for point in cell.grid]
+        )
 
     def chosen(self, cell: Cell, protocol: Protocol) -> Options | None:
         """The point of a cell's grid with the highest validation AUC; {} without a grid, None before all are searched.
@@ -93,7 +99,7 @@ class Evidence:
     def _choose(self, cell: Cell, protocol: Protocol) -> Options | None:
         if not cell.grid:
             return {}
-        rows = [(point, self.runs.get(candidate(self.plan, cell, point).id)) for point in cell.grid]
+        rows = [(point, self.runs.get(run.id)) for point, run in zip(cell.grid, self.candidates(cell), strict=True)]
         if any(row is None for _, row in rows):
             return None
         scored = [(point, row) for point, row in rows if row and not math.isnan(row.valid_auc(protocol))]
@@ -108,7 +114,10 @@ class Evidence:
         point = self.chosen(cell, protocol)
         if point is None or (protocol == "early_stopping" and cell.options.get("max_epochs") == 1):
             return []
-        return [configure(self.plan, cell, seed, point) for seed in self.plan.seeds[: cell.n_seeds]]
+        return self.remembered(
+            ("seeds", cell.key, *point.items()),  # both protocols may have chosen the same
+            lambda: [configure(self.plan, cell, seed, point) for seed in self.plan.seeds[: cell.n_seeds]],
+        )
 
     def wanted(self) -> list[RunConfig]:
         """All reported runs, each once: the costly cells last, and the first seed of all before the second of any."""

@@ -32,7 +32,7 @@ from apg_repro.report.tables import (
 )
 from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.store import Store
-from apg_repro.suite import SEARCH_SEED, SEEDS, Plan, candidate
+from apg_repro.suite import SEARCH_SEED, SEEDS, Plan
 
 MARGINS = (0.0, 0.05, 0.1, 0.15, 0.2)  # points
 FIRST = 5  # seeds
@@ -255,8 +255,7 @@ def trials(evidence: Evidence, backbone: str, name: str, protocol: Protocol) -> 
 
     A run that never had one counts as chance.
     """
-    cell = evidence.cell(name, backbone)
-    rows = [evidence.runs.get(candidate(evidence.plan, cell, point).id) for point in cell.grid]
+    rows = [evidence.runs.get(run.id) for run in evidence.candidates(evidence.cell(name, backbone))]
     found = [row.valid_auc(protocol) for row in rows if row]
     return list(np.nan_to_num(found, nan=50.0)) if len(found) == len(rows) else []
 
