@@ -29,7 +29,7 @@ test: .venv/test data/movielens/manifest.json data/synthetic/manifest.json  ## e
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pyright
-	$(BIN)/python -m pytest --ignore=tests/browser --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --ignore=tests/browser --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python tests/second_python.py
 	$(BIN)/python -m apg_repro notebooks --profile full --run none
 	$(BUILD)

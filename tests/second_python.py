@@ -2,8 +2,8 @@
 
 ``make test`` calls it, so that reading results and making pages of them is known to work with more than one Python. On
 Linux torch and what comes with it are a download of several GB, too much for every run of the tests. So
-``.venv-second`` has every package that the project names except torch, and ``tests.without_torch`` skips the tests that
-cannot do without it. To run all tests under another Python: ``make test PYTHON=/path/to/python`` in a fresh checkout.
+``.venv-second`` has every package that the project names except torch and Triton, and ``tests.without_torch`` skips the
+tests that need torch. To run all tests under another Python: ``make test PYTHON=/path/to/python`` in a fresh clone.
 
 Where there is no second Python, or no way to install packages for it, this says so and succeeds.
 """
@@ -92,14 +92,14 @@ def name(number: Iterable[int]) -> str:
 
 
 def requirements(*extras: str) -> list[str]:
-    """What the project and these extras name, except torch and the project itself."""
+    """What the project and these extras name, except torch, Triton and the project itself."""
     project = PYPROJECT["project"]
     wanted = list(project["dependencies"])
     for extra in extras:
         for line in project["optional-dependencies"][extra]:
             inner = re.fullmatch(rf"{project['name']}\[(.+)\]", line)
             wanted += requirements(*inner[1].split(",")) if inner else [line]
-    return sorted({line for line in wanted if line != "torch"})
+    return sorted({line for line in wanted if not line.startswith(("torch", "triton"))})
 
 
 def install(python: Path) -> str:

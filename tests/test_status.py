@@ -5,6 +5,7 @@ from dataclasses import replace
 from PIL import Image
 
 from apg_repro.claims import overview, page, readme
+from apg_repro.claims.overview import gains_figure
 from apg_repro.claims.status import status_table
 from apg_repro.report.tables import NBSP, plain
 from apg_repro.rows.store import Store
@@ -12,8 +13,9 @@ from tests.conftest import FULL, evidence_of, scores
 
 
 def test_readme_and_home_say_what_the_committed_rows_give():
-    table = status_table(page.committed(Store()))
-    text, parts = readme.README.read_text("utf-8"), readme.parts(Store())
+    found = page.committed(Store())
+    table, gains = status_table(found), gains_figure(page.by_default(found, "table2"))
+    text, parts = readme.README.read_text("utf-8"), readme.with_picture(found, gains)
     assert readme.filled(text, parts) == text, "write README again: python -m apg_repro.claims.readme"
     with Image.open(readme.PICTURE) as picture:
         assert f"![{picture.text['Description']}]" in parts["picture"]
@@ -90,17 +92,17 @@ def test_several_data_sets_have_a_line_each_and_one_together(row):
     assert lines.iloc[-1] == lines.iloc[-2]  # damped base is no other here
 
 
-def test_readme_is_written_from_rows_and_refused_without_its_comments(tmp_path, capsys):
-    path, picture = tmp_path / "README.md", tmp_path / "gains.png"
-    path.write_text("".join(f"<!-- {name} -->\nold\n<!-- end of {name} -->\n" for name in readme.parts(Store())))
-    assert readme.main(path=path, picture=picture) == 0
+def test_readme_is_written_and_refused_without_its_comments(tmp_path, capsys):
+    path, picture, store = tmp_path / "README.md", tmp_path / "gains.png", Store(tmp_path)
+    path.write_text("".join(f"<!-- {name} -->\nold\n<!-- end of {name} -->\n" for name in readme.parts(store)))
+    assert readme.main(store=store, path=path, picture=picture) == 0
     text = path.read_text("utf-8")
     assert "old" not in text
-    assert "- On MovieLens-1M, APG changes AUC by" in text
+    assert "| not run |" in text
     with Image.open(picture) as drawn:
         assert drawn.text["Description"] in text
     path.write_text("<!-- answer -->\nnothing else\n")
-    assert readme.main(path=path, picture=picture) == 1
+    assert readme.main(store=store, path=path, picture=picture) == 1
     assert "must have <!-- answer --> and <!-- end of answer --> once" in capsys.readouterr().err
     assert path.read_text() == "<!-- answer -->\nnothing else\n"
 
