@@ -194,7 +194,7 @@ def peak_bytes(work: Work, device: torch.device = CPU) -> int:
         torch.cuda.reset_peak_memory_stats(device)
         work()
         return torch.cuda.max_memory_allocated(device) - before
-    with profiler.profile(activities=[profiler.ProfilerActivity.CPU], profile_memory=True) as record:
+    with profiler.profile(activities=[profiler.ProfilerActivity.CPU], profile_memory=True, acc_events=True) as record:
         work()
     with TemporaryDirectory() as folder:
         path = Path(folder) / "trace.json"
