@@ -50,7 +50,8 @@ class Kernel(AsyncKernelManager):
 
     async def start_kernel(self, **options: Any) -> None:
         # What a cell prints reaches the page by a socket; the rest is the kernel's log, with tracebacks of its end.
-        await super().start_kernel(stderr=subprocess.DEVNULL, **options)
+        # papermill's own cwd is that of the whole process, which another thread may have changed for a moment.
+        await super().start_kernel(stderr=subprocess.DEVNULL, cwd=str(NOTEBOOKS), **options)
         self.started.append(self)
 
     def signal(self, number: int) -> None:
@@ -223,7 +224,7 @@ def execute_one(notebook: Path, target: Path, parameters: dict[str, Any]) -> Non
     unfinished = target / f".{notebook.name}"
     try:
         papermill.execute_notebook(
-            str(notebook), str(unfinished), parameters, kernel_name="python3", progress_bar=False, cwd=str(NOTEBOOKS),
+            str(notebook), str(unfinished), parameters, kernel_name="python3", progress_bar=False,
             extra_arguments=QUIET, kernel_manager_class=Kernel,
         )  # fmt: skip
     except PapermillExecutionError as error:

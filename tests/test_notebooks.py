@@ -202,6 +202,19 @@ def test_a_notebook_that_does_not_exist_is_refused_with_those_that_do(capsys):
     assert "error: no notebook table3; there are" in capsys.readouterr().err
 
 
+def test_kernels_start_beside_the_notebooks_and_the_process_stays_where_it_is(tmp_path, monkeypatch):
+    """Two threads execute notebooks, and a process has one current folder."""
+    moves, move = set(), os.chdir
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "chdir", lambda path: moves.add(str(path)) or move(path))
+    cells = [nbformat.v4.new_code_cell("import os; print(os.getcwd())", metadata={"tags": ["parameters"]})]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL}), tmp_path / "where.ipynb")
+    execute([tmp_path / "where.ipynb"], tmp_path / "pages", {})
+    (output,) = nbformat.read(tmp_path / "pages" / "where.ipynb", as_version=4).cells[-1].outputs
+    assert output["text"].strip() == str(NOTEBOOKS)
+    assert moves <= {str(tmp_path)}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
 @pytest.mark.fault("Ctrl-C while notebooks are executed", "kernels end; no other notebook starts")
 def test_an_interruption_ends_the_notebooks_that_run_and_starts_no_other(tmp_path):
