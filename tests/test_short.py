@@ -52,7 +52,7 @@ def test_a_page_of_differences_counts_its_verdicts_and_names_the_ends(row):
     assert late.startswith("With early stopping on MovieLens-1M, the verdicts on the paper's 4 differences")
 
 
-def test_the_average_of_the_models_is_told_of_each_further_data_set_in_one_sentence(row):
+def test_the_average_of_the_models_on_all_further_data_sets_is_told_in_one_sentence(row):
     def models(dataset, gain, *lacking):
         def auc(config):
             return None if config.backbone in lacking else 0.79 + gain * (config.version == "v5")
@@ -62,8 +62,8 @@ def test_the_average_of_the_models_is_told_of_each_further_data_set_in_one_sente
     first, elsewhere = models("movielens", 0.004), models("renttherunway", -0.003)
     *_, last = words(models_in_short([first, elsewhere]))
     assert last == (
-        "On Rent the Runway, against base, on average: after one epoch −0.30 ± 0.00 points, "
-        "contradicted; with early stopping −0.30 ± 0.00 points, contradicted."
+        "On average against base, after one epoch, then with early stopping: on Rent the Runway −0.30 ± 0.00 points, "
+        "contradicted, then −0.30 ± 0.00 points, contradicted."
     )
     assert len(models_in_short([first, models("renttherunway", -0.003, "AutoInt")])) == len(models_in_short([first]))
 

@@ -94,7 +94,7 @@ def in_words(words: str, claims: Sequence[Claim], evidence: Evidence) -> Markup:
 def models_in_short(found: Sequence[Evidence]) -> list[Text]:
     """Table 2: the verdicts on the models and the average against each base, elsewhere the average against base alone.
 
-    One sentence per protocol on the first data set, and one on each other.
+    One sentence per protocol on the first data set, and one on all others.
     """
     texts: list[Text] = []
     for evidence in found[:1]:
@@ -108,9 +108,12 @@ def models_in_short(found: Sequence[Evidence]) -> list[Text]:
                 if name != "apg" and table2.average(evidence, protocol, name).n
             ]
             texts.append(f"{WHEN[protocol]} on {evidence.data.title}: {'; '.join(parts)}.")
-    for evidence, *_ in table2.averages(found[1:]):
-        means = (f"{WHEN[how].lower()} {average_in_words(evidence, how, 'apg')}" for how in PROTOCOLS)
-        texts.append(f"On {evidence.data.title}, against base, on average: {'; '.join(means)}.")
+    elsewhere = [
+        f"on {evidence.data.title} {', then '.join(average_in_words(evidence, how, 'apg') for how in PROTOCOLS)}"
+        for evidence, *_ in table2.averages(found[1:])
+    ]
+    if elsewhere:
+        texts.append(f"On average against base, after one epoch, then with early stopping: {'; '.join(elsewhere)}.")
     return texts
 
 

@@ -50,8 +50,7 @@ CONDITIONS = {
 ADVICE = {  # by ``protocol.page.answer``
     "better": "It ends better there: try it, and give the static model as long a search.",
     "only sooner": (
-        "It learns sooner there and does not end better. Where you train until validation AUC stops rising, do not use "
-        "it for its AUC; where a model sees each row once, try it."
+        "It learns sooner there and does not end better: for its AUC, try it only where a model sees each row once."
     ),
     "sooner, at least": "It learns sooner there; whether it ends better, these runs do not tell.",
     "worse": "It ends worse: do not use it.",
@@ -139,10 +138,10 @@ def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = (), all_models
             f"it: {format_difference(tuned)} points with early stopping. Tune yours first."
         )
     both = table2.average(models, "early_stopping", "tuned apg")
-    if both.n:
-        sentences.append(
-            f"With APG searched in that grid as well, K and P fixed, APG less that static model is "
-            f"{format_difference(both)} points with early stopping (n = {both.n})."
+    if tuned.n and both.n:
+        sentences[-1] += (
+            " With APG searched in that grid as well, K and P fixed, APG less that static model is "
+            f"{format_difference(both)} (n = {both.n})."
         )
     return sentences
 

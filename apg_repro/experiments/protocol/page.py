@@ -15,7 +15,7 @@ from apg_repro.experiments.table2.page import AVERAGE, average, lines_of
 from apg_repro.labels import words_for
 from apg_repro.report.figures import Picture, curve, drawn, not_run
 from apg_repro.report.statistics import MARGIN, Estimate
-from apg_repro.report.tables import AGAINST_THE_BETTER, MISSING, Table, with_n, without_empty_columns
+from apg_repro.report.tables import AGAINST_THE_BETTER, MISSING, Table, format_difference, with_n, without_empty_columns
 from apg_repro.rows.evidence import Evidence
 
 MODELS = ("base", "damped base", "apg")  # cells, in every backbone
@@ -119,14 +119,14 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
             for line, models in lines_of(evidence).items()
         }
         words = {line: answer(*pair) for line, pair in gains.items()}
-        counts = Counter(word for line, word in words.items() if line != AVERAGE)
-        if set(counts) <= {"not run"}:
+        counts = Counter(word for line, word in words.items() if line != AVERAGE and word != "not run")
+        if not counts:
             continue
         counted = ", ".join(f"“{word}” in {n}" for word, n in counts.most_common())
         text = f"On {evidence.data.title}, the answers are {counted} of {counts.total()} models"
         is_whole = words[AVERAGE] != "not run"
         if is_whole:
-            early, late = map(with_n, gains[AVERAGE])
+            early, late = map(format_difference, gains[AVERAGE])
             text += f"; on average “{words[AVERAGE]}”: {early}, then {late} points"
         texts[is_whole].append(f"{text}.")
     return texts[True] or texts[False]
