@@ -57,6 +57,7 @@ ADVICE = {  # by ``protocol.page.answer``
     "worse, at first": "It starts behind, and these runs show no gain later.",
     "cannot tell": "These runs do not show a gain there.",
 }
+EACH_CONDITION = "WDL has been run with each condition, and what survives Holm's correction counts."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +157,8 @@ def by_data_set(all_models: Sequence[Evidence], sets: Sequence[Evidence]) -> lis
         for number, (evidence, early, late) in enumerate(table2.averages(all_models))
     ]
     if len(sets) > 1:
-        sentences.append(" ".join(where(sets, protocol) for protocol in PROTOCOLS))
+        texts = (where(sets, protocol) for protocol in PROTOCOLS)
+        sentences.append(" ".join([EACH_CONDITION, *texts]))
     return sentences
 
 
@@ -164,7 +166,7 @@ def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
     """On which data sets with several seeds WDL gains or loses, and with which z: what survives Holm's correction."""
     sets = [evidence for evidence in sets if any(line.difference.n > 1 for line in by_condition(evidence, protocol))]
     texts = []
-    for what, words in (("a gain", HOLDS), ("a loss", ("contradicted",))):
+    for what, words in (("a gain is shown", HOLDS), ("a loss", ("contradicted",))):
         conditions = {
             evidence.data.title: [
                 line.cell.title
@@ -175,8 +177,9 @@ def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
         }
         shown = [f"{title} ({'; '.join(found)})" for title, found in conditions.items() if found]
         names = f"{': ' * bool(shown)}{', '.join(shown)}"
-        texts.append(f"{what} is shown on {len(shown) or 'none'} of {len(sets)} data sets{names}")
-    return f"{WHEN[protocol]}, in WDL, by condition and after Holm's correction, {'; '.join(texts)}."
+        of_all = "" if texts else f" of {len(sets)} data sets"
+        texts.append(f"{what} on {len(shown) or 'none'}{of_all}{names}")
+    return f"{WHEN[protocol]}, {'; '.join(texts)}."
 
 
 def when_table(sets: Sequence[Evidence]) -> Table:
