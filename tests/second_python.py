@@ -24,7 +24,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PYTHONS = [
     (3, int(line.rpartition(".")[2])) for line in PYPROJECT["project"]["classifiers"] if re.search(r":: 3\.\d+$", line)
 ]
-INSTALL_SECONDS, TEST_SECONDS = 300, 600  # at most; on two cores it takes about a minute each
+INSTALL_SECONDS, TEST_SECONDS = 300, 600  # at most; on two cores it takes one to three minutes each
 
 # Prints the version if this Python can make a virtual environment and binary packages for it are usual.
 PROBE = """
