@@ -40,6 +40,12 @@ with suppress(ModuleNotFoundError):  # see second_python.py
     import torch
 
     torch.set_num_threads(1)
+    # Without a GPU, Triton's interpreter runs the kernels. Triton decides that when it is first imported, and parts of
+    # torch import it too: a file of tests would be too late.
+    with suppress(ModuleNotFoundError), pytest.MonkeyPatch.context() as patch:
+        if not torch.cuda.is_available():
+            patch.setenv("TRITON_INTERPRET", "1")
+            import triton.language  # noqa: F401
 
 
 @pytest.fixture

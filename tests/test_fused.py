@@ -26,7 +26,7 @@ if DEVICE == "cpu" and tuple(map(int, version("triton").split(".")[:2])) < (3, 7
     pytest.skip("the interpreter of Triton before 3.7 does not go with NumPy 2.4", allow_module_level=True)
 with pytest.MonkeyPatch.context() as patch:
     if DEVICE == "cpu":
-        patch.setenv("TRITON_INTERPRET", "1")  # Triton reads it when it is imported, and when kernels are
+        patch.setenv("TRITON_INTERPRET", "1")  # Triton reads it when kernels are imported, too: see conftest.py
     from apg_repro.nn import kernels
 
 FORWARD = ["project", "expand"]
