@@ -49,11 +49,13 @@ def main(arguments: list[str]) -> int:
     if problem := install(python):
         print(problem)
         return 0
+    # To compile all packages takes longer than to unpack them. The tests compile what they import, and once only.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     try:
         # Commands that the tests of faults start and kill train, and would be waited for.
         left_out = [f"--ignore=tests/{name}" for name in ("browser", "faults")]
         tests = [VENV / "bin" / "python", "-m", "pytest", *left_out, "-p", "tests.without_torch", "-n", "2"]
-        return subprocess.run(tests, cwd=ROOT, check=False, timeout=TEST_SECONDS).returncode
+        return subprocess.run(tests, cwd=ROOT, check=False, timeout=TEST_SECONDS, env=environment).returncode
     except subprocess.TimeoutExpired:
         print(f"The tests did not end within {TEST_SECONDS} seconds.", file=sys.stderr)
         return 1
@@ -112,7 +114,7 @@ def install(python: Path) -> str:
     installed, pip = VENV / "installed.txt", [VENV / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
     if installed.exists() and installed.read_text() == wanted:
         return ""
-    packages = ["install", "--quiet", "--constraint", CONSTRAINTS, *requirements("test")]
+    packages = ["install", "--quiet", "--no-compile", "--constraint", CONSTRAINTS, *requirements("test")]
     project = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT]
     try:
         subprocess.run([python, "-m", "venv", "--clear", VENV], check=True, timeout=INSTALL_SECONDS)
