@@ -50,7 +50,7 @@ with suppress(ModuleNotFoundError):  # see second_python.py
 
 @pytest.fixture
 def unchecked(monkeypatch):
-    """Without the checks of types that the tests add: torch cannot trace them, and they hide errors of our own."""
+    """Without the checks of types that the tests add: torch cannot trace them, and they hide our errors."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
