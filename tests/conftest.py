@@ -36,21 +36,21 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # data_scripts are no package of the installation
 matplotlib.use("agg")
-with suppress(ModuleNotFoundError):  # see second_python.py
+with suppress(ModuleNotFoundError):  # of torch, see second_python.py, or of Triton, which is for Linux alone
     import torch
 
     torch.set_num_threads(1)
     # Without a GPU, Triton's interpreter runs the kernels. Triton decides that when it is first imported, and parts of
     # torch import it too: a file of tests would be too late.
-    with suppress(ModuleNotFoundError), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         if not torch.cuda.is_available():
             patch.setenv("TRITON_INTERPRET", "1")
-            import triton.language  # noqa: F401
+        import triton.language  # noqa: F401
 
 
 @pytest.fixture
 def unchecked(monkeypatch):
-    """Without the checks of types that the tests add: torch cannot trace them, and they hide our errors."""
+    """Without the checks of types that the tests add: torch cannot trace them, and they hide errors of our own."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 

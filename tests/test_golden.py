@@ -41,8 +41,8 @@ def moved(config: RunConfig) -> float:
     return distance(golden_run(config), unmutated(config))
 
 
-def test_golden_runs_give_the_recorded_numbers(unchecked):
-    """A change that moves numbers fails here; CONTRIBUTING.md says what to do then. Unchecked, in half the time."""
+def test_golden_runs_give_the_recorded_numbers():
+    """A change that moves numbers fails here; CONTRIBUTING.md says what to do then."""
     report = compare_cases(CASES)
     assert report.is_same, report.text
 
