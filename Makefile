@@ -6,9 +6,11 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3.14 python
 BIN := .venv/bin
 # Of `make bench`: "quick" shows within minutes that everything works.
 PROFILE ?= full
+# The two environments install side by side: pip keeps one core busy.
+MAKEFLAGS += --jobs=2
 BUILD := $(BIN)/jupyter-book build book --config _config.yml --path-output . -W -n --keep-going --quiet
 
-.PHONY: help reproduce book dist test test-second bench lab clean
+.PHONY: help reproduce book dist test test-second bench lab clean second
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1	\2/' | expand -t 18
@@ -23,7 +25,7 @@ book: .venv/book  ## the book from the committed results, without training
 	$(BUILD)
 	@echo "The book: _build/html/index.html"
 
-test: .venv/test data/movielens/manifest.json data/synthetic/manifest.json  ## every check
+test: .venv/test second data/movielens/manifest.json data/synthetic/manifest.json  ## every check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
@@ -77,14 +79,16 @@ data/amazon_twin/manifest.json data/iaac_twin/manifest.json: data/%/manifest.jso
 data/planted-h50-g100-n0/manifest.json: data_scripts/planted.py apg_repro/data/planted.py | .venv/book
 	$(BIN)/python data_scripts/planted.py
 
-.venv/book: pyproject.toml constraints.txt
-	$(MAKE) .venv/bin/python
+.venv/book: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .[book]
 	@touch $@
 
 .venv/test: .venv/book
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .[test]
 	@touch $@
+
+second: | .venv/bin/python
+	$(BIN)/python tests/second_python.py --install
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "No Python from 3.11 to 3.14 with venv was found: install one, or name it, make PYTHON=/path/to/python"; exit 1; }

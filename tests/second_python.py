@@ -1,4 +1,4 @@
-"""Runs the tests that need no torch under a second Python: ``python tests/second_python.py [PYTHON]``.
+"""Runs the tests that need no torch under a second Python: ``python tests/second_python.py [--install] [PYTHON]``.
 
 ``make test`` calls it, so that reading results and making pages of them is known to work with more than one Python. On
 Linux torch and what comes with it are a download of several GB, too much for every run of the tests. So
@@ -8,6 +8,7 @@ tests that need torch. To run all tests under another Python: ``make test PYTHON
 Where there is no second Python, or no way to install packages for it, this says so and succeeds.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -36,8 +37,11 @@ print(*sys.version_info[:2])
 
 def main(arguments: list[str]) -> int:
     """Returns 0 if the tests passed, or could not be run because something outside the project is missing."""
-    if arguments:
-        python = Path(arguments[0])
+    parser = argparse.ArgumentParser(description="the tests that need no torch, under another Python")
+    parser.add_argument("python", nargs="?", type=Path, help="the newest that is found and supported if left out")
+    parser.add_argument("--install", action="store_true", help="make .venv-second, and run no tests")
+    options = parser.parse_args(arguments)
+    if python := options.python:
         if version(python) not in PYTHONS:
             print(f"{python} is no Python from {name(PYTHONS[0])} to {name(PYTHONS[-1])}", file=sys.stderr)
             return 1
@@ -45,10 +49,11 @@ def main(arguments: list[str]) -> int:
         span = f"{name(PYTHONS[0])} to {name(PYTHONS[-1])}"
         print(f"No second Python: {name(sys.version_info[:2])} is the only one from {span} found here.")
         return 0
-    print(f"Under Python {name(version(python))}, without torch:", flush=True)
     if problem := install(python):
         print(problem)
+    if problem or options.install:
         return 0
+    print(f"Under Python {name(version(python))}, without torch:", flush=True)
     # To compile all packages takes longer than to unpack them. The tests compile what they import, and once only.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     try:
