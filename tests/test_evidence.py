@@ -50,7 +50,7 @@ def test_table_4_runs_have_the_papers_settings():
         ("base", None, None), ("v1", None, None), ("v3", 2, None), ("v4", 4, None), ("v5", 6, 32),
     }  # fmt: skip
     seeds = {version: {c.seed for c in runs if c.version == version} for version in ("base", "v1", "v3", "v4", "v5")}
-    assert seeds == {"v1": {1, 2}} | {version: {1, 2, 3, 4, 5} for version in ("base", "v3", "v4", "v5")}
+    assert seeds == {version: {1, 2, 3, 4, 5} for version in ("base", "v1", "v3", "v4", "v5")}
 
 
 def test_the_choice_is_the_best_validation_auc_of_the_search_seed():
@@ -83,7 +83,7 @@ def test_a_diverged_run_is_chosen_only_if_all_diverged():
 
 
 def test_a_run_of_one_epoch_answers_nothing_under_early_stopping():
-    assert len(TABLE4.reported(TABLE4.cell("v1"), "one_epoch")) == 2
+    assert len(TABLE4.reported(TABLE4.cell("v1"), "one_epoch")) == len(TABLE4.plan.seeds)
     assert TABLE4.reported(TABLE4.cell("v1"), "early_stopping") == []
 
 
