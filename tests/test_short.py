@@ -47,7 +47,7 @@ def test_a_page_of_differences_counts_its_verdicts_and_names_the_ends(row):
     early, late = words(gains([table4(row)]))
     assert early == (
         "After one epoch on MovieLens-1M, the verdicts on the paper's 4 differences of AUC are ✓ 2 reproduced "
-        "= 2 no difference. Ours range from +0.00 ± 0.00 points (v1, n = 2) to +1.02 ± 0.02 points (v4, n = 3)."
+        "= 2 no difference. Ours range from +0.00 ± 0.00 points (v1, n = 3) to +1.02 ± 0.02 points (v4, n = 3)."
     )
     assert late.startswith("With early stopping on MovieLens-1M, the verdicts on the paper's 4 differences")
 

@@ -7,7 +7,7 @@ releases, so none is trained twice.
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -130,16 +130,7 @@ def drive(
                     yield None
                     continue
                 row = row_of(future, pending[future])
-                try:
-                    is_new = store.append(profile, row)
-                except OSError as error:
-                    found = [other.result() for other in pending if other.done() and not other.exception()]
-                    raise rescued(found, store, profile, error) from error
-                if not is_new:
-                    raise UserError(
-                        f"run {row.id} was trained, but {store.runs_path(profile, row.dataset)} held it by then: "
-                        "nothing is lost, run the same command again"
-                    )
+                write(row, store, profile, pending)
                 store.release(claims.pop(pending.pop(future).id))
                 yield row
         if failed:
@@ -163,6 +154,20 @@ def row_of(future: Future[TrainedRow], config: RunConfig) -> TrainedRow:
                 "finished runs are in the store; run the same command with fewer --jobs"
             ) from error
         raise
+
+
+def write(row: TrainedRow, store: Store, profile: Profile, pending: Iterable[Future[TrainedRow]]) -> None:
+    """Writes a row into the store; where that fails, a UserError says where it and all that is done by now are kept."""
+    try:
+        is_new = store.append(profile, row)
+    except OSError as error:
+        done = [future.result() for future in pending if future.done() and not future.exception()]
+        raise rescued(done, store, profile, error) from error
+    if not is_new:
+        raise UserError(
+            f"run {row.id} was trained, but {store.runs_path(profile, row.dataset)} held it by then: nothing is lost, "
+            "run the same command again"
+        )
 
 
 def rescued(rows: Sequence[Row], store: Store, profile: Profile, error: OSError) -> UserError:
