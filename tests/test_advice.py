@@ -37,8 +37,24 @@ def test_a_value_with_few_seeds_is_not_picked(row):
 @pytest.mark.parametrize(
     ("late", "tuned", "words"),
     [
-        (0.0, 0.3, ["learns sooner there and does not end better", "is ahead of it: −0.30 ± 0.00"]),
-        (0.4, 0.0, ["ends better there", "is behind it: +0.40 ± 0.00"]),
+        (
+            0.0,
+            0.3,
+            [
+                "learns sooner there and does not end better",
+                "is ahead of APG",
+                "is −0.30 ± 0.00 points (n = 2)",
+            ],
+        ),
+        (
+            0.4,
+            0.0,
+            [
+                "ends better there",
+                "is behind APG",
+                "is +0.40 ± 0.00 points (n = 2)",
+            ],
+        ),
     ],
 )
 def test_the_answer_follows_the_rows(row, late, tuned, words):

@@ -83,7 +83,7 @@ def test_the_parts_of_the_variance_are_those_of_the_mean_squares():
     [
         ({"split_part": 0.1, "both_part": 1e-6}, "100 % of the variance of v5 − base is the split's (p < 0.001)"),
         ({"start_part": 0.1, "both_part": 1e-6}, "100 % the start's (p < 0.001)"),
-        ({"both_part": 0.1}, "and 100 % both together"),
+        ({"both_part": 0.1}, "and 100 % the rest, which neither explains alone"),
     ],
 )
 def test_the_page_says_whose_the_noise_is(row, parts, words):

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,6 +21,7 @@ from apg_repro.run.task import train_row
 from apg_repro.training import memory
 from apg_repro.training.build import build
 from apg_repro.training.graphs import STREAMS
+from apg_repro.training.scoring import EVALUATED, predict
 from apg_repro.training.train import make_step
 
 SIZE = {"dataset": "small", "d_embedding": 4, "hidden": (8,), "max_epochs": 2}
@@ -111,6 +114,28 @@ def test_an_error_of_memory_is_seen_behind_the_error_that_it_led_to():
     assert not out_of_memory(RuntimeError("no"))
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+     "Triton Error [CUDA]: out of memory"],
+)  # fmt: skip
+def test_cublas_the_driver_and_triton_have_their_own_words_for_it(words):
+    assert out_of_memory(RuntimeError(words))
+
+
+def test_a_gpu_is_named_with_its_number_where_torch_wants_one(monkeypatch):
+    """``torch.cuda.set_device`` refuses "cuda", which is what users and ``apg selfcheck`` say."""
+    asked, stream = [], SimpleNamespace(synchronize=lambda: asked.append("done"))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.setattr(torch._C, "_cuda_setDevice", asked.append, raising=False)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda used: nullcontext())
+    for device in ("cuda", "cuda:0"):
+        with fleet.own_stream(device):
+            pass
+    assert asked == [1, "done", 0, "done"]
+
+
 def test_closing_at_once_stops_what_runs(store, monkeypatch):
     monkeypatch.setattr("apg_repro.training.train.REPORT_EVERY", 0.0)
     executor = Fleet(["cpu"], 1, 2)
@@ -160,15 +185,18 @@ def test_only_as_many_run_side_by_side_as_fit(small, monkeypatch):
     [{}, {"version": "v3", "rank": 3}, {"version": "v5", "rank": 4, "over": 16, "condition": "user"},
      {"backbone": "FiBiNET"}, {"backbone": "MMoE", "domain": "group"}],
 )  # fmt: skip
-def test_the_memory_of_a_run_is_predicted_within_a_third_of_what_a_step_holds(options):
+def test_the_memory_of_a_run_is_predicted_within_a_third_of_what_a_step_holds_and_suffices_for_an_evaluation(options):
     rows = placed(made_rows(), "cpu", torch.float32)
     config = RunConfig(dataset="golden", seed=1, batch_size=512, hidden=(64, 32), **options)
     model = build(config, rows.schema)
     steps, batch = make_step(model, rows, config), torch.arange(512)
     steps(batch)  # makes the moments
     held = 4 * sum(weight.nbytes for weight in model.parameters())  # weights, two moments, the best epoch's weights
+    many = rows.take(torch.arange(EVALUATED) % len(rows))
     measured = held + peak_bytes(lambda: steps(batch))
-    assert 0.67 < memory.predicted_bytes(config, rows.schema) / measured < 1.5
+    assert 0.67 < memory.predicted_bytes(config, rows.schema, evaluated=0) / measured < 1.5
+    measured += peak_bytes(lambda: predict(model, many))
+    assert 0.9 < memory.predicted_bytes(config, rows.schema) / measured < 4
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

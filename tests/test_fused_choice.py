@@ -1,5 +1,6 @@
 """Whether the fused kernels are used, and what they refuse: what needs no Triton. The kernels: ``test_fused.py``."""
 
+import math
 import os
 import subprocess
 import sys
@@ -19,6 +20,20 @@ def test_whether_the_kernels_are_sound_does_not_hang_on_who_asks_first(mode, mon
     monkeypatch.setattr(fused, "SOUND", {})
     with mode():
         assert fused.is_sound(torch.device("cpu"))
+
+
+def test_kernels_whose_gradients_are_no_numbers_are_not_sound(monkeypatch):
+    """``max`` of Python would lose a NaN that is not the first."""
+
+    def broken(*tensors):
+        tensors[-1].register_hook(lambda gradient: gradient * math.nan)
+        return fused.plain(*tensors)
+
+    monkeypatch.setattr(fused, "SOUND", {})
+    monkeypatch.setattr(fused, "apg_product", broken)
+    assert math.isnan(fused.distance_from_plain(torch.device("cpu")))
+    with pytest.warns(UserWarning, match="differ from the plain layer by nan"):
+        assert not fused.is_sound(torch.device("cpu"))
 
 
 def test_triton_is_optional():

@@ -1,11 +1,16 @@
 """Which steps are recorded and replayed; on a GPU, that they train as the others do."""
 
+import gc
+import weakref
+from contextlib import contextmanager
+
 import pytest
 import torch
 
 from apg_repro.config import RunConfig
+from apg_repro.training import graphs
 from apg_repro.training.build import build
-from apg_repro.training.graphs import EAGER_STEPS, STREAMS, Eager, Graphed, Side
+from apg_repro.training.graphs import EAGER_STEPS, STREAMS, Eager, Graphed, Side, captured
 from apg_repro.training.train import make_step, train_epoch
 
 
@@ -42,6 +47,59 @@ def test_every_batch_is_trained_on_once_and_in_order():
     assert trained == [batch.tolist() for order in epochs for batch in order.split(2)]
     # all but the first full batches and the smaller one that ends each epoch
     assert graphed.n_replayed == 12 - EAGER_STEPS - 2
+
+
+class Stand:
+    """In place of ``Side``: what is recorded would find its tensors by their addresses."""
+
+    def __init__(self, device):
+        self.n_done = 0
+
+    def run(self, work):
+        work()
+
+    def record(self, work):
+        return self.replay
+
+    def replay(self):
+        self.n_done += 1
+
+
+def test_what_a_graph_reads_lives_as_long_as_it_is_replayed(monkeypatch):
+    monkeypatch.setattr(graphs, "Side", Stand)
+
+    class Model:
+        pass
+
+    model = Model()
+    alive = weakref.ref(model)
+    replay = captured(lambda model=model: model)
+    del model
+    gc.collect()
+    replay()
+    assert alive() is not None
+    del replay
+    gc.collect()
+    assert alive() is None
+
+
+def test_a_recording_that_cannot_be_ended_leaves_the_thread_on_its_own_stream(monkeypatch):
+    current = ["own"]
+
+    @contextmanager
+    def graph(_, stream, capture_error_mode):
+        current[0] = stream
+        yield
+        raise RuntimeError("the capture was invalidated")
+
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: current[0])
+    monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: current.__setitem__(0, stream))
+    side = object.__new__(Side)
+    side.device, side.graph, side.stream = torch.device("cuda:0"), None, "the recording's"
+    with pytest.raises(RuntimeError, match="invalidated"):
+        side.record(lambda: None)
+    assert current == ["own"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

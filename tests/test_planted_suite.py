@@ -17,6 +17,7 @@ from apg_repro.training import observe
 from apg_repro.training.build import build
 from apg_repro.training.train import count
 from data_scripts.planted import prepare
+from tests.pretend_cuda import PretendedCuda
 
 PLAN = Plan(profile="full", dataset=CENTRE.name, seeds=(1, 2, 3, 4, 5))
 
@@ -42,6 +43,15 @@ def test_the_truth_of_some_rows_is_that_of_their_own_probabilities(prepared, mon
     found = observe.truth(torch.nn.Identity(), data, data)
     assert found["best_auc"] == pytest.approx(roc_auc_score(table["label"], table["probability"]))
     assert found["blind_auc"] == pytest.approx(roc_auc_score(table["label"], table["item"].map(by_item)))
+
+
+def test_the_truth_is_found_on_a_gpu_as_on_a_cpu(prepared, monkeypatch):
+    monkeypatch.setattr(observe, "DATA", prepared)
+    data = load(CENTRE.name, root=prepared)
+    expected = observe.truth(torch.nn.Identity(), data, data)
+    with PretendedCuda():
+        there = data.to(torch.device("cuda"))
+        assert observe.truth(torch.nn.Identity(), there, there) == pytest.approx(expected)
 
 
 def models():

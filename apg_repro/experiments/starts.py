@@ -27,7 +27,7 @@ def cells(plan: Plan) -> tuple[Cell, ...]:
         *(Cell(name=f"v4, {init}", paper_row="v4", options={**v4, "init": init}) for init in STARTS),
         *(Cell(name=f"v5, {init}", paper_row="v5", options={**APG[plan.profile], "init": init}) for init in STARTS),
         *(
-            Cell(name=f"v1, {init}", paper_row="v1", options={**v1, "init": init}, n_seeds=2, cost_tier=2)
+            Cell(name=f"v1, {init}", paper_row="v1", options={**v1, "init": init}, cost_tier=2)
             for init in ("static_bias", "static_start")
         ),
     )

@@ -16,7 +16,7 @@ import functools
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from math import prod
@@ -98,6 +98,7 @@ class Switch(threading.local):
 
 SWITCH = Switch()
 TRYING = threading.Lock()  # one thread at a time tries the kernels
+LAUNCHING = threading.Lock()  # Triton's first launch of a kernel is not safe beside another of the same one
 AGREES = 2e-3  # relative; the kernels add in another order than cuBLAS
 
 
@@ -168,7 +169,14 @@ def distance_from_plain(device: torch.device, k: int = 4, d: int | None = None) 
         y.backward(above)
         found.append([y.detach(), *(tensor.grad for tensor in tensors if tensor.grad is not None)])
     ours, theirs = found
-    return max(float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)) for a, b in zip(ours, theirs, strict=True))
+    return largest(
+        float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)) for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+def largest(values: Iterable[float]) -> float:
+    """The largest of some numbers; NaN if one is NaN, which ``max`` may lose."""
+    return float(torch.tensor(list(values), dtype=torch.float64, device="cpu").max())
 
 
 def is_available(x: Tensor, z: Tensor, v: Tensor, *others: Tensor) -> bool:
@@ -287,7 +295,7 @@ def fused_forward(
     h_parts, s_parts = empty(x, x_parts, n, k), empty(x, z_parts, n, k * k)
     y = x.new_empty(n, n_out)
     h, s, hs = (empty(x, n if save else 0, width) for width in (k, k * k, k))
-    with torch.cuda.device_of(x):
+    with LAUNCHING, torch.cuda.device_of(x):
         run.project[cdiv(n, PROJECT.rows), z_parts * q_blocks + (0 if self_wise else x_parts)](
             x, z, v, generator_weight, h_parts, s_parts, n, n_in, d, *x.stride(), *z.stride(),
             K=k, SELF_WISE=self_wise, X_PARTS=x_parts, Q_BLOCKS=q_blocks, X_SPAN=x_span, Z_SPAN=z_span,
@@ -339,7 +347,7 @@ def fused_backward(
     dhs_parts = empty(x, out_parts if need_inputs else 0, n, k)
     dx = x.new_empty(n if need_x else 0, n_in)
     dz = x.new_empty(n if need_z else 0, d)
-    with torch.cuda.device_of(x):
+    with LAUNCHING, torch.cuda.device_of(x):
         run.outputs_backward[outputs_groups, out_parts](
             dy, u, hs, dhs_parts, du_parts, db_parts, n, n_out, *dy.stride(), outputs_rows, outputs_size,
             K=k, NEED_INPUTS=need_inputs, NEED_U=need_u, NEED_BIAS=need_bias, ROWS=OUTPUTS_BACKWARD.rows,

@@ -62,14 +62,12 @@ def gains_over(*controls: str) -> Callable[[Sequence[Evidence]], list[Text]]:
                 if line.cell.is_printed and line.verdict in HOLDS
             ]
             if shown:
-                counts = [
-                    f"{sum(is_above(evidence, cell, control, protocol) for evidence, cell in shown)} over {control}"
+                over = (
+                    (sum(is_above(evidence, cell, control, protocol) for evidence, cell in shown), control)
                     for control in controls
-                ]
-                texts.append(
-                    f"{WHEN[protocol]}, {len(shown)} gains over the reference are shown; of these are also shown "
-                    f"{' and '.join(counts)}."
                 )
+                counts = " and ".join(f"{n} also over {control}" for n, control in over)
+                texts.append(f"{WHEN[protocol]}, {len(shown)} gains over the reference are shown, {counts}.")
         return texts
 
     return say
@@ -100,12 +98,14 @@ def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:
     verdicts = badges(count([line.judgement for _, line in shown]))
     judged = any(line.verdict not in ("", "not run") for _, line in shown)
     whose = "the paper's " if all(line.is_printed for _, line in shown) else "the "
-    of = f"{whose}{len(shown)} difference{'s' * (len(shown) > 1)}"
+    of = f"{whose}{len(shown)} difference{'s' * (len(shown) > 1)} of AUC"
+    if len(ran) < len(shown) and not judged:
+        of += f", of which {len(ran)} have been run,"
     start = f"{WHEN[protocol]} on {escape(where)}, "
     span = f"range from {low} to {high}" if low != high else f"are all {low}" if len(ran) > 1 else f"is {low}"
     if not judged:
-        return Markup(f"{start}{escape(of)} of AUC {escape(span)}.")
-    return Markup(f"{start}the verdicts on {escape(of)} of AUC are {verdicts}. Ours {escape(span)}.")
+        return Markup(f"{start}{escape(of)} {escape(span)}.")
+    return Markup(f"{start}the verdicts on {escape(of)} are {verdicts}. Ours {escape(span)}.")
 
 
 def end_in_words(evidence: Evidence, line: Comparison, with_title: bool) -> str:

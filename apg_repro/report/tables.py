@@ -367,13 +367,16 @@ def note_on_first_epochs(evidence: Evidence, cells: Sequence[Cell], protocol: Pr
     """That both protocols test the same weights, where most runs have their best epoch first; "" elsewhere."""
     if protocol != "early_stopping":
         return ""
-    epochs = [row.epoch("early_stopping") for cell in cells for row in evidence.found(cell, "early_stopping")]
-    n_first = epochs.count(1)
-    if 2 * n_first <= len(epochs):
+    n_first, n = count_first_epochs(evidence, cells)
+    if 2 * n_first <= n:
         return ""
-    return (
-        f" In {n_first} of {len(epochs)} runs the first epoch is the best: then both protocols test the same weights."
-    )
+    return f" In {n_first} of {n} runs the first epoch is the best: then both protocols test the same weights."
+
+
+def count_first_epochs(evidence: Evidence, cells: Sequence[Cell]) -> tuple[int, int]:
+    """In how many runs of these cells with early stopping the first epoch is the best, and how many runs there are."""
+    epochs = [row.epoch("early_stopping") for cell in cells for row in evidence.found(cell, "early_stopping")]
+    return epochs.count(1), len(epochs)
 
 
 def differences_table(evidence: Evidence, pairs: Mapping[str, tuple[str, str]]) -> Table:

@@ -189,7 +189,8 @@ class Evidence:
     def on_another_machine(self, cell: Cell, protocol: Protocol) -> list[TrainedRow]:
         """The rows of a cell whose reference was trained on another device for the same seed.
 
-        Devices add in another order, and training amplifies what rounding leaves: by some hundredths of a point of AUC.
+        Devices add in another order, and training amplifies what rounding leaves, to almost a tenth of a point of
+        AUC (SD).
         """
         reference = self.reference(cell, protocol)
         theirs = {row.config.seed: row.origin.device for row in self.found(reference, protocol)} if reference else {}

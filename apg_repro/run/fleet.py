@@ -10,9 +10,9 @@ import gc
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from itertools import accumulate
 
 import torch
@@ -21,7 +21,7 @@ from apg_repro.config import RunConfig
 from apg_repro.rows.row import TrainedRow
 from apg_repro.run.executors import RunFailed, describe
 from apg_repro.run.task import loaded, train_row
-from apg_repro.training.graphs import RECORDING, STREAMS
+from apg_repro.training.graphs import RECORDING, STREAMS, with_index
 from apg_repro.training.memory import predicted_by_run
 from apg_repro.training.train import Progress
 
@@ -143,6 +143,8 @@ class Fleet:
                     torch.cuda.current_stream().synchronize()  # other streams read these rows too
             row = self.train(config, device, lambda entry: self.hear(config, describe(config, entry)))
         except Exception as error:
+            if torch.device(device).type == "cuda":
+                torch.cuda.current_stream().synchronize()  # before what its last steps use is given to others
             lost = error
             while lost is not None:
                 lost.__traceback__ = None
@@ -210,18 +212,27 @@ def devices_of(device: str) -> list[str]:
     return [device]
 
 
-def own_stream(device: str) -> AbstractContextManager[object]:
-    """A stream of this thread's own on a GPU."""
+@contextmanager
+def own_stream(device: str) -> Iterator[None]:
+    """A stream of this thread's own on a GPU; all that it was asked for is done in the end."""
     if torch.device(device).type != "cuda":
-        return nullcontext()
-    torch.cuda.set_device(device)
-    return torch.cuda.stream(torch.cuda.Stream(device))
+        yield
+        return
+    torch.cuda.set_device(with_index(device))
+    stream = torch.cuda.Stream(device)
+    with torch.cuda.stream(stream):
+        yield
+    stream.synchronize()
 
 
 def out_of_memory(error: BaseException | None) -> bool:
-    """Whether this error, or one that it came after, is one of a device's memory. Ending a recording may hide it."""
+    """Whether this error, or one that it came after, is one of a device's memory. Ending a recording may hide it.
+
+    cuBLAS, the driver and Triton have words of their own for what torch calls an ``OutOfMemoryError``.
+    """
     while error is not None:
-        if isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error):
+        text = str(error).lower()
+        if isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "alloc_failed" in text:
             return True
         error = error.__cause__ or error.__context__
     return False

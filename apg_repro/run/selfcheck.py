@@ -144,7 +144,7 @@ def fused_layer(device: str, d: int | None) -> Measured:
     where = torch.device(device)
     if not fused.could_run(where):
         raise Skipped("it needs Triton and a GPU of compute capability 8 or more")
-    return max(fused.distance_from_plain(where, k, d) for k in (2, 4, 5, 8, 32)), fused.AGREES
+    return fused.largest(fused.distance_from_plain(where, k, d) for k in (2, 4, 5, 8, 32)), fused.AGREES
 
 
 def golden(config: RunConfig, device: str) -> Measured:
@@ -186,7 +186,7 @@ def side_by_side(device: str) -> Measured:
         together = list(pool.map(losses, configs))
     alone = [losses(config) for config in configs]
     pairs = [pair for ours, theirs in zip(together, alone, strict=True) for pair in zip(ours, theirs, strict=True)]
-    return max(abs(one - other) / other for one, other in pairs), 1e-2
+    return fused.largest(abs(one - other) / other for one, other in pairs), 1e-2
 
 
 def line(check: Check) -> str:

@@ -133,7 +133,18 @@ def captured(work: Work) -> Callable[[], None]:
     side = Side("cuda")
     for _ in range(EAGER_STEPS):
         side.run(work)
-    return side.record(work)
+    replay = side.record(work)
+
+    def again(kept: Work = work) -> None:  # the graph reads the tensors of the work where they lie
+        replay()
+
+    return again
+
+
+def with_index(device: torch.device | str) -> torch.device:
+    """This GPU; the current one where a name says no more than "cuda"."""
+    index = torch.device(device).index
+    return torch.device("cuda", torch.cuda.current_device() if index is None else index)
 
 
 class Side:
@@ -149,8 +160,7 @@ class Side:
     """
 
     def __init__(self, device: torch.device | str) -> None:
-        index = torch.device(device).index
-        self.device = torch.device("cuda", torch.cuda.current_device() if index is None else index)
+        self.device = with_index(device)
         with TAKING:
             if self.device not in FREE:
                 FREE[self.device] = [torch.cuda.Stream(self.device, priority=-1) for _ in range(STREAMS)]
@@ -169,9 +179,13 @@ class Side:
 
     def record(self, work: Work) -> Callable[[], None]:
         """Records the work without doing it; returns what does it."""
-        # Other threads may go on meanwhile with what a recording thread must not do, such as reading a result.
-        with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
-            work()
+        before = torch.cuda.current_stream(self.device)
+        try:
+            # Other threads may go on meanwhile with what a recording thread must not do, such as reading a result.
+            with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
+                work()
+        finally:
+            torch.cuda.set_stream(before)  # torch leaves the recording's where that could not be ended
         return self.replay
 
     def replay(self) -> None:

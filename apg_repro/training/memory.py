@@ -9,17 +9,22 @@ from apg_repro.config import RunConfig
 from apg_repro.data.gate import load_manifest, schema_of
 from apg_repro.data.schema import Schema
 from apg_repro.training.build import build
+from apg_repro.training.scoring import EVALUATED
 
 # Weights, their gradients, Adam's two moments, and the weights of the best epoch.
 COPIES_OF_WEIGHTS = 5
 
 
-def predicted_bytes(config: RunConfig, schema: Schema) -> int:
+def predicted_bytes(config: RunConfig, schema: Schema, evaluated: int = EVALUATED) -> int:
     """About how many bytes a run holds at once, besides its rows, in single precision.
 
     What a step keeps for its backward pass is asked of autograd itself; the largest part of it is there twice, as a
-    gradient. An epoch's evaluation is taken to need no more. The model has no storage, but for one with domains, whose
-    shapes depend on the rows: it is built, and asked with random rows.
+    gradient. On a GPU the next step's memory stays reserved while the model is evaluated on more rows at once; a row
+    needs less there than in a step, in most models a third to all of it, and is taken to need as much. The model has no
+    storage, but for one with domains, whose shapes depend on the rows: it is built, and asked with random rows.
+
+    Args:
+        evaluated: rows at once; 0 for training alone.
     """
     device = "meta" if config.domain is None else "cpu"
     with torch.random.fork_rng(devices=[]), torch.device(device):
@@ -40,7 +45,8 @@ def predicted_bytes(config: RunConfig, schema: Schema) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         F.binary_cross_entropy_with_logits(model(fields, numbers), labels)
     sizes = [storage.nbytes() for storage in kept.values()]
-    return COPIES_OF_WEIGHTS * n_weights + sum(sizes) + max(sizes, default=0)
+    a_step = sum(sizes) + max(sizes, default=0)
+    return COPIES_OF_WEIGHTS * n_weights + a_step + a_step * evaluated // config.batch_size
 
 
 def predicted_by_run(configs: Sequence[RunConfig]) -> list[int]:

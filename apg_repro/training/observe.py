@@ -198,7 +198,7 @@ def truth(model: nn.Module, train_rows: Rows, test: Rows) -> dict[str, Any]:
     by_item = np.bincount(items, probability) / np.bincount(items)
     group, item = (test.column(name).cpu().numpy() for name in ("group", "item"))
     scores = {"best_auc": by_pair[group, item], "blind_auc": by_item[item]}
-    return {name: auc(torch.tensor(score), test.labels) for name, score in scores.items()}
+    return {name: auc(torch.tensor(score, device=test.device), test.labels) for name, score in scores.items()}
 
 
 OBSERVERS: dict[str, Observer] = {"user_groups": user_groups, "states": states, "truth": truth}

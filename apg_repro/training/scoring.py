@@ -14,6 +14,8 @@ from torch import nn
 
 from apg_repro.data.dataset import Rows
 
+EVALUATED = 8192  # rows at once
+
 
 def auc(logits: Float[torch.Tensor, " R"], labels: Float[torch.Tensor, " R"]) -> float:
     """Area under the ROC curve, from 0 to 1; NaN if a logit is not finite or only one class is present."""
@@ -44,7 +46,7 @@ def logloss(logits: Float[torch.Tensor, " R"], labels: Float[torch.Tensor, " R"]
 
 
 @torch.no_grad()
-def predict(model: nn.Module, rows: Rows, batch_size: int = 8192) -> Float[torch.Tensor, " R"]:
+def predict(model: nn.Module, rows: Rows, batch_size: int = EVALUATED) -> Float[torch.Tensor, " R"]:
     """The logit of every row."""
     model.eval()
     return torch.cat([model(batch.fields, batch.numbers) for batch in rows.batches(batch_size)])

@@ -1,7 +1,7 @@
 """Should I use it? Where it pays, and what the rows say of K, P, z, the start and the cost. Imports no torch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -13,6 +13,7 @@ from apg_repro.experiments.comparators import page as comparators
 from apg_repro.experiments.figure7.plan import LAYERS, OVER, RANK, K, P
 from apg_repro.experiments.grids import APG
 from apg_repro.experiments.protocol.page import answer as better_or_sooner
+from apg_repro.experiments.protocol.page import first_epoch_is_best
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
 from apg_repro.experiments.table5.plan import WIDTHS
@@ -20,6 +21,7 @@ from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.costs import rounded
 from apg_repro.report.devices import measured_devices, on_a
+from apg_repro.report.short import is_above
 from apg_repro.report.statistics import HOLDS, estimate
 from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
@@ -133,15 +135,16 @@ def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = (), all_models
     sentences = by_data_set([models, *elsewhere], sets)
     tuned = table2.average(models, "early_stopping", "apg over tuned base")
     if tuned.n:
+        place = "ahead of" if tuned.is_below else "behind" if tuned.is_above else "indistinguishable from"
         sentences.append(
             f"On {models.data.title}, a static model whose learning rate and weight decay were searched as long as K "
-            f"and P is {'ahead of' if tuned.is_below else 'behind' if tuned.is_above else 'indistinguishable from'} "
-            f"it: {format_difference(tuned)} points with early stopping. Tune yours first."
+            f"and P is {place} APG with early stopping: APG less that model is {format_difference(tuned)} points "
+            f"(n = {tuned.n}). Tune yours first."
         )
     both = table2.average(models, "early_stopping", "tuned apg")
     if tuned.n and both.n:
         sentences[-1] += (
-            " With APG searched in that grid as well, K and P fixed, APG less that static model is "
+            " With APG searched in that grid as well, K and P fixed, the difference is "
             f"{format_difference(both)} (n = {both.n})."
         )
     return sentences
@@ -149,13 +152,19 @@ def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = (), all_models
 
 def by_data_set(all_models: Sequence[Evidence], sets: Sequence[Evidence]) -> list[str]:
     """How APG changes AUC on each data set on which all models have been run, and what to do; arguments as above."""
-    sentences = [
-        f"On {evidence.data.title}, APG changes AUC by {format_difference(early)} points after one epoch and by "
-        f"{format_difference(late)} with early stopping{'' if number else ', on average over the seven models'} "
-        f"(n = {late.n}). "
-        f"{ADVICE[better_or_sooner(early, late)]}"
-        for number, (evidence, early, late) in enumerate(table2.averages(all_models))
-    ]
+    sentences = []
+    for number, (evidence, early, late) in enumerate(table2.averages(all_models)):
+        gains, same = [format_difference(gain) for gain in (early, late)], first_epoch_is_best(evidence)
+        on_average = "" if number else ", on average over the seven models"
+        sentences.append(
+            f"On {evidence.data.title}, the first epoch is the best of every run, so both protocols test the same "
+            f"weights: APG changes AUC by {gains[0]} points relative to the better of base and damped base, and by "
+            f"{gains[1]} relative to base{on_average} (n = {late.n})."
+            if same
+            else f"On {evidence.data.title}, APG changes AUC by {gains[0]} points after one epoch and by {gains[1]} "
+            f"with early stopping{on_average} (n = {late.n})."
+        )
+        sentences[-1] += f" {ADVICE[better_or_sooner(early, late, same_weights=same)]}"
     if len(sets) > 1:
         texts = (where(sets, protocol) for protocol in PROTOCOLS)
         sentences.append(" ".join([EACH_CONDITION, *texts]))
@@ -167,19 +176,21 @@ def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
     sets = [evidence for evidence in sets if any(line.difference.n > 1 for line in by_condition(evidence, protocol))]
     texts = []
     for what, words in (("a gain is shown", HOLDS), ("a loss", ("contradicted",))):
-        conditions = {
-            evidence.data.title: [
-                line.cell.title
-                for line in by_condition(evidence, protocol)
-                if line.verdict in words and line.judgement.survives
-            ]
-            for evidence in sets
-        }
-        shown = [f"{title} ({'; '.join(found)})" for title, found in conditions.items() if found]
-        names = f"{': ' * bool(shown)}{', '.join(shown)}"
+        shown = {evidence.data.title: judged_as(words, evidence, protocol) for evidence in sets}
+        named = [f"{title} ({'; '.join(cell.title for cell in cells)})" for title, cells in shown.items() if cells]
         of_all = "" if texts else f" of {len(sets)} data sets"
-        texts.append(f"{what} on {len(shown) or 'none'}{of_all}{names}")
-    return f"{WHEN[protocol]}, {'; '.join(texts)}."
+        texts.append(f"{what} on {len(named) or 'none'}{of_all}{': ' * bool(named)}{', '.join(named)}")
+    gains = [(evidence, cell) for evidence in sets for cell in judged_as(HOLDS, evidence, protocol)]
+    n_above = sum(is_above(evidence, cell, "damped base", protocol) for evidence, cell in gains)
+    n_shown = "all are" if n_above == len(gains) else f"{n_above} are" if n_above > 1 else f"{n_above or 'none'} is"
+    over = f" Of these {len(gains)} gains, {n_shown} shown over damped base too."
+    return f"{WHEN[protocol]}, {'; '.join(texts)}.{over * (len(gains) > 1)}"
+
+
+def judged_as(words: Collection[str], evidence: Evidence, protocol: Protocol) -> list[Cell]:
+    """The conditions whose verdict is one of these and survives Holm's correction."""
+    lines = by_condition(evidence, protocol)
+    return [line.cell for line in lines if line.verdict in words and line.judgement.survives]
 
 
 def when_table(sets: Sequence[Evidence]) -> Table:

@@ -130,7 +130,7 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
                 texts.append(
                     f"{WHEN[protocol]} on {evidence.data.title}, {percent(part.split)} of the variance of v5 − base is "
                     f"the split's ({p_in_words(part.p_split)}), {percent(part.start)} the start's "
-                    f"({p_in_words(part.p_start)}), and {percent(part.both)} both together."
+                    f"({p_in_words(part.p_start)}), and {percent(part.both)} the rest, which neither explains alone."
                 )
     return texts
 

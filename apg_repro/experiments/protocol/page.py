@@ -10,16 +10,29 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments.table2.page import AVERAGE, average, lines_of
 from apg_repro.labels import words_for
 from apg_repro.report.figures import Picture, curve, drawn, not_run
 from apg_repro.report.statistics import MARGIN, Estimate
-from apg_repro.report.tables import AGAINST_THE_BETTER, MISSING, Table, format_difference, with_n, without_empty_columns
+from apg_repro.report.tables import (
+    AGAINST_THE_BETTER,
+    MISSING,
+    Table,
+    count_first_epochs,
+    format_difference,
+    with_n,
+    without_empty_columns,
+)
 from apg_repro.rows.evidence import Evidence
 
 MODELS = ("base", "damped base", "apg")  # cells, in every backbone
 COLUMNS = 4  # of axes
+NOTE_ON_SAME_WEIGHTS = (
+    " Where the first epoch is the best of every run, both protocols test the same weights, and the two Δ differ in "
+    "their reference alone: the answer is that of the first."
+)
 
 
 def histories(evidence: Evidence, backbone: str, name: str) -> dict[int, list[float]]:
@@ -67,16 +80,25 @@ def curves_figure(evidence: Evidence) -> Picture:
     )
 
 
-def answer(early: Estimate, late: Estimate) -> str:
+def first_epoch_is_best(evidence: Evidence, models: Sequence[str] = PAPER_BACKBONES) -> bool:
+    """Whether the first epoch is the best of every run, so that the protocols differ in their reference alone."""
+    n_first, n = count_first_epochs(evidence, [evidence.cell(name, model) for model in models for name in MODELS])
+    return n_first == n > 0
+
+
+def answer(early: Estimate, late: Estimate, *, same_weights: bool) -> str:
     """Better, only sooner, worse or no answer, by the gains of the two protocols: each is above 0 if its interval is.
 
     *Better*: APG is above base with early stopping. *Sooner*: above it after one epoch alone; *only sooner* if the
     interval of early stopping lies below ``MARGIN``, so that a gain that matters is ruled out, and *at least* if it
     does not. *Worse*: above it under neither protocol, and below it with early stopping; *worse, at first*: below it
-    after one epoch alone. *Cannot tell*: else.
+    after one epoch alone. *Cannot tell*: else. Where both protocols test the same weights, nothing is sooner: the gain
+    from the better of base and damped base counts for both.
     """
     if not early.n or not late.n:
         return "not run"
+    if same_weights:
+        late = early
     if late.is_above:
         return "better"
     if early.is_above:
@@ -84,6 +106,12 @@ def answer(early: Estimate, late: Estimate) -> str:
     if late.is_below:
         return "worse"
     return "worse, at first" if early.is_below else "cannot tell"
+
+
+def answer_of(evidence: Evidence, models: Sequence[str]) -> str:
+    """The answer for the average of these models."""
+    early, late = (average(evidence, protocol, "apg", models) for protocol in PROTOCOLS)
+    return answer(early, late, same_weights=first_epoch_is_best(evidence, models))
 
 
 def answers_table(evidence: Evidence) -> Table:
@@ -98,11 +126,12 @@ def answers_table(evidence: Evidence) -> Table:
                 "Δ, early stopping": with_n(late),
             }
             | (epochs(evidence, line) if line != AVERAGE else {})
-            | {"APG learns": answer(early, late) if evidence.is_result else ""}
+            | {"APG learns": answer_of(evidence, models) if evidence.is_result else ""}
         )
+    same = any(first_epoch_is_best(evidence, models) for models in lines_of(evidence).values())
     caption = (
         f"{evidence.data.title}. Δ of test AUC of APG in points, {AGAINST_THE_BETTER}. Epochs are means over seeds; "
-        "those of base are plain base's."
+        f"those of base are plain base's.{NOTE_ON_SAME_WEIGHTS * same}"
     )
     return Table(without_empty_columns(pd.DataFrame(rows).fillna("")), caption)
 
@@ -114,11 +143,7 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
     """
     texts: dict[bool, list[str]] = {True: [], False: []}  # by whether all models have been run
     for evidence in found:
-        gains = {
-            line: [average(evidence, protocol, "apg", models) for protocol in PROTOCOLS]
-            for line, models in lines_of(evidence).items()
-        }
-        words = {line: answer(*pair) for line, pair in gains.items()}
+        words = {line: answer_of(evidence, models) for line, models in lines_of(evidence).items()}
         counts = Counter(word for line, word in words.items() if line != AVERAGE and word != "not run")
         if not counts:
             continue
@@ -126,8 +151,10 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
         text = f"On {evidence.data.title}, the answers are {counted} of {counts.total()} models"
         is_whole = words[AVERAGE] != "not run"
         if is_whole:
-            early, late = map(format_difference, gains[AVERAGE])
-            text += f"; on average “{words[AVERAGE]}”: {early}, then {late} points"
+            early, late = (format_difference(average(evidence, protocol, "apg")) for protocol in PROTOCOLS)
+            same = first_epoch_is_best(evidence)
+            numbers = f"{early} from the better base, {late} from base" if same else f"{early}, then {late} points"
+            text += f"; on average “{words[AVERAGE]}”: {numbers}"
         texts[is_whole].append(f"{text}.")
     return texts[True] or texts[False]
 
