@@ -174,7 +174,8 @@ def execute(notebooks: Sequence[Path], target: Path, parameters: dict[str, Any])
     except OSError as error:
         raise UserError(f"{target} cannot be written ({error.strerror}): make it a folder of yours") from error
     errors = []
-    pool = ThreadPoolExecutor(2)
+    on_gpu = str(parameters.get("device", "cpu")).startswith("cuda")
+    pool = ThreadPoolExecutor(1 if on_gpu else 2)  # two kernels would each plan with all of a GPU's memory
     futures: list[Future[None]] = []
     try:
         futures += [

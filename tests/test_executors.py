@@ -68,6 +68,18 @@ def test_a_ray_cluster_that_loses_a_node_gives_every_row_once_and_the_same(check
     assert is_idle(checkout)
 
 
+@needs("submitit")
+def test_jobs_of_this_machine_share_no_gpu_and_choose_none(tmp_path):
+    """There submitit shows the first GPU to every job."""
+    from apg_repro.run.slurm import Submitit
+
+    local = Cluster(kind="submitit")
+    assert Submitit(local, "cuda", 1, None, tmp_path).width == 1
+    assert Submitit(local, "cuda", 1, 3, tmp_path).width == 3
+    with pytest.raises(UserError, match="write --device cuda, not cuda:1"):
+        Submitit(local, "cuda:1", 1, None, tmp_path)
+
+
 @needs("ray")
 def test_a_ray_cluster_that_is_not_there_is_one_sentence(capsys):
     arguments = ["run", "table4", "--datasets", "synthetic", "--seeds", "77", "--executor", "ray"]

@@ -136,6 +136,15 @@ def test_a_gpu_is_named_with_its_number_where_torch_wants_one(monkeypatch):
     assert asked == [1, "done", 0, "done"]
 
 
+def test_a_device_that_answers_nothing_any_more_ends_its_runs_and_the_command(store):
+    class Broken(Fleet):
+        def attempt(self, config, device, future):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(UserError, match="6 of 6 runs failed"):
+        driven(store, Broken(["cpu"], 1, 2))
+
+
 def test_closing_at_once_stops_what_runs(store, monkeypatch):
     monkeypatch.setattr("apg_repro.training.train.REPORT_EVERY", 0.0)
     executor = Fleet(["cpu"], 1, 2)

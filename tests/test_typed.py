@@ -37,7 +37,8 @@ SIZE = "of the model or the data that the reader makes"
 ALLOWED: dict[str, dict[str, str]] = {
     "book/cluster.md": {"0.25": "an option"},
     "book/deviations.md": {
-        "-0.7": "the twins' skew", "±3": "where numbers are cut off", **dict.fromkeys(["80 %", "10 %", "0.005"], "a setting"),
+        "-0.7": "the twins' skew", "±3": "where numbers are cut off",
+        **dict.fromkeys(["80 %", "10 %", "0.005"], "a setting"),
     },
     "book/glossary.md": {"80.0 %": "an example", "80.1 %": "an example"},
     "book/index.md": {"100 points": "a definition", "38.7 %": PAPER, "96.6 %": PAPER},

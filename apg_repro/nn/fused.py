@@ -140,6 +140,8 @@ def is_sound(device: torch.device) -> bool:
                 with torch.inference_mode(False), torch.enable_grad():
                     apart = distance_from_plain(device)
                 why = "" if apart <= AGREES else f"they differ from the plain layer by {apart:.1e}"
+            except torch.OutOfMemoryError:
+                return False  # tried again by the next who asks
             except Exception as error:  # whatever a compiler or a driver may say
                 why = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
             if why:

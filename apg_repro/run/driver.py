@@ -25,7 +25,7 @@ from apg_repro.rows.numerics import case_of, version_of
 from apg_repro.rows.row import Row, TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.run.executors import KILLED, Cluster, Executor, InThisProcess, Processes, RunFailed
-from apg_repro.run.fleet import Fleet, devices_of, fitting
+from apg_repro.run.fleet import Fleet, devices_of, fitting, out_of_memory
 
 LOOK = 0.5  # seconds between two looks at what is done
 
@@ -148,7 +148,7 @@ def row_of(future: Future[TrainedRow], config: RunConfig) -> TrainedRow:
         return future.result()
     except (MemoryError, RuntimeError) as error:
         # torch says it in words where the CPU's memory is short.
-        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        if isinstance(error, MemoryError) or out_of_memory(error) or "can't allocate memory" in str(error):
             raise UserError(
                 f"run {config.id} ({config.backbone} {config.version}) needs more memory than there is: rows of "
                 "finished runs are in the store; run the same command with fewer --jobs"

@@ -110,16 +110,29 @@ class Fleet:
         with own_stream(device):
             while (task := self.next_task(device)) is not None:
                 config, future = task
-                error = self.attempt(config, device, future)
-                if error is not None and out_of_memory(error):
-                    del error
-                    try:
-                        give_back_memory(device)
-                    finally:
-                        self.put_back(config, device, future)
-                elif error is not None:
-                    self.left(config, device)
-                    future.set_exception(RunFailed(f"{config.id} failed: {type(error).__name__}: {error}"))
+                try:
+                    self.train_one(config, device, future)
+                except Exception as error:  # the device itself: after some errors a GPU answers nothing any more
+                    if config.id in self.running[device]:
+                        self.fail(config, device, future, error)
+                    raise
+
+    def train_one(self, config: RunConfig, device: str, future: "Future[TrainedRow]") -> None:
+        """Trains a run; what becomes of one that fails."""
+        error = self.attempt(config, device, future)
+        if error is not None and out_of_memory(error):
+            del error
+            try:
+                give_back_memory(device)
+            finally:
+                self.put_back(config, device, future)
+        elif error is not None:
+            self.fail(config, device, future, error)
+
+    def fail(self, config: RunConfig, device: str, future: "Future[TrainedRow]", error: Exception) -> None:
+        """Ends a run with its error."""
+        self.left(config, device)
+        future.set_exception(RunFailed(f"{config.id} failed: {type(error).__name__}: {error}"))
 
     def next_task(self, device: str) -> "tuple[RunConfig, Future[TrainedRow]] | None":
         """The next run for this device, once it may have one more; None at the end."""
@@ -179,8 +192,8 @@ class Fleet:
                 self.todo.appendleft((config, future))
             self.left(config, device)  # before another thread can take it again
         if was_alone:
-            message = f"{config.id} needs more memory than {device} has, even alone"
-            future.set_exception(RunFailed(message))
+            why = f"{config.id} needs more memory than {device} has free, with no other run of this command beside it"
+            future.set_exception(RunFailed(why))
 
 
 def fitting(configs: Sequence[RunConfig], devices: Sequence[str], width: int) -> tuple[int, str]:
@@ -201,7 +214,10 @@ def fitting(configs: Sequence[RunConfig], devices: Sequence[str], width: int) ->
 
 def free_bytes(device: str) -> float:
     """What a GPU has free; a CPU's memory is not asked."""
-    return torch.cuda.mem_get_info(device)[0] if torch.device(device).type == "cuda" else math.inf
+    if torch.device(device).type != "cuda":
+        return math.inf
+    torch.cuda.empty_cache()  # what torch keeps of earlier runs is free as well
+    return torch.cuda.mem_get_info(device)[0]
 
 
 def devices_of(device: str) -> list[str]:

@@ -26,7 +26,7 @@ from apg_repro.run.suite import check_device
 from apg_repro.training.timing import threads
 from apg_repro.training.train import Result, train
 
-TOLERANCE = 1e-10  # relative
+TOLERANCE, ELSEWHERE = 1e-10, 1e-6  # relative: on a CPU, which made the record, and on other devices
 N_ROWS = 1_250
 SIZES = {"user": 40, "item": 30, "category": 4, "kind": 3, "group": 5}
 BAG = ("colour_red", "colour_green", "colour_blue")
@@ -218,11 +218,16 @@ class Report:
     """How far golden runs are from their record.
 
     Attributes:
-        text: for a terminal. is_same: whether all lie within ``TOLERANCE`` in double precision.
+        text: for a terminal. is_same: whether all lie within ``tolerance_on`` the device in double precision.
     """
 
     text: str
     is_same: bool
+
+
+def tolerance_on(device: str) -> float:
+    """How far a golden run in double precision may be from the record, which a CPU made."""
+    return TOLERANCE if torch.device(device).type == "cpu" else ELSEWHERE
 
 
 def compare_cases(cases: Mapping[str, RunConfig], *, device: str = "cpu") -> Report:
@@ -232,7 +237,7 @@ def compare_cases(cases: Mapping[str, RunConfig], *, device: str = "cpu") -> Rep
         UserError: torch cannot use the device.
     """
     check_device(device)
-    known, on_cpu = record(), torch.device(device).type == "cpu"
+    known, on_cpu, most = record(), torch.device(device).type == "cpu", tolerance_on(device)
     lines, moved = [], []
     single: dict[str, float] = {}
     if not on_cpu:
@@ -247,10 +252,10 @@ def compare_cases(cases: Mapping[str, RunConfig], *, device: str = "cpu") -> Rep
             moved.append(name)
             continue
         far = distance(values, known[name]["values"])
-        if far > TOLERANCE:
+        if far > most:
             moved.append(name)
-        if far > TOLERANCE or not on_cpu:
+        if far > most or not on_cpu:
             more = "" if on_cpu else f", in single precision {single[name]:.1e}"
             lines.append(f"{name}: {far:.1e}{more}")
-    lines.append(f"{len(cases) - len(moved)} of {len(cases)} cases are within {TOLERANCE:g} of the record")
+    lines.append(f"{len(cases) - len(moved)} of {len(cases)} cases are within {most:g} of the record")
     return Report(text="\n".join(lines), is_same=not moved)

@@ -68,9 +68,10 @@ class Ray:
             self.ray.shutdown()
             raise
         # A run is a pure function of its configuration: one that was lost with its node gives the same row elsewhere.
-        self.train = self.ray.remote(train_there).options(
-            num_cpus=threads, num_gpus=share, max_retries=RETRIES, scheduling_strategy="SPREAD"
-        )
+        # Ray ends a worker after each run if it knows of the GPU here, and not from ``options``: the next run may get
+        # another GPU, and a process keeps its first.
+        remote = self.ray.remote(num_cpus=threads, num_gpus=share, max_retries=RETRIES, scheduling_strategy="SPREAD")
+        self.train = remote(train_there)
 
     def room(self, resources: Mapping[str, float]) -> int:
         """How many runs fit into so much at once."""

@@ -30,11 +30,11 @@ class Submitit:
 
     Args:
         threads: of each run; as many CPUs are asked for.
-        jobs: at most so many at once; None: one per core here, a hundred on SLURM.
+        jobs: at most so many at once; None: one per core here, one on a GPU here, a hundred on SLURM.
         folder: for logs, and for what goes to jobs and comes back.
 
     Raises:
-        UserError: submitit is not installed, or does not know an option.
+        UserError: submitit is not installed, or does not know an option; the device names one GPU of several.
     """
 
     def __init__(self, cluster: Cluster, device: str, threads: int, jobs: int | None, folder: Path) -> None:
@@ -43,14 +43,18 @@ class Submitit:
         self.failed = submitit.core.utils.UncompletedJobError
         self.queue = submitit.AutoExecutor(folder=folder / "%j")
         options = {"name": "apg", "timeout_min": TIMEOUT, "cpus_per_task": threads}
-        if torch.device(device).type == "cuda":
+        on_gpu = torch.device(device).type == "cuda"
+        if torch.device(device).index is not None:
+            raise UserError(f"submitit chooses the GPU of each run: write --device cuda, not {device}")
+        if on_gpu:
             options["gpus_per_node"] = 1
         try:
             self.queue.update_parameters(**{**options, **cluster.options})
         except (NameError, TypeError, ValueError, AssertionError) as error:
             raise UserError(f"submitit does not take these --cluster-options: {error}") from error
         self.is_local = self.queue.cluster == "local"
-        self.width = jobs or (max(1, provenance.cores() // threads) if self.is_local else QUEUED)
+        here = 1 if on_gpu else max(1, provenance.cores() // threads)
+        self.width = jobs or (here if self.is_local else QUEUED)
         self.running: dict[Future[TrainedRow], tuple[RunConfig, Any]] = {}
 
     def submit(self, config: RunConfig) -> "Future[TrainedRow]":

@@ -75,7 +75,9 @@ def measure(measurement: Measurement) -> dict[str, Any]:
             served = {name: serve(name, rows.to(device)) for name in names}
             running = {("eager", name): by_way_of(device, model) for name, model in served.items()}
             if "v1" not in names:
-                running |= other_engines(served, requests[0], Path(folder), missing, device)
+                others, failed = other_engines(served, requests[0], Path(folder), missing, device)
+                running |= others
+                engines |= {engine: {"not_run": reason} for engine, reason in failed.items()}
             for (engine, name), values in time_engines(running, requests, efforts[measurement.profile]).items():
                 engines.setdefault(engine, {}).setdefault(name, values)  # for base, the first turns count
             for name, model in served.items():
@@ -85,16 +87,23 @@ def measure(measurement: Measurement) -> dict[str, Any]:
 
 def other_engines(
     models: dict[str, nn.Module], example: Request, folder: Path, missing: Collection[str], device: torch.device
-) -> dict[tuple[str, str], Engine]:
-    """The models in the engines other than torch itself, where these can be had."""
+) -> tuple[dict[tuple[str, str], Engine], dict[str, str]]:
+    """The models in the engines other than torch itself, where these can be had; engines that fail here, and why."""
     found: dict[tuple[str, str], Engine] = {}
+    failed: dict[str, str] = {}
     if "compiled" not in missing:
-        found |= {("compiled", name): by_way_of(device, torch.compile(model)) for name, model in models.items()}
+        compiled = {("compiled", name): by_way_of(device, torch.compile(model)) for name, model in models.items()}
+        try:
+            for engine in compiled.values():
+                engine(*example)  # is compiled by its first call
+            found |= compiled
+        except Exception as error:  # whatever a compiler may say, of a header that is not there perhaps
+            failed["compiled"] = f"torch.compile fails here: {str(error).strip().partition(chr(10))[0][:200]}"
     if device.type == "cuda":
         found |= {("graph", name): Replayed(model, example, device) for name, model in models.items()}
     if "onnx" not in missing:
         found |= {("onnx", name): in_onnx_runtime(model, example, folder / name) for name, model in models.items()}
-    return found
+    return found, failed
 
 
 def time_engines(
