@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     train.set_defaults(command=run)
     train.add_argument("suite", help="its name, such as table4; `apg status` lists them")
     train.add_argument("--datasets", default="", help="names joined by commas; default: movielens, or all of a suite")
-    train.add_argument("--jobs", type=int, help="runs side by side; default: one per core, or 16 per GPU")
+    train.add_argument("--jobs", type=int, help="runs side by side; default: one per core, or 16 per GPU (submitit: 1)")
     train.add_argument("--threads", type=int, help="of each run; default: cores divided by jobs, 1 on a cluster")
     train.add_argument(
         "--deterministic", action="store_true", help="torch's deterministic kernels alone: slower on a GPU"
@@ -223,7 +223,7 @@ def numerics(args: argparse.Namespace) -> None:
     report = compare_cases(cases, device=args.device)
     print(report.text)
     if not report.is_same and args.device != "cpu":
-        raise UserError(f"golden runs on {args.device} are further from the record than rounding explains")
+        raise UserError(f"golden runs on {args.device} are not recorded, or further from the record than rounding is")
     if not report.is_same:
         raise UserError(
             "golden runs have moved: if that was meant, `python -m apg_repro numerics --record` raises the versions of "

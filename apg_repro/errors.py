@@ -1,4 +1,4 @@
-"""A user's mistake, as opposed to a fault of the code."""
+"""A user's mistake, as opposed to a fault of the code; and what the errors of others say."""
 
 import sys
 import time
@@ -18,3 +18,21 @@ class UserError(Exception):
         if "ipykernel" in sys.modules:
             time.sleep(WAIT)
         return [f"error: {self}"]
+
+
+def in_a_line(error: BaseException, most: int = 200) -> str:
+    """An error's type and the first line of its text, of at most so many characters."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:most]}"
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether this error, or one that it came after, is one of a device's memory. Ending a recording may hide it.
+
+    cuBLAS, the driver and Triton have words of their own for torch's ``OutOfMemoryError``.
+    """
+    while error is not None:
+        text = str(error).lower()
+        if type(error).__name__ == "OutOfMemoryError" or "out of memory" in text or "alloc_failed" in text:
+            return True
+        error = error.__cause__ or error.__context__
+    return False

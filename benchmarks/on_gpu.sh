@@ -39,13 +39,17 @@ export PYTHONPATH=. TORCH_CPP_LOG_LEVEL=ERROR KINETO_LOG_LEVEL=99
 BUDGET=1800 # seconds for everything; SECONDS is bash's own clock
 STEPS=, SUMMARY=() FAILED=0
 
-# step NAME LIMIT COMMAND...: runs a command for at most LIMIT seconds and of what is left, and says how it went. What
-# prepares data runs with any --only.
+# asked NAME: whether a step is to be done. What prepares data is done with any --only.
+asked() {
+    STEPS+=$1,
+    [ -z "$ONLY" ] || [[ $1 == data:* || $ONLY == *,$1,* ]]
+}
+
+# step NAME LIMIT COMMAND...: runs a command for at most LIMIT seconds and of what is left, and says how it went.
 step() {
     local name=$1 limit=$2 start=$SECONDS status word
     shift 2
-    STEPS+=$name,
-    [ -z "$ONLY" ] || [[ $name == data:* || $ONLY == *,$name,* ]] || return 0
+    asked "$name" || return 0
     [ "$limit" -lt $((BUDGET - SECONDS)) ] || limit=$((BUDGET - SECONDS))
     if [ "$limit" -le 0 ]; then
         SUMMARY+=("$name: left out, the time was over") FAILED=1
@@ -66,31 +70,38 @@ step() {
     return $status
 }
 
-# Now, and not in the end alone: this script may be killed.
+# Copies the rows to OUT after each step, because this script may be killed.
 keep() {
     [ -z "${OUT:-}" ] || [ ! -d "results/$PROFILE" ] || { mkdir -p "$OUT" && cp -r "results/$PROFILE" "$OUT/"; }
 }
 
 finish() {
     trap - EXIT
-    local asked
-    for asked in ${ONLY//,/ }; do
-        [[ $STEPS == *,$asked,* || $asked == data:* ]] || { echo "error: there is no step $asked; there are ${STEPS//,/ }" >&2; FAILED=1; }
-    done
     printf '%s\n' "" "$PROFILE on $DEVICE, $SECONDS s:" ${SUMMARY[@]+"${SUMMARY[@]}"}
-    keep
-    echo "rows: ${OUT:-results}/$PROFILE"
+    if ! keep; then
+        echo "error: the rows could not be copied to $OUT; they are in results/$PROFILE" >&2
+        FAILED=1
+    elif [ -d "${OUT:-results}/$PROFILE" ]; then
+        echo "rows: ${OUT:-results}/$PROFILE"
+    fi
     exit $FAILED
 }
 trap finish EXIT
 
 has() { [ -e "data/$1/manifest.json" ]; }
 
+# prepare NAME FOLDER SCRIPT...: prepares data, unless that has been done.
+prepare() {
+    local name=data:$1 folder=$2
+    shift 2
+    if has "$folder"; then STEPS+=$name,; else step "$name" 120 "$PYTHON" "$@"; fi
+}
+
 for name in synthetic iaac_twin amazon_twin; do
-    has $name || step "data:$name" 120 "$PYTHON" data_scripts/$name.py
+    prepare $name $name data_scripts/$name.py
 done
-has movielens || step data:movielens 120 "$PYTHON" data_scripts/movielens.py --if-possible
-has planted-h50-g100-n0 || step data:planted 120 "$PYTHON" data_scripts/planted.py
+prepare movielens movielens data_scripts/movielens.py --if-possible
+prepare planted planted-h50-g100-n0 data_scripts/planted.py
 REAL=synthetic
 has movielens && REAL=movielens
 
@@ -116,10 +127,14 @@ for name in $SUITES; do
         *) limit=600 how=("${TRAINED[@]}") ;;
     esac
     if [ "$PROFILE" = full ] && [ $REAL = synthetic ]; then # rows that would stand beside no others
-        STEPS+=$name, FAILED=1
-        SUMMARY+=("$name: left out, MovieLens-1M is not prepared (book/reproduce.md says how)")
+        asked $name || continue
+        SUMMARY+=("$name: left out, MovieLens-1M is not prepared (book/reproduce.md says how)") FAILED=1
     else
         step $name $limit "$PYTHON" -m apg_repro run $name "${how[@]}" --datasets $REAL
     fi
 done
 step planted 300 "$PYTHON" -m apg_repro run planted "${TRAINED[@]}"
+
+for name in ${ONLY//,/ }; do
+    [[ $STEPS == *,$name,* ]] || { echo "error: there is no step $name; there are ${STEPS//,/ }" >&2; FAILED=1; }
+done

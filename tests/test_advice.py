@@ -75,6 +75,21 @@ def test_the_answer_follows_the_rows(row, late, tuned, words):
     assert page.answer({"table2": Evidence(suite=elsewhere.suite, plan=FULL)}, all_models=[elsewhere]) == []
 
 
+@pytest.mark.parametrize(
+    ("above", "words"),
+    [
+        ([], ""), ([True], " This gain is shown over damped base too."),
+        ([False], " This gain is not shown over damped base too."),
+        ([True, True], " Of these 2 gains, all are shown over damped base too."),
+        ([False, False], " Of these 2 gains, none is shown over damped base too."),
+        ([True, False], " Of these 2 gains, 1 is shown over damped base too."),
+        ([True, True, False], " Of these 3 gains, 2 are shown over damped base too."),
+    ],
+)  # fmt: skip
+def test_gains_over_base_are_counted_that_are_gains_over_damped_base(above, words):
+    assert page.over_damped_base(above) == words
+
+
 def test_the_page_says_where_apg_stands_among_other_layers(row):
     def auc(config):
         return 0.81 if config.version == "gate" else 0.805 if config.version == "v5" else 0.8
@@ -111,7 +126,7 @@ def test_where_it_pays_follows_the_rows(row):
     sets = [evidence_of("table8", row, auc, extra, plan=replace(PLAN, dataset=name)) for name in ("movielens", "tmall")]
     assert page.where(sets, "one_epoch") == (
         "After one epoch, a gain is shown on 1 of 2 data sets: MovieLens-1M (self-wise); a loss on 1: MovieLens-1M "
-        "(user)."
+        "(user). This gain is shown over damped base too."
     )
     late = page.where(sets, "early_stopping")
     assert late == "With early stopping, a gain is shown on none of 2 data sets; a loss on none."

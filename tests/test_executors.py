@@ -69,7 +69,7 @@ def test_a_ray_cluster_that_loses_a_node_gives_every_row_once_and_the_same(check
 
 
 @needs("submitit")
-def test_jobs_of_this_machine_share_no_gpu_and_choose_none(tmp_path):
+def test_jobs_of_this_machine_take_its_gpu_in_turn_and_choose_none(tmp_path):
     """There submitit shows the first GPU to every job."""
     from apg_repro.run.slurm import Submitit
 

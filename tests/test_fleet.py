@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from apg_repro.config import RunConfig
-from apg_repro.errors import UserError
+from apg_repro.errors import UserError, out_of_memory
 from apg_repro.experiments.table5.measure import peak_bytes
 from apg_repro.rows.store import Store
 from apg_repro.run import driver, fleet, task
 from apg_repro.run.driver import drive
 from apg_repro.run.executors import RunFailed
-from apg_repro.run.fleet import Fleet, out_of_memory
+from apg_repro.run.fleet import Fleet
 from apg_repro.run.golden import made_rows, placed
 from apg_repro.run.task import train_row
 from apg_repro.training import memory
@@ -194,7 +194,7 @@ def test_only_as_many_run_side_by_side_as_fit(small, monkeypatch):
     [{}, {"version": "v3", "rank": 3}, {"version": "v5", "rank": 4, "over": 16, "condition": "user"},
      {"backbone": "FiBiNET"}, {"backbone": "MMoE", "domain": "group"}],
 )  # fmt: skip
-def test_the_memory_of_a_run_is_predicted_within_a_third_of_what_a_step_holds_and_suffices_for_an_evaluation(options):
+def test_the_memory_of_a_run_is_predicted_within_a_third_of_what_a_step_holds_and_covers_an_evaluation(options):
     rows = placed(made_rows(), "cpu", torch.float32)
     config = RunConfig(dataset="golden", seed=1, batch_size=512, hidden=(64, 32), **options)
     model = build(config, rows.schema)

@@ -74,6 +74,24 @@ def test_a_golden_run_that_has_moved_fails(monkeypatch):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [("Failed to find C compiler. Please specify via CC environment variable", "skipped"), ("no kernel", "failed")],
+)
+def test_without_a_c_compiler_the_kernels_are_left_out_and_any_other_error_fails(words, outcome, monkeypatch):
+    def raises(*arguments):
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(selfcheck.fused, "could_run", lambda device: True)
+    monkeypatch.setattr(selfcheck.fused, "distance_from_plain", raises)
+    every = selfcheck.checks("cpu")
+    chosen = {name: check for name, check in every.items() if name.startswith("fused")}
+    monkeypatch.setattr(selfcheck, "checks", lambda device: chosen)
+    found = list(selfcheck.self_check("cpu"))
+    assert [check.outcome for check in found] == [outcome, outcome]
+    assert all(words[:20] in check.far for check in found)
+
+
 def test_a_machine_without_a_gpu_is_told_so(capsys):
     assert main(["selfcheck"]) == 1
     assert "device 'cuda' cannot be used here" in capsys.readouterr().err

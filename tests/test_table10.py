@@ -139,6 +139,22 @@ def test_a_gpu_is_judged_by_its_own_rows():
     assert page.response_times(both, "apg") == [(0.5, "reproduced")]
 
 
+def test_an_engine_that_fails_is_left_out_with_its_reason(monkeypatch, tmp_path):
+    def compiled(model):
+        def engine(*request):
+            raise RuntimeError("Python.h: No such file or directory\nmore")
+
+        return engine
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    example = torch.zeros(1, 1), torch.zeros(1, 1)
+    found, failed = table10.other_engines(
+        {"base": torch.nn.Identity()}, example, tmp_path, {"onnx"}, torch.device("cpu")
+    )
+    assert found == {}
+    assert failed == {"compiled": "torch.compile fails here: RuntimeError: Python.h: No such file or directory"}
+
+
 def test_engines_that_a_gpu_lacks_are_named(monkeypatch):
     monkeypatch.setattr(table10, "find_spec", lambda name: None)
     assert "Triton" in table10.missing_engines("cuda")["compiled"]

@@ -27,6 +27,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from apg_repro.errors import in_a_line, out_of_memory
+
 HAS_TRITON = find_spec("triton") is not None
 
 # To what the factors of a product are rounded before they are multiplied and added up in float32: not at all; to TF32;
@@ -140,10 +142,10 @@ def is_sound(device: torch.device) -> bool:
                 with torch.inference_mode(False), torch.enable_grad():
                     apart = distance_from_plain(device)
                 why = "" if apart <= AGREES else f"they differ from the plain layer by {apart:.1e}"
-            except torch.OutOfMemoryError:
-                return False  # tried again by the next who asks
             except Exception as error:  # whatever a compiler or a driver may say
-                why = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+                if out_of_memory(error):
+                    return False  # the next who asks tries again
+                why = in_a_line(error)
             if why:
                 warnings.warn(f"the fused kernels are not used on {device}: {why}", stacklevel=2)
             SOUND[device] = not why

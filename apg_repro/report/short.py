@@ -100,7 +100,7 @@ def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:
     whose = "the paper's " if all(line.is_printed for _, line in shown) else "the "
     of = f"{whose}{len(shown)} difference{'s' * (len(shown) > 1)} of AUC"
     if len(ran) < len(shown) and not judged:
-        of += f", of which {len(ran)} have been run,"
+        of = f"{len(ran)} of {of}"
     start = f"{WHEN[protocol]} on {escape(where)}, "
     span = f"range from {low} to {high}" if low != high else f"are all {low}" if len(ran) > 1 else f"is {low}"
     if not judged:

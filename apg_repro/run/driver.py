@@ -20,12 +20,12 @@ from tqdm import tqdm
 
 from apg_repro.catalogue import check_prepared
 from apg_repro.config import Profile, RunConfig
-from apg_repro.errors import UserError
+from apg_repro.errors import UserError, out_of_memory
 from apg_repro.rows.numerics import case_of, version_of
 from apg_repro.rows.row import Row, TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.run.executors import KILLED, Cluster, Executor, InThisProcess, Processes, RunFailed
-from apg_repro.run.fleet import Fleet, devices_of, fitting, out_of_memory
+from apg_repro.run.fleet import Fleet, devices_of, fitting
 
 LOOK = 0.5  # seconds between two looks at what is done
 

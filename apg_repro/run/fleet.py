@@ -18,6 +18,7 @@ from itertools import accumulate
 import torch
 
 from apg_repro.config import RunConfig
+from apg_repro.errors import out_of_memory
 from apg_repro.rows.row import TrainedRow
 from apg_repro.run.executors import RunFailed, describe
 from apg_repro.run.task import loaded, train_row
@@ -118,14 +119,12 @@ class Fleet:
                     raise
 
     def train_one(self, config: RunConfig, device: str, future: "Future[TrainedRow]") -> None:
-        """Trains a run; what becomes of one that fails."""
+        """Trains a run, and settles what becomes of one that fails."""
         error = self.attempt(config, device, future)
         if error is not None and out_of_memory(error):
             del error
-            try:
-                give_back_memory(device)
-            finally:
-                self.put_back(config, device, future)
+            give_back_memory(device)
+            self.put_back(config, device, future)
         elif error is not None:
             self.fail(config, device, future, error)
 
@@ -239,19 +238,6 @@ def own_stream(device: str) -> Iterator[None]:
     with torch.cuda.stream(stream):
         yield
     stream.synchronize()
-
-
-def out_of_memory(error: BaseException | None) -> bool:
-    """Whether this error, or one that it came after, is one of a device's memory. Ending a recording may hide it.
-
-    cuBLAS, the driver and Triton have words of their own for what torch calls an ``OutOfMemoryError``.
-    """
-    while error is not None:
-        text = str(error).lower()
-        if isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "alloc_failed" in text:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def give_back_memory(device: str) -> None:

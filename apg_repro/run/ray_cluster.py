@@ -68,10 +68,9 @@ class Ray:
             self.ray.shutdown()
             raise
         # A run is a pure function of its configuration: one that was lost with its node gives the same row elsewhere.
-        # Ray ends a worker after each run if it knows of the GPU here, and not from ``options``: the next run may get
-        # another GPU, and a process keeps its first.
-        remote = self.ray.remote(num_cpus=threads, num_gpus=share, max_retries=RETRIES, scheduling_strategy="SPREAD")
-        self.train = remote(train_there)
+        # A process keeps its first GPU, and Ray may give its next run another: on a GPU each run has its own process.
+        options = {"num_cpus": threads, "num_gpus": share, "max_retries": RETRIES, "max_calls": int(is_gpu)}
+        self.train = self.ray.remote(**options, scheduling_strategy="SPREAD")(train_there)
 
     def room(self, resources: Mapping[str, float]) -> int:
         """How many runs fit into so much at once."""

@@ -44,7 +44,7 @@ class Submitit:
         self.queue = submitit.AutoExecutor(folder=folder / "%j")
         options = {"name": "apg", "timeout_min": TIMEOUT, "cpus_per_task": threads}
         on_gpu = torch.device(device).type == "cuda"
-        if torch.device(device).index is not None:
+        if on_gpu and torch.device(device).index is not None:
             raise UserError(f"submitit chooses the GPU of each run: write --device cuda, not {device}")
         if on_gpu:
             options["gpus_per_node"] = 1

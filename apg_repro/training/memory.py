@@ -20,7 +20,7 @@ def predicted_bytes(config: RunConfig, schema: Schema, evaluated: int = EVALUATE
 
     What a step keeps for its backward pass is asked of autograd itself; the largest part of it is there twice, as a
     gradient. On a GPU the next step's memory stays reserved while the model is evaluated on more rows at once; a row
-    needs less there than in a step, in most models a third to all of it, and is taken to need as much. The model has no
+    needs no more there than in a step, and is taken to need as much. The model has no
     storage, but for one with domains, whose shapes depend on the rows: it is built, and asked with random rows.
 
     Args:

@@ -151,7 +151,7 @@ def speed(data: Dataset, backbone: str) -> tuple[float, int]:
 def time_steps(data: Dataset, backbone: str, n_threads: int) -> float:
     """Seconds per row of training base and APG, as they begin the search: the median of some short epochs.
 
-    On a GPU an epoch has more steps, as the first ones are those that are recorded and not those that are replayed.
+    On a GPU an epoch has more steps: the very first are launched one by one, and the others, which count, are replayed.
     """
     device, total = data.labels.device, 0.0
     rows = torch.arange(min(PROBE_BATCH, len(data)), device=device).repeat(1 if device.type == "cpu" else PROBE_ON_GPU)

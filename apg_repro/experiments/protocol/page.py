@@ -153,7 +153,8 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
         if is_whole:
             early, late = (format_difference(average(evidence, protocol, "apg")) for protocol in PROTOCOLS)
             same = first_epoch_is_best(evidence)
-            numbers = f"{early} from the better base, {late} from base" if same else f"{early}, then {late} points"
+            apart = f"{early} points from the better of base and damped base, {late} points from base"
+            numbers = apart if same else f"{early}, then {late} points"
             text += f"; on average “{words[AVERAGE]}”: {numbers}"
         texts[is_whole].append(f"{text}.")
     return texts[True] or texts[False]

@@ -21,6 +21,7 @@ from torch import nn
 
 from apg_repro.config import DeviceKind, Measurement, Profile, RunConfig
 from apg_repro.data.dataset import Dataset, load
+from apg_repro.errors import in_a_line
 from apg_repro.experiments.table5.plan import WIDTHS
 from apg_repro.experiments.table10.plan import CANDIDATES, LOAD, MODELS, TIMEOUT, V1_CANDIDATES, WIDTH
 from apg_repro.nn.apg import fold
@@ -98,7 +99,7 @@ def other_engines(
                 engine(*example)  # is compiled by its first call
             found |= compiled
         except Exception as error:  # whatever a compiler may say, of a header that is not there perhaps
-            failed["compiled"] = f"torch.compile fails here: {str(error).strip().partition(chr(10))[0][:200]}"
+            failed["compiled"] = f"torch.compile fails here: {in_a_line(error)}"
     if device.type == "cuda":
         found |= {("graph", name): Replayed(model, example, device) for name, model in models.items()}
     if "onnx" not in missing:
