@@ -171,6 +171,11 @@ def by_data_set(all_models: Sequence[Evidence], sets: Sequence[Evidence]) -> lis
     return sentences
 
 
+def each_condition(sets: Sequence[Evidence]) -> Markup:
+    """The last sentence of these, for under the table that it is read from."""
+    return Markup(f"<p>{escape(' '.join(by_data_set([], sets)))}</p>")
+
+
 def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
     """On which data sets with several seeds WDL gains or loses, and with which z: what survives Holm's correction."""
     sets = [evidence for evidence in sets if any(line.difference.n > 1 for line in by_condition(evidence, protocol))]

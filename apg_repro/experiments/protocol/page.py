@@ -153,8 +153,7 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
         if is_whole:
             early, late = (format_difference(average(evidence, protocol, "apg")) for protocol in PROTOCOLS)
             same = first_epoch_is_best(evidence)
-            apart = f"{early} points from the better of base and damped base, {late} points from base"
-            numbers = apart if same else f"{early}, then {late} points"
+            numbers = f"{early} points ({late} from plain base)" if same else f"{early}, then {late} points"
             text += f"; on average “{words[AVERAGE]}”: {numbers}"
         texts[is_whole].append(f"{text}.")
     return texts[True] or texts[False]
