@@ -120,19 +120,18 @@ def choices(found: dict[str, Evidence]) -> list[Choice]:
     ]
 
 
-def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = (), all_models: Sequence[Evidence] = ()) -> list[str]:
+def answer(found: dict[str, Evidence], all_models: Sequence[Evidence] = ()) -> list[str]:
     """Whether to use it, in some sentences; none before all of it has been run.
 
     Args:
         found: the suites of this page.
-        sets: Table 8 on several data sets (see ``on_data_sets``).
         all_models: Table 2 on several data sets.
     """
     models = found["table2"]
     elsewhere = [evidence for evidence in all_models if evidence.plan.dataset != models.plan.dataset]
     if not table2.averages([models]):
         return []
-    sentences = by_data_set([models, *elsewhere], sets)
+    sentences = by_data_set([models, *elsewhere], ())
     tuned = table2.average(models, "early_stopping", "apg over tuned base")
     if tuned.n:
         place = "ahead of" if tuned.is_below else "behind" if tuned.is_above else "indistinguishable from"
@@ -151,7 +150,12 @@ def answer(found: dict[str, Evidence], sets: Sequence[Evidence] = (), all_models
 
 
 def by_data_set(all_models: Sequence[Evidence], sets: Sequence[Evidence]) -> list[str]:
-    """How APG changes AUC on each data set on which all models have been run, and what to do; arguments as above."""
+    """How APG changes AUC on each data set on which all models have been run, and what to do.
+
+    Args:
+        all_models: Table 2 on several data sets.
+        sets: Table 8 on several data sets (see ``on_data_sets``).
+    """
     sentences = []
     for number, (evidence, early, late) in enumerate(table2.averages(all_models)):
         gains, same = [format_difference(gain) for gain in (early, late)], first_epoch_is_best(evidence)
