@@ -1,13 +1,18 @@
 """Figure 7's page: recomputed here by hand from rows."""
 
+from dataclasses import replace
+
 import pytest
 
+from apg_repro.claims.measured import SentenceOnRange
 from apg_repro.experiments import get_suite
 from apg_repro.experiments.figure7 import page
 from apg_repro.experiments.figure7.plan import K, P
 from apg_repro.experiments.grids import DAMPED_BASE
+from apg_repro.report.statistics import NOT_AFTER_HOLM, p_apart
 from apg_repro.report.tables import MISSING, badge
 from apg_repro.rows.evidence import Evidence
+from apg_repro.suite import SEEDS
 from tests.conftest import FULL, evidence_of
 
 
@@ -44,9 +49,9 @@ def test_figure_7_marks_what_was_not_run_and_judges_the_means_of_ranges(row):
     large, small, more = page.RANGES[:3]
     assert page.verdicts(evidence, large, "one_epoch") == {"reproduced": 5}
     assert page.verdicts(evidence, small, "one_epoch") == {"reproduced": 5}
-    (gap,) = page.differences(evidence, more, "one_epoch")
+    ((gap, _),) = page.judged(evidence, more, "one_epoch")
     assert gap.mean == pytest.approx(0.2)
-    (more_k,) = page.differences(evidence, page.RANGES[4], "one_epoch")
+    ((more_k, _),) = page.judged(evidence, page.RANGES[4], "one_epoch")
     assert more_k.mean == pytest.approx(0)  # K from 64 on has fewer seeds, and does not count
     marked = [text.get_text() for text in page.axes_figure(evidence).axes[1].texts]
     assert marked == ["not run"]
@@ -59,6 +64,25 @@ def test_figure_7_marks_what_was_not_run_and_judges_the_means_of_ranges(row):
     crosses = [line.get_xdata()[0] for line in axes[1].lines if line.get_marker() == "x"]
     assert crosses == few, "one seed has no interval, and does not look as if it had one"
     assert "K (P = 32): 2 +0.40 ± 0.00" in page.axes_figure(evidence).alt
+
+
+def test_all_values_of_figure_7_are_one_family_and_runs_on_several_axes_one_test_of_it(row):
+    """A lone loss with p = 0.01 is a chance find among so many values, on the page and as a claim."""
+
+    def auc(config):
+        noise = (config.seed - 5.5) / 1000 * (config.version != "base")
+        return 0.79 + noise - 0.003 * (config.over == 2)
+
+    evidence = evidence_of("figure7", row, auc, plan=replace(FULL, seeds=SEEDS["full"]))
+    small = page.RANGES[1]
+    assert page.verdicts(evidence, small, "one_epoch") == {"contradicted †": 1, "undecided": 4}
+    claim = SentenceOnRange(small).judge(evidence, "one_epoch")
+    assert (claim.verdict, NOT_AFTER_HOLM in claim.marks) == ("contradicted", True)
+    found = page.against_base(evidence, "one_epoch")
+    assert found[f"{K} = 8"] is found[f"{P} = 32"], "the same runs, on two axes"
+    n_few = sum(cell.n_seeds == 1 for cell in evidence.cells)  # one seed has no interval, and is no test
+    n_tests = len({id(pair) for pair in found.values()}) - n_few
+    assert found[f"{P} = 2"][1].p == pytest.approx(n_tests * p_apart(found[f"{P} = 2"][0]))
 
 
 def test_every_point_of_figure_7_says_its_value_interval_and_seeds(row):

@@ -14,6 +14,7 @@ from apg_repro.claims.rules import (
     all_findings,
     all_verdicts,
     below,
+    finding,
     judge_better,
     judge_fact,
 )
@@ -147,7 +148,7 @@ class SentenceOnRange(Rule):
     part: figure7.Range
 
     def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
-        found = [judge_better(difference) for difference in figure7.differences(evidence, self.part, protocol)]
+        found = [finding(*pair) for pair in figure7.judged(evidence, self.part, protocol)]
         if not self.part.than:
             return all_findings(found)
         (one,) = found

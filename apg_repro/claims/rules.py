@@ -3,7 +3,7 @@
 A claim that something is better, or alike, has the rule of every page (``report/statistics.py``). What a table compares
 with its reference has the marks of its table; any other comparison is one test of its own. A claim about several cases
 holds as far as its weakest case does: *not run* if one of them is, else the first of *contradicted*, *no difference*,
-*undecided*, *direction only* and *reproduced* that occurs. All of them have to hold, so it needs no further correction.
+*undecided*, *direction only* and *reproduced* that occurs. It keeps a mark without which it would have another verdict.
 """
 
 import math

@@ -14,7 +14,7 @@ from apg_repro.experiments.figure7.plan import LAYERS, OVER, P_NOT_DAMPED, RANK,
 from apg_repro.report import hover
 from apg_repro.report.comparison import compare
 from apg_repro.report.figures import INK, Picture, drawn, in_words
-from apg_repro.report.statistics import Estimate, count, estimate, judge_family
+from apg_repro.report.statistics import Estimate, Judgement, count, estimate, judge, judge_family
 from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
     PROTOCOL_HEADS,
@@ -87,20 +87,31 @@ OURS = (
 )  # fmt: skip
 
 
-def differences(evidence: Evidence, part: Range, protocol: Protocol) -> list[Estimate]:
-    """Those of every value of a range against base (the better of both), or the one between the means of two ranges."""
+def judged(evidence: Evidence, part: Range, protocol: Protocol) -> list[tuple[Estimate, Judgement]]:
+    """Every value of a range against base (the better of both), or the means of two ranges: differences, judgements.
+
+    All values of the figure are one family, as they have one reference; the difference of two means is one test.
+    """
     if part.than is None:
-        return [estimate(evidence.differences(cell, protocol)) for cell in part.cells(evidence)]
-    return [estimate(evidence.between(part.cells(evidence), part.than.cells(evidence), protocol))]
+        family = against_base(evidence, protocol)
+        return [family[cell.name] for cell in part.cells(evidence)]
+    difference = estimate(evidence.between(part.cells(evidence), part.than.cells(evidence), protocol))
+    return [(difference, judge(difference, 1.0))]
+
+
+def against_base(evidence: Evidence, protocol: Protocol) -> dict[str, tuple[Estimate, Judgement]]:
+    """The same of every value of every axis, by its cell. Runs that lie on several axes are one test."""
+    cells = [cell for axis in AXES for cell in evidence.labelled(axis=axis)]
+    ids = {cell.name: tuple(run.id for run in evidence.reported(cell, protocol)) for cell in cells}
+    gaps = {ids[cell.name]: (estimate(evidence.differences(cell, protocol)), 1.0) for cell in cells}
+    judgements = judge_family(gaps)
+    found = {runs: (gap, judgements[runs]) for runs, (gap, _) in gaps.items()}
+    return {name: found[runs] for name, runs in ids.items()}
 
 
 def verdicts(evidence: Evidence, part: Range, protocol: Protocol) -> Counter[str]:
-    """How often which verdict is on those differences, which should be above 0; none in the quick profile.
-
-    The values of a range that are compared with base are a family.
-    """
-    found = judge_family({place: (gap, 1.0) for place, gap in enumerate(differences(evidence, part, protocol))})
-    return count(list(found.values())) if evidence.is_result else Counter()
+    """How often which verdict is on those differences, which should be above 0; none in the quick profile."""
+    return count([one for _, one in judged(evidence, part, protocol)]) if evidence.is_result else Counter()
 
 
 def ranges_table(evidence: Evidence) -> Table:
