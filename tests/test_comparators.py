@@ -69,10 +69,10 @@ def test_without_rows_the_page_says_not_run_and_what_to_type():
 def test_the_sentence_says_above_and_below_which_layers_apg_is(evidence):
     words = page.standing(evidence, "early_stopping")
     assert words == (
-        "by the interval of the difference, APG is "
+        "after Holm's correction, APG is "
         "ahead of base (+0.20 ± 0.00), damped base (+0.20 ± 0.00), adapter (+0.30 ± 0.00), "
         "logistic regression (+4.20 ± 0.00), factorisation machine (+3.20 ± 0.00); "
-        "indistinguishable from gate (−0.10 ± 0.13), FiLM (+0.01 ± 6.35)"
+        "not told apart from gate (−0.10 ± 0.13), FiLM (+0.01 ± 6.35)"
     )
 
 

@@ -56,7 +56,7 @@ def test_table_4_runs_have_the_papers_settings():
 def test_the_choice_is_the_best_validation_auc_of_the_search_seed():
     evidence = searched(TABLE4, lambda c: 0.81 if c.rank == 4 else 0.80)
     reported = row_of(configure(FULL, TABLE4.cell("v4"), 1, {"rank": 8}), 0.99)
-    evidence = replace(evidence, runs={**evidence.runs, reported.id: reported}, _known={})
+    evidence = replace(evidence, runs={**evidence.runs, reported.id: reported})
     assert evidence.chosen(evidence.cell("v4"), "one_epoch") == {"rank": 4}
     assert evidence.chosen(evidence.cell("base"), "one_epoch") == {}
 
@@ -208,7 +208,7 @@ def test_no_choice_depends_on_a_test_score(monkeypatch):
     store = Store()
     found = [gather(SUITES[name], FULL, store) for name in ("table2", "table4", "table8", "optimizers")]
     for evidence in found:
-        assert decisions(turned_over(evidence)) == decisions(replace(evidence, _known={}))
+        assert decisions(turned_over(evidence)) == decisions(replace(evidence))
     monkeypatch.setattr(TrainedRow, "valid_auc", TrainedRow.test_auc)
     for evidence in found[:2]:
-        assert decisions(turned_over(evidence)) != decisions(replace(evidence, _known={}))
+        assert decisions(turned_over(evidence)) != decisions(replace(evidence))

@@ -65,7 +65,7 @@ def test_the_foot_names_the_runs_that_are_compared_with_runs_of_another_machine(
     assert facts([found])["compared with another machine"] == ""
     moved = next(run for run in found.runs.values() if run.config.version == "v1")
     runs = {**found.runs, moved.id: replace(moved, origin=replace(moved.origin, device="another CPU"))}
-    assert facts([replace(found, runs=runs, _known={})])["compared with another machine"] == moved.id
+    assert facts([replace(found, runs=runs)])["compared with another machine"] == moved.id
 
 
 def test_the_foot_folds_away_how_cells_are_declared_and_judged(base_alone):
@@ -95,7 +95,7 @@ def test_the_foot_tells_of_uncommitted_changes_and_of_rows_made_outside_of_git(b
 def test_the_foot_names_the_cells_that_were_not_run_and_where(base_alone):
     assert "<dt>not run yet</dt><dd>damped base; v1; v2" in foot([base_alone], "").html
     everything = evidence_of("table4", next(iter(base_alone.runs.values())), lambda config: 0.8)
-    elsewhere = replace(base_alone, plan=replace(FULL, dataset="frappe"), runs={}, _known={})
+    elsewhere = replace(base_alone, plan=replace(FULL, dataset="frappe"), runs={})
     assert "not run yet" not in foot([everything], "").html
     text = foot([everything, elsewhere], "").html
     assert "base (Frappe); damped base (Frappe); v1 (Frappe)" in text

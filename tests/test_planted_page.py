@@ -203,7 +203,7 @@ def test_a_run_that_stopped_on_a_plateau_is_named(row):
     assert "0 of 27 runs end more than 0.5 points farther" in str(plateaus([found]))
     (late,) = [run for run in found.reported(found.cell(BY_GROUP), "early_stopping") if run.seed == 2]
     runs = found.runs | {late.id: replace(found.runs[late.id], scores=scores(0.758, 0.75))}
-    text = str(plateaus([replace(found, runs=runs, _known={})]))
+    text = str(plateaus([replace(found, runs=runs)]))
     assert "1 of 27 runs" in text
     assert "APG by group, the centre, seed 2." in text
 

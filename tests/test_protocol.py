@@ -66,6 +66,23 @@ def test_where_the_first_epoch_is_the_best_of_every_run_nothing_is_sooner(row, g
     assert "from plain base)" in text
 
 
+def test_a_gain_that_damped_base_has_as_well_is_called_so(row):
+    """APG ends above base; damped base, which costs nothing, ends above base by as much or not."""
+
+    def extra(damped):
+        def of(config):
+            late = 0.3 if config.version == "v5" else damped * config.base_damping
+            return {"scores": scores(0.8, 0.8 + late / 100)}
+
+        return of
+
+    for damped, answer in ((0.1, "better"), (0.3, "better, not shown over damped base")):
+        evidence = evidence_of("protocol", row, lambda config: 0.8, extra(damped))
+        line = page.answers_table(evidence).data.set_index("Model").loc["WDL"]
+        assert line["APG learns"] == answer
+        assert line["Δ over damped base, early stopping"].startswith(f"+{0.3 - damped:.2f}")
+
+
 def test_a_run_that_never_had_an_auc_has_no_curve(row):
     lost = {"scores": {}, "history": [{"epoch": 1, "valid_auc": None}], "status": "diverged"}
     evidence = evidence_of("protocol", row, lambda config: math.nan, lambda config: lost)

@@ -11,11 +11,12 @@ import pytest
 
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments.sensitivity import page
+from apg_repro.report.comparison import compare
 from apg_repro.report.statistics import Estimate, Rule, expected_best, judge_family
 from apg_repro.report.tables import plain, printed_verdicts
 from apg_repro.rows.store import Store
 from apg_repro.suite import candidate
-from tests.conftest import evidence_of, scores
+from tests.conftest import FULL, evidence_of, scores
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,26 @@ def family(*means):
 def test_a_variant_changes_what_it_says(rule, words):
     judged = judge_family(family(0.2, 0.05), rule)
     assert [judged[mean].word for mean in (0.2, 0.05)] == words
+
+
+@pytest.mark.parametrize(
+    ("base", "one_epoch", "early_stopping"),
+    [(None, "contradicted", "reproduced"), ("plain", "reproduced", "reproduced"),
+     ("damped", "contradicted", "contradicted")],
+)  # fmt: skip
+def test_a_variant_can_take_gains_from_base_alone_or_from_damped_base(tmp_path, row, base, one_epoch, early_stopping):
+    """APG gains 0.2 points over base, and loses 0.2 against damped base, under both protocols."""
+
+    def auc(config):
+        return 0.8 + (0.004 * config.base_damping if config.version == "base" else 0.002)
+
+    store = Store(tmp_path)
+    for run in evidence_of("table4", row, auc).runs.values():
+        store.append("full", run)
+    everywhere = page.judged_evidence(store, page.Variant(name="", base=base, seeds=FULL.seeds))
+    found = next(evidence for evidence in everywhere if evidence.suite.name == "table4")
+    for protocol, word in {"one_epoch": one_epoch, "early_stopping": early_stopping}.items():
+        assert compare(found, protocol)["WDL", "v5"].verdict == word
 
 
 def test_what_holm_decides_has_no_mark_left():
@@ -105,7 +126,7 @@ def test_changes_are_counted_difference_by_difference():
     assert "other: 2." in page.sentences(found, "one_epoch")
     assert page.main_points(found) == [
         "After one epoch, 1 of 3 differences keep their verdict in all variants of the rule: 1 reproduced. “other” "
-        "changes the most verdicts, 2."
+        "changes the most verdicts, 2: then there are 2 reproduced, 1 undecided."
     ]
 
 
@@ -158,4 +179,4 @@ def test_a_trial_without_an_auc_is_chance(row):
     cell = evidence.cell("tuned base", "WDL")
     lost = candidate(evidence.plan, cell, cell.grid[0]).id
     runs = evidence.runs | {lost: replace(evidence.runs[lost], scores=scores(math.nan, math.nan))}
-    assert min(page.trials(replace(evidence, runs=runs, _known={}), "WDL", "tuned base", "one_epoch")) == 50
+    assert min(page.trials(replace(evidence, runs=runs), "WDL", "tuned base", "one_epoch")) == 50

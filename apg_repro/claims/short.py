@@ -12,7 +12,7 @@ from apg_repro.experiments.encodings import page as encodings
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.report.devices import TITLES
 from apg_repro.report.short import Text
-from apg_repro.report.statistics import MARGIN, Estimate, count, judge, pool
+from apg_repro.report.statistics import Estimate, count, judge, pool
 from apg_repro.report.tables import (
     PROTOCOL_TITLES,
     WHEN,
@@ -21,7 +21,6 @@ from apg_repro.report.tables import (
     badges,
     format_difference,
     format_pooled,
-    format_signed,
     text_of,
     verdict_order,
 )
@@ -143,9 +142,8 @@ def average_in_words(evidence: Evidence, protocol: Protocol, name: str) -> str:
 
 def difference_in_words(difference: Estimate, is_against_plain: bool = False) -> str:
     """A gain of AUC as one test of its own; and whether its mean is at the margin, so that little would change it."""
-    is_at_margin = format_signed(difference.mean) == format_signed(MARGIN)
     text = f"{format_difference(difference)} points, {text_of(judge(difference, 1.0), is_against_plain)}"
-    return f"{text} (its mean is at the margin)" if is_at_margin else text
+    return f"{text} (its mean is at the margin)" if difference.is_at_margin else text
 
 
 def encodings_in_words(evidence: Evidence, protocol: Protocol) -> str:

@@ -10,6 +10,7 @@ from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.encodings import page as encodings
 from apg_repro.experiments.grids import APG
 from apg_repro.experiments.table2 import page as table2
+from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.statistics import Estimate, Pooled, count, estimate, judge, pool
 from apg_repro.report.tables import (
@@ -23,6 +24,7 @@ from apg_repro.report.tables import (
     format_pooled,
     judgement_text,
     note_on_verdicts,
+    seeds_in_words,
     text_of,
     with_n,
 )
@@ -49,7 +51,7 @@ def status_table(found: Mapping[tuple[str, str], Evidence]) -> Table:
         lines[-1] |= {heads(protocol): model_verdicts(models, protocol, name) for protocol in PROTOCOLS}
         means: dict[Protocol, Estimate] = {protocol: table2.average(models, protocol, name) for protocol in PROTOCOLS}
         if any(mean.n for mean in means.values()):
-            cells = {heads(how): verdict_on(means[how], is_any_against_plain(models, how, name)) for how in PROTOCOLS}
+            cells = {heads(how): average_verdict(models, how, name) for how in PROTOCOLS}
             lines.append({"Gain of AUC": f"their average, {reference}"} | cells)
     rows = found["encodings", "movielens"]
     default = {how: encodings.gains(rows, how)[encodings.DEFAULT] for how in PROTOCOLS}
@@ -61,11 +63,11 @@ def status_table(found: Mapping[tuple[str, str], Evidence]) -> Table:
     lines.append({"Gain of AUC": "the same average, against damped base"})
     for how in PROTOCOLS:
         lines[-1][heads(how)] = verdict_on(encodings.over_damped(rows, how, encodings.OTHERS))
-    lines += models_elsewhere(found) + on_every_data_set(found)
+    lines += starts_of(found) + models_elsewhere(found) + on_every_data_set(found)
     texts = [cell.html if isinstance(cell, Markup) else cell for line in lines for cell in line.values()]
     caption = (
         f"{models.data.title}, where a line names no other data set. Δ of test AUC in points, ± 95 % confidence, n "
-        f"seeds.{note_on_verdicts(texts)}"
+        f"seeds.{table2.note_on_references(models)}{note_on_verdicts(texts)}"
     )
     return Table(pd.DataFrame(lines), caption, wrap=True)
 
@@ -76,15 +78,44 @@ def of_models(found: Mapping[tuple[str, str], Evidence]) -> list[Evidence]:
 
 
 def models_elsewhere(found: Mapping[tuple[str, str], Evidence]) -> list[dict[str, Markup | str]]:
-    """The average over the paper's models on each further data set on which all of them have been run."""
-    sets = [evidence for evidence in of_models(found) if evidence.plan.dataset != DATASET]
-    return [
+    """The average over the paper's models on each further data set that has run them all, and the mean of all sets."""
+    sets = [evidence for evidence, *_ in table2.averages(of_models(found))]
+    lines: list[dict[str, Markup | str]] = [
         {"Gain of AUC": f"average of the {len(PAPER_BACKBONES)} models on {evidence.data.title}, against base"}
-        | {
-            heads(how): verdict_on(mean, is_any_against_plain(evidence, how, "apg"))
-            for how, mean in zip(PROTOCOLS, means, strict=True)
-        }
-        for evidence, *means in table2.averages(sets)
+        | {heads(how): average_verdict(evidence, how, "apg") for how in PROTOCOLS}
+        for evidence in sets
+        if evidence.plan.dataset != DATASET
+    ]
+    if len(sets) > 1:
+        lines.append({"Gain of AUC": f"the average of these models, random-effects mean of {len(sets)} data sets"})
+        for how in PROTOCOLS:
+            mean = pool([table2.average(evidence, how, "apg") for evidence in sets])
+            lines[-1][heads(how)] = format_pooled(mean) if mean else ""
+    return lines
+
+
+def average_verdict(evidence: Evidence, protocol: Protocol, name: str) -> Markup | str:
+    """A cell's average over the paper's models with its verdict, its seeds, and how many of its runs diverged."""
+    mean = table2.average(evidence, protocol, name)
+    notes = [
+        seeds_in_words(table2.shared_seeds(evidence, protocol, name)),
+        "its mean is at the margin" * mean.is_at_margin,
+    ]
+    if lost := table2.n_diverged(evidence, protocol, name):
+        notes.append(f"{lost} diverged")
+    return verdict_on(mean, is_any_against_plain(evidence, protocol, name), ", ".join(filter(None, notes)))
+
+
+def starts_of(found: Mapping[tuple[str, str], Evidence]) -> list[dict[str, Markup | str]]:
+    """WDL's v5 with other starts of G, of which the paper says nothing."""
+    rows = found.get(("starts", DATASET))
+    names = {"static_start": words_for("static_start"), "glorot": f"{words_for('glorot')} start"}
+    if rows is None or not rows.is_begun:
+        return []
+    return [
+        {"Gain of AUC": f"WDL, {words} of G, against base"}
+        | {heads(how): verdict_on(estimate(rows.differences(rows.cell(f"v5, {name}"), how))) for how in PROTOCOLS}
+        for name, words in names.items()
     ]
 
 
@@ -154,8 +185,9 @@ def model_verdicts(evidence: Evidence, protocol: Protocol, name: str) -> Markup 
     return badge_over("", f"{badges(count([line.judgement for line in lines]))}<br>{n}{marked}")
 
 
-def verdict_on(difference: Estimate, is_against_plain: bool = False) -> Markup | str:
-    """A gain of AUC as one test of its own: its verdict, and below it what it rests on."""
+def verdict_on(difference: Estimate, is_against_plain: bool = False, note: str = "") -> Markup | str:
+    """A gain of AUC as one test of its own: its verdict, and below it what it rests on, with a note if there is one."""
     if not difference.n:
         return "not run"
-    return badge_over(text_of(judge(difference, 1.0), is_against_plain), with_n(difference))
+    below = ", ".join(filter(None, [with_n(difference), note]))
+    return badge_over(text_of(judge(difference, 1.0), is_against_plain), below)

@@ -20,6 +20,7 @@ class Comparison:
         paper_difference: from the paper's row of the same reference as ours.
         direction: 1 or -1, where the paper does not have the data set but this difference on others, all of one sign
             (see ``direction``): a verdict is then against 0 on that side. NaN elsewhere.
+        seeds: of our runs.
         n_diverged: how many of our runs diverged.
         chosen: by the search, on validation rows.
         reference: the cell that the difference is taken from.
@@ -33,6 +34,7 @@ class Comparison:
     direction: float
     ours: Estimate
     difference: Estimate
+    seeds: tuple[int, ...]
     n_diverged: int
     chosen: Options
     reference: Cell | None
@@ -43,6 +45,11 @@ class Comparison:
     def verdict(self) -> Verdict | Literal[""]:
         """The word, without its marks."""
         return self.judgement.word
+
+    @property
+    def rival(self) -> Cell | None:
+        """The rival of the declared reference, where the difference is taken from that."""
+        return self.reference if self.reference and self.reference.name != self.cell.against else None
 
     @property
     def family(self) -> str:
@@ -96,6 +103,7 @@ def compare_cell(evidence: Evidence, cell: Cell, protocol: Protocol) -> Comparis
         direction=direction(evidence, cell),
         ours=estimate(list(evidence.by_seed(cell, protocol).values())),
         difference=difference,
+        seeds=tuple(evidence.by_seed(cell, protocol)),
         n_diverged=sum(row.diverged(protocol) for row in evidence.found(cell, protocol)),
         chosen=evidence.chosen(cell, protocol) or {},
         reference=reference,

@@ -46,7 +46,9 @@ def gains(found: Sequence[Evidence]) -> list[Text]:
 
 
 def gains_over(*controls: str) -> Callable[[Sequence[Evidence]], list[Text]]:
-    """Makes one sentence per protocol: of the gains that are shown, how many are shown over each of some controls too.
+    """Makes one sentence per protocol: how many gains are shown, and how many of these over each of some controls too.
+
+    A gain that does not survive Holm's correction is not.
 
     Args:
         controls: names of cells.
@@ -59,7 +61,7 @@ def gains_over(*controls: str) -> Callable[[Sequence[Evidence]], list[Text]]:
                 (evidence, line.cell)
                 for evidence in found
                 for line in compare(evidence, protocol).values()
-                if line.cell.is_printed and line.verdict in HOLDS
+                if line.cell.is_printed and line.verdict in HOLDS and line.judgement.survives
             ]
             if shown:
                 over = (

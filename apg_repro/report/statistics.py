@@ -86,6 +86,11 @@ class Estimate:
         return self.high < 0
 
     @property
+    def is_at_margin(self) -> bool:
+        """Whether the mean is the margin in the two digits that pages print, so that little would change its word."""
+        return round(self.mean, 2) == MARGIN
+
+    @property
     def error_bar(self) -> float:
         """The half-width as figures draw it: none where there is no interval."""
         return 0.0 if math.isnan(self.half) else self.half

@@ -270,6 +270,23 @@ def with_n(difference: Estimate) -> str:
     return f"{format_difference(difference)} (n{NBSP}={NBSP}{difference.n})" if difference.n else ""
 
 
+def seeds_in_words(seeds: Sequence[int]) -> str:
+    """Which seeds these are, where they are not the first ones: "seeds 6 to 10"; "" where they are."""
+    first, last = min(seeds, default=1), max(seeds, default=0)
+    if first == 1 and last == len(seeds):
+        return ""
+    is_run = last - first + 1 == len(seeds)
+    numbers = f"{first} to {last}" if is_run and len(seeds) > 1 else ", ".join(map(str, sorted(seeds)))
+    return f"seed{'s' * (len(seeds) > 1)} {numbers}"
+
+
+def n_in_words(line: Comparison) -> str:
+    """How many runs a cell has, of which seeds if these are not the first ones, and how many of them diverged."""
+    notes = [seeds_in_words(line.seeds), f"{line.n_diverged} diverged" if line.n_diverged else ""]
+    text = "; ".join(filter(None, notes))
+    return f"{line.ours.n}" + (f" ({text})" if text else "")
+
+
 def format_pooled(found: Pooled) -> str:
     """A random-effects mean, its interval, and how much its cases differ."""
     mean = Estimate(mean=found.mean, half=found.half, n=found.n_sets)
@@ -313,10 +330,10 @@ def comparison_frame(found: Mapping[tuple[str, str], Comparison]) -> pd.DataFram
             "Paper Δ": paper_difference(line),
             "Our Δ": format_difference(line.difference) if line.difference.n else "",
             "Verdict": judgement_text(line),
-            "Against": line.reference.title if line.reference and line.reference.name != line.cell.against else "",
+            "Against": line.rival.title if line.rival else "",
             "Corrected ±": "" if math.isnan(half := line.difference.corrected.half) else f"{half:.2f}",
             "p, Holm": "" if math.isnan(line.judgement.p) else format_p(line.judgement.p),
-            "n": f"{line.ours.n}" + (f" ({line.n_diverged} diverged)" if line.n_diverged else ""),
+            "n": n_in_words(line),
             "Paper AUC": "" if math.isnan(line.paper) else f"{line.paper:.2f}",
             "Our AUC": format_estimate(line.ours),
             "Chosen": format_chosen(line.chosen),

@@ -30,7 +30,7 @@ class Evidence:
     runs: Mapping[str, TrainedRow] = field(default_factory=dict)
     measured: Mapping[str, MeasuredRow] = field(default_factory=dict)
     elsewhere: Mapping[DeviceKind, Mapping[str, MeasuredRow]] = field(default_factory=dict)
-    _known: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[Any, Any] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -202,11 +202,15 @@ class Evidence:
     def between(self, ours: Sequence[Cell], theirs: Sequence[Cell], protocol: Protocol) -> list[float]:
         """Mean test AUC of some cells less that of others, in points, for the seeds that all of them have."""
         plus, minus = ([self.by_seed(cell, protocol) for cell in cells] for cells in (ours, theirs))
-        seeds = [seed for seed in self.plan.seeds if all(seed in scores for scores in (*plus, *minus))]
         return [
             float(np.mean([scores[seed] for scores in plus]) - np.mean([scores[seed] for scores in minus]))
-            for seed in seeds
+            for seed in self.shared_seeds([*ours, *theirs], protocol)
         ]
+
+    def shared_seeds(self, cells: Sequence[Cell], protocol: Protocol) -> list[int]:
+        """The seeds that all of these cells have."""
+        scores = [self.by_seed(cell, protocol) for cell in cells]
+        return [seed for seed in self.plan.seeds if all(seed in of_cell for of_cell in scores)]
 
     @cached_property
     def rows(self) -> list[Row]:

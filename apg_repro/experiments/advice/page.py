@@ -7,6 +7,7 @@ from html import escape
 
 import pandas as pd
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments import get_suite
 from apg_repro.experiments.comparators import page as comparators
@@ -22,10 +23,11 @@ from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.costs import rounded
 from apg_repro.report.devices import measured_devices, on_a
 from apg_repro.report.short import is_above
-from apg_repro.report.statistics import HOLDS, estimate
+from apg_repro.report.statistics import HOLDS, estimate, judge, with_marks
 from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
     PROTOCOL_HEADS,
+    PROTOCOL_TITLES,
     WHEN,
     Markup,
     Table,
@@ -59,6 +61,7 @@ ADVICE = {  # by ``protocol.page.answer``
     "worse, at first": "It starts behind, and these runs show no gain later.",
     "cannot tell": "These runs do not show a gain there.",
 }
+BEHIND_THE_BETTER = "It is behind the better of the two: take that one instead."  # what "worse" is of the same weights
 EACH_CONDITION = "WDL has been run with each condition, and what survives Holm's correction counts."
 
 
@@ -134,17 +137,11 @@ def answer(found: dict[str, Evidence], all_models: Sequence[Evidence] = ()) -> l
     sentences = by_data_set([models, *elsewhere], ())
     tuned = table2.average(models, "early_stopping", "apg over tuned base")
     if tuned.n:
-        place = "ahead of" if tuned.is_below else "behind" if tuned.is_above else "indistinguishable from"
+        place = "ahead of" if tuned.is_below else "behind" if tuned.is_above else "not told apart from"
         sentences.append(
             f"On {models.data.title}, a static model whose learning rate and weight decay were searched as long as K "
             f"and P is {place} APG with early stopping: APG less that model is {format_difference(tuned)} points "
             f"(n = {tuned.n}). Tune yours first."
-        )
-    both = table2.average(models, "early_stopping", "tuned apg")
-    if tuned.n and both.n:
-        sentences[-1] += (
-            " With APG searched in that grid as well, K and P fixed, the difference is "
-            f"{format_difference(both)} (n = {both.n})."
         )
     return sentences
 
@@ -161,18 +158,38 @@ def by_data_set(all_models: Sequence[Evidence], sets: Sequence[Evidence]) -> lis
         gains, same = [format_difference(gain) for gain in (early, late)], first_epoch_is_best(evidence)
         on_average = "" if number else ", on average over the seven models"
         sentences.append(
-            f"On {evidence.data.title}, the first epoch is the best of every run, so both protocols test the same "
-            f"weights: APG changes AUC by {gains[0]} points relative to the better of base and damped base, and by "
-            f"{gains[1]} relative to base{on_average} (n = {late.n})."
+            f"On {evidence.data.title}, every run of base, damped base and APG is best after its first epoch: APG "
+            f"changes AUC by {gains[0]} points relative to the better of base and damped base, and by {gains[1]} "
+            f"relative to base{on_average} ({table2.n_and_seeds(evidence, 'early_stopping')})."
             if same
             else f"On {evidence.data.title}, APG changes AUC by {gains[0]} points after one epoch and by {gains[1]} "
-            f"with early stopping{on_average} (n = {late.n})."
+            f"with early stopping{on_average} ({table2.n_and_seeds(evidence, 'early_stopping')})."
         )
-        sentences[-1] += f" {ADVICE[better_or_sooner(early, late, same_weights=same)]}"
+        word = better_or_sooner(early, late, same_weights=same)
+        advice = BEHIND_THE_BETTER if same and word == "worse" else ADVICE[word]
+        sentences[-1] = " ".join(filter(None, [sentences[-1], advice, lost(evidence), where_both_are_tuned(evidence)]))
     if len(sets) > 1:
         texts = (where(sets, protocol) for protocol in PROTOCOLS)
         sentences.append(" ".join([EACH_CONDITION, *texts]))
     return sentences
+
+
+def lost(evidence: Evidence) -> str:
+    """That runs of APG diverged, and how many of base did; "" if none has."""
+    ours, bases = (table2.n_diverged(evidence, "early_stopping", name) for name in ("apg", "base"))
+    return f"{ours} of APG diverged, {bases or 'none'} of base." if ours else ""
+
+
+def where_both_are_tuned(evidence: Evidence) -> str:
+    """The gain with early stopping in the models in which learning rate and weight decay are searched for both."""
+    models = [name for name in PAPER_BACKBONES if table2.average(evidence, "early_stopping", "tuned apg", [name]).n]
+    gain = table2.average(evidence, "early_stopping", "tuned apg", models) if models else estimate([])
+    if gain.n < 2:
+        return ""
+    return (
+        f"Where learning rate and weight decay are searched for both, {len(models)} of {len(PAPER_BACKBONES)} models, "
+        f"it changes AUC by {format_difference(gain)} with early stopping (n = {gain.n}): {judge(gain, 1.0).word}."
+    )
 
 
 def each_condition(sets: Sequence[Evidence]) -> Markup:
@@ -186,17 +203,35 @@ def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
     gains, losses = (
         [(evidence, judged_as(words, evidence, protocol)) for evidence in sets] for words in (HOLDS, ("contradicted",))
     )
-    above = [is_above(evidence, cell, "damped base", protocol) for evidence, cells in gains for cell in cells]
+    above = [is_above(evidence, line.cell, "damped base", protocol) for evidence, lines in gains for line in lines]
     return (
         f"{WHEN[protocol]}, a gain is shown on {named(gains, f' of {len(sets)} data sets')}; "
-        f"a loss on {named(losses)}.{over_damped_base(above)}"
+        f"a loss on {named(losses)}.{over_damped_base(above)}{below_damped_base(sets, protocol)}"
     )
 
 
-def named(found: Sequence[tuple[Evidence, Sequence[Cell]]], of_all: str = "") -> str:
-    """On how many data sets there are such conditions, and which: "2 of 4 data sets: Frappe (item), Tmall (user)"."""
-    texts = [f"{evidence.data.title} ({'; '.join(cell.title for cell in cells)})" for evidence, cells in found if cells]
+def named(found: Sequence[tuple[Evidence, Sequence[Comparison]]], of_all: str = "") -> str:
+    """On how many data sets there are such conditions, and which: "2 of 4 data sets: Frappe (item), Tmall (user ‡)"."""
+    texts = [
+        f"{evidence.data.title} ({'; '.join(with_marks(line.cell.title, line.judgement.marks) for line in lines)})"
+        for evidence, lines in found
+        if lines
+    ]
     return f"{len(texts) or 'none'}{of_all}{': ' * bool(texts)}{', '.join(texts)}"
+
+
+def below_damped_base(sets: Sequence[Evidence], protocol: Protocol) -> str:
+    """On which data sets self-wise APG ends below damped base, from which its gain with early stopping is not taken."""
+    if protocol != "early_stopping":
+        return ""
+    gaps = {
+        evidence.data.title: estimate(
+            evidence.between([evidence.cell("self")], [evidence.cell("damped base")], protocol)
+        )
+        for evidence in sets
+    }
+    texts = [f"{title} ({format_difference(gap)})" for title, gap in gaps.items() if gap.is_below]
+    return f" Self-wise APG is below damped base on {len(texts)}: {', '.join(texts)}." if texts else ""
 
 
 def over_damped_base(above: Sequence[bool]) -> str:
@@ -207,10 +242,10 @@ def over_damped_base(above: Sequence[bool]) -> str:
     return f" Of these {len(above)} gains, {n} shown over damped base too."
 
 
-def judged_as(words: Collection[str], evidence: Evidence, protocol: Protocol) -> list[Cell]:
+def judged_as(words: Collection[str], evidence: Evidence, protocol: Protocol) -> list[Comparison]:
     """The conditions whose verdict is one of these and survives Holm's correction."""
     lines = by_condition(evidence, protocol)
-    return [line.cell for line in lines if line.verdict in words and line.judgement.survives]
+    return [line for line in lines if line.verdict in words and line.judgement.survives]
 
 
 def when_table(sets: Sequence[Evidence]) -> Table:
@@ -242,11 +277,31 @@ def choices_table(found: dict[str, Evidence]) -> Table:
         lines.append({"Choice": choice.words} | best | {"Page": page_link(evidence.suite)})
     caption = (
         f"{found['figure7'].data.title}, WDL. The value with the highest mean gain in AUC points, "
-        f"{AGAINST_THE_BETTER}, and the values that are indistinguishable from it: the 95 % interval of their paired "
+        f"{AGAINST_THE_BETTER}, and the values that are not told apart from it: the 95 % interval of their paired "
         f"difference from it reaches 0 or more. Picked from test rows after the fact, so take it as a place to start. "
         f"Values with fewer than {MIN_SEEDS} seeds are left out."
     )
     return Table(pd.DataFrame(lines), caption, wrap=True)
+
+
+def self_wise_elsewhere(sets: Sequence[Evidence]) -> Markup:
+    """Which conditions self-wise APG is behind on the data sets that the table of choices does not speak of."""
+    texts = []
+    for evidence in sets:
+        if evidence.plan.dataset == DATASET:
+            continue
+        for protocol in PROTOCOLS:
+            gaps = {
+                words: estimate(evidence.between([evidence.cell("self")], [evidence.cell(name)], protocol))
+                for name, words in CONDITIONS.items()
+                if name != "self"
+            }
+            behind = [f"{words} ({format_difference(gap)})" for words, gap in gaps.items() if gap.is_below]
+            if behind:
+                texts.append(f"on {evidence.data.title}, {PROTOCOL_TITLES[protocol]}, behind {'; '.join(behind)}")
+    if not texts:
+        return Markup("")
+    return Markup(f"<p>On other data sets self-wise APG is not the best: {escape('. And '.join(texts))}. Try each.</p>")
 
 
 def best_of(evidence: Evidence, choice: Choice, protocol: Protocol) -> Markup:
@@ -259,7 +314,7 @@ def best_of(evidence: Evidence, choice: Choice, protocol: Protocol) -> Markup:
     best = max(cells, key=lambda cell: gains[cell.name].mean)
     alike = [choice.names[cell.name] for cell in not_behind(evidence, best, cells, protocol)]
     rest = "all others are behind" if not alike else "none is behind" if len(alike) == len(cells) - 1 else ""
-    text = rest or f"indistinguishable: {', '.join(alike)}"
+    text = rest or f"not told apart: {', '.join(alike)}"
     return Markup(f"<b>{escape(choice.names[best.name])}</b>: {with_n(gains[best.name])}<br>{escape(text)}")
 
 

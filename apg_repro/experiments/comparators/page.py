@@ -16,7 +16,7 @@ from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.costs import measured_values, rounded
 from apg_repro.report.devices import device_title, each_device, measured_devices
-from apg_repro.report.statistics import estimate
+from apg_repro.report.statistics import estimate, judge_family
 from apg_repro.report.tables import (
     MISSING,
     NBSP,
@@ -26,6 +26,7 @@ from apg_repro.report.tables import (
     format_chosen,
     format_difference,
     format_estimate,
+    n_in_words,
     note_on_first_epochs,
     title_of,
     without_empty_columns,
@@ -65,13 +66,12 @@ def layers_table(evidence: Evidence, protocol: Protocol) -> Table:
 def line_of(evidence: Evidence, line: Comparison, protocol: Protocol) -> dict[str, str]:
     """A line of that table."""
     cell, found = line.cell, evidence.found(line.cell, protocol)
-    is_other = line.reference is not None and line.reference.name != cell.against
     return {
         "Layer": cell.title,
         "AUC": format_estimate(line.ours),
         "Δ": format_difference(line.difference) if line.difference.n else "",
-        "Against": line.reference.title if line.reference and is_other else "",
-        "n": f"{line.ours.n}" + (f" ({line.n_diverged} diverged)" if line.n_diverged else ""),
+        "Against": line.rival.title if line.rival else "",
+        "n": n_in_words(line),
         "Chosen": format_chosen(line.chosen),
         "Weights": each_number(row.n_hidden for row in found),
         "As served": each_number(row.n_served for row in found),
@@ -141,22 +141,26 @@ def answer(evidence: Evidence) -> Markup:
 
 
 def standing(evidence: Evidence, protocol: Protocol) -> str:
-    """On which side of 0 APG's difference from each of the others lies; HTML."""
+    """On which side of 0 APG's difference from each of the others lies after Holm's correction; HTML."""
     lines = {line.cell.name: line for line in compare(evidence, protocol).values()}
     if not lines[OURS].ours.n:
         plan = evidence.plan
         return f"not run; <code>{escape(command(evidence.suite.name, plan.profile, [plan.dataset], plan.seeds))}</code>"
     if not evidence.is_result:
         return QUICK
-    sides: dict[str, list[str]] = {"ahead of": [], "behind": [], "indistinguishable from": []}
-    for cell in others(evidence):
-        found = estimate(evidence.between([evidence.cell(OURS)], [cell], protocol))
-        if found.n:
-            side = "ahead of" if found.is_above else "behind" if found.is_below else "indistinguishable from"
-            sides[side].append(f"{cell.name} ({format_difference(found)})")
+    found = {
+        cell.name: estimate(evidence.between([evidence.cell(OURS)], [cell], protocol)) for cell in others(evidence)
+    }
+    judged = judge_family({name: (difference, 1.0) for name, difference in found.items()})
+    sides: dict[str, list[str]] = {"ahead of": [], "behind": [], "not told apart from": []}
+    for name, difference in found.items():
+        if difference.n:
+            is_told = judged[name].survives and (difference.is_above or difference.is_below)
+            side = "not told apart from" if not is_told else "ahead of" if difference.is_above else "behind"
+            sides[side].append(f"{name} ({format_difference(difference)})")
     told = "; ".join(f"{side} {', '.join(names)}" for side, names in sides.items() if names)
     missing = [name for name, line in lines.items() if not line.ours.n]
-    words = f"by the interval of the difference, APG is {told}" if told else "nothing to compare with was run"
+    words = f"after Holm's correction, APG is {told}" if told else "nothing to compare with was run"
     return words + (f". Not run: {', '.join(missing)}" if missing else "")
 
 

@@ -1,14 +1,15 @@
 """What other rules would say, and what more trials of a search bring: from the committed rows. Imports no torch.
 
-A *variant* is the rule of verdicts with one thing changed: its margin, its interval, what Holm's correction does, or
-the seeds. What is judged is every difference that the paper prints, on the data sets that have rows.
+A *variant* is the rule of verdicts with one thing changed: its margin, its interval, what Holm's correction does, what
+differences are taken from, or the seeds. What is judged is every difference that the paper prints, on the data sets
+that have rows.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import get_args
+from typing import Any, Literal, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,7 +33,7 @@ from apg_repro.report.tables import (
 )
 from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.store import Store
-from apg_repro.suite import SEARCH_SEED, SEEDS, Plan
+from apg_repro.suite import SEARCH_SEED, SEEDS, Cell, Plan, Suite
 
 MARGINS = (0.0, 0.05, 0.1, 0.15, 0.2)  # points
 FIRST = 5  # seeds
@@ -45,11 +46,18 @@ class Variant:
     Attributes:
         name: as tables print it.
         seeds: that count, of those that have rows.
+        base: what takes the place of base and its rival as a reference, under both protocols; None: nothing.
     """
 
     name: str
     rule: Rule = RULE
     seeds: tuple[int, ...] = SEEDS["full"]
+    base: Literal["plain", "damped"] | None = None
+
+    @property
+    def evidence(self) -> tuple[Any, ...]:
+        """What it takes from the store; the rule does not matter."""
+        return self.seeds, self.base
 
 
 @cache
@@ -65,12 +73,14 @@ def variants(every_seed: tuple[int, ...]) -> tuple[Variant, ...]:
         Variant(name="corrected interval", rule=Rule(is_corrected=True)),
         Variant(name="after Holm", rule=Rule(holm_decides=True)),
         Variant(name="both corrections", rule=Rule(is_corrected=True, holm_decides=True)),
+        Variant(name="from base alone", base="plain"),
+        Variant(name="from damped base", base="damped"),
         Variant(name=f"first {FIRST} seeds", seeds=SEEDS["full"][:FIRST]),
         Variant(name="every seed", seeds=every_seed),
     )
 
 
-Cell = tuple[str, str, str, str]  # suite, data set, backbone, name
+Key = tuple[str, str, str, str]  # of a difference: suite, data set, backbone, name
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ class Sensitivity:
         evidence: that the rule itself is applied to.
     """
 
-    words: Mapping[tuple[str, Protocol], Mapping[Cell, Verdict]]
+    words: Mapping[tuple[str, Protocol], Mapping[Key, Verdict]]
     n_seeds: Mapping[str, tuple[int, int]]
     evidence: Sequence[Evidence]
 
@@ -101,7 +111,7 @@ class Sensitivity:
         ours, others = self.words[self.names[0], protocol], self.words[name, protocol]
         return sum(others.get(cell) != word for cell, word in ours.items())
 
-    def unmoved(self, protocol: Protocol) -> list[Cell]:
+    def unmoved(self, protocol: Protocol) -> list[Key]:
         """The differences that have the same word in every variant."""
         ours = self.words[self.names[0], protocol]
         return [
@@ -111,31 +121,51 @@ class Sensitivity:
 
 def sensitivity(store: Store) -> Sensitivity:
     """The committed rows of every suite, judged by every variant."""
-    words: dict[tuple[str, Protocol], dict[Cell, Verdict]] = {}
+    words: dict[tuple[str, Protocol], dict[Key, Verdict]] = {}
     n_seeds: dict[str, tuple[int, int]] = {}
-    found: dict[tuple[int, ...], list[Evidence]] = {}
+    found: dict[tuple[Any, ...], list[Evidence]] = {}
     for variant in variants(every_seed(store)):
-        if variant.seeds not in found:
-            found[variant.seeds] = judged_evidence(store, variant.seeds)
+        if variant.evidence not in found:
+            found[variant.evidence] = judged_evidence(store, variant)
         numbers = set[int]()
         for protocol in PROTOCOLS:
             words[variant.name, protocol] = {}
-            for evidence in found[variant.seeds]:
+            for evidence in found[variant.evidence]:
                 for key, line in compare(evidence, protocol, variant.rule).items():
                     if line.is_printed and line.verdict and line.verdict != "not run":
                         words[variant.name, protocol][evidence.suite.name, evidence.plan.dataset, *key] = line.verdict
                         numbers.add(line.difference.n)
         n_seeds[variant.name] = (min(numbers, default=0), max(numbers, default=0))
-    return Sensitivity(words=words, n_seeds=n_seeds, evidence=found[SEEDS["full"]])
+    return Sensitivity(words=words, n_seeds=n_seeds, evidence=next(iter(found.values()), []))
 
 
-def judged_evidence(store: Store, seeds: tuple[int, ...]) -> list[Evidence]:
-    """Every suite on every data set that the paper has, where there are rows of these seeds."""
+def judged_evidence(store: Store, variant: Variant) -> list[Evidence]:
+    """Every suite on every data set that the paper has, where there are rows of the variant's seeds."""
     plans = (
-        (suite, Plan(profile="full", dataset=name, seeds=seeds)) for suite in SUITES.values() for name in suite.datasets
+        (suite, Plan(profile="full", dataset=name, seeds=variant.seeds))
+        for suite in SUITES.values()
+        for name in suite.datasets
     )
-    found = [gather(suite, plan, store) for suite, plan in plans]
+    found = [gather(with_base(suite, variant.base), plan, store) for suite, plan in plans]
     return [evidence for evidence in found if is_judged(evidence)]
+
+
+def with_base(suite: Suite, base: Literal["plain", "damped"] | None) -> Suite:
+    """A suite whose differences are taken from base alone, or from damped base, whichever is the better one."""
+    if base is None:
+        return suite
+
+    def cells(plan: Plan) -> tuple[Cell, ...]:
+        all_cells = suite.cells(plan)
+        if base == "plain":
+            return tuple(replace(cell, rival_of="") for cell in all_cells)
+        rivals = {(cell.backbone, cell.rival_of): cell.name for cell in all_cells if cell.rival_of and not cell.grid}
+        return tuple(
+            replace(cell, rival_of="", against=rivals.get((cell.backbone, cell.against or ""), cell.against))
+            for cell in all_cells
+        )
+
+    return replace(suite, cells=cells)
 
 
 def is_judged(evidence: Evidence) -> bool:
@@ -219,7 +249,8 @@ def main_points(found: Sensitivity) -> list[str]:
         kept = Counter(found.words[rule, protocol][cell] for cell in unmoved)
         texts.append(
             f"{WHEN[protocol]}, {len(unmoved)} of {n_judged} differences keep their verdict in all "
-            f"variants of the rule: {listed(kept)}. “{most}” changes the most verdicts, {n_changed[most]}."
+            f"variants of the rule: {listed(kept)}. “{most}” changes the most verdicts, {n_changed[most]}: then there "
+            f"are {listed(found.counts(most, protocol))}."
         )
     return texts
 

@@ -26,6 +26,7 @@ from apg_repro.report.tables import (
     note_on_first_epochs,
     note_on_marks,
     note_on_verdicts,
+    seeds_in_words,
     text_of,
     title_of,
     with_n,
@@ -53,6 +54,43 @@ def average(evidence: Evidence, protocol: Protocol, name: str, models: Sequence[
     ours = [evidence.cell(name, backbone) for backbone in models]
     theirs = [reference for cell in ours if (reference := evidence.reference(cell, protocol))]
     return estimate(evidence.between(ours, theirs, protocol))
+
+
+def n_diverged(evidence: Evidence, protocol: Protocol, name: str, models: Sequence[str] = PAPER_BACKBONES) -> str:
+    """How many runs of a cell diverged in these models, and of how many: "7 of 70 runs"; "" if none has."""
+    lines = [compare(evidence, protocol)[model, name] for model in models]
+    n_lost = sum(line.n_diverged for line in lines)
+    return f"{n_lost} of {sum(line.ours.n for line in lines)} runs" if n_lost else ""
+
+
+def over_plain_base(evidence: Evidence) -> Estimate:
+    """APG's mean gain over the paper's models after one epoch from base itself, as the paper has it."""
+    ours, base = ([evidence.cell(name, backbone) for backbone in PAPER_BACKBONES] for name in ("apg", "base"))
+    return estimate(evidence.between(ours, base, "one_epoch"))
+
+
+def shared_seeds(evidence: Evidence, protocol: Protocol, name: str) -> list[int]:
+    """The seeds of a cell's average over the paper's models."""
+    cells = [evidence.cell(name, backbone) for backbone in PAPER_BACKBONES]
+    theirs = [reference for cell in cells if (reference := evidence.reference(cell, protocol))]
+    return evidence.shared_seeds([*cells, *theirs], protocol)
+
+
+def n_and_seeds(evidence: Evidence, protocol: Protocol, name: str = "apg") -> str:
+    """How many seeds these are, and which, if they are not the first ones: "n = 5, seeds 6 to 10"."""
+    seeds = shared_seeds(evidence, protocol, name)
+    return ", ".join(filter(None, [f"n = {len(seeds)}", seeds_in_words(seeds)]))
+
+
+def note_on_references(evidence: Evidence) -> str:
+    """What a caption says of base after one epoch and of how long each side is searched."""
+    searched = [evidence.cell("tuned damped base", backbone) for backbone in PAPER_BACKBONES]
+    n_searched = sum(bool(evidence.found(cell, "one_epoch")) for cell in searched)
+    return (
+        " Base after one epoch is the better of base and damped base, whose hidden weights take steps as small as "
+        "APG's. A tuned base has as many trials as K and P of APG"
+        + (f", and as many again of damped base in {n_searched} of {len(searched)} models." if n_searched else ".")
+    )
 
 
 def averages(sets: Sequence[Evidence]) -> list[tuple[Evidence, Estimate, Estimate]]:
@@ -106,13 +144,17 @@ def gains_table(evidence: Evidence, protocol: Protocol) -> Table:
             judgement = judge(found, sign(expected, cells)) if line == AVERAGE else cells[0].judgement
             is_against_plain = bool(found.n) and any(cell.is_against_plain for cell in cells)
             texts.append(text_of(judgement, is_against_plain) if evidence.is_result else "")
-            row[f"Δ {head(evidence, name)}"] = badge_over(texts[-1], with_n(found))
+            lost = n_diverged(evidence, protocol, name, models) if found.n else ""
+            gain = ", ".join(filter(None, [with_n(found), f"{lost} diverged" * bool(lost)]))
+            row[f"Δ {head(evidence, name)}"] = badge_over(texts[-1], gain)
         rows.append(row)
     note = note_on_marks(evidence.cell(name).registered for name in AGAINST)
     note += note_on_rivals([compared[model, "apg"] for model in PAPER_BACKBONES]) + note_on_verdicts(texts)
     trained = [line.cell for line in compared.values() if line.cell.name != "apg over tuned base"]  # those of "apg"
     note += note_on_first_epochs(evidence, trained, protocol)
-    caption = f"{title_of(evidence, protocol)}. Δ of test AUC in points, ± 95 % confidence, n seeds.{note}"
+    seeds = seeds_in_words(shared_seeds(evidence, protocol, "apg"))
+    seeds = f" ({seeds})" if seeds else ""
+    caption = f"{title_of(evidence, protocol)}. Δ of test AUC in points, ± 95 % confidence, n seeds{seeds}.{note}"
     return Table(without_empty_columns(pd.DataFrame(rows)), caption)
 
 
@@ -126,7 +168,7 @@ def sign(expected: float, cells: Sequence[Comparison]) -> float:
 
 def note_on_rivals(lines: Sequence[Comparison]) -> str:
     """What a caption says of models whose base is damped base; "" if there are none."""
-    rivals = [line.cell.backbone for line in lines if line.reference and line.reference.name != line.cell.against]
+    rivals = [line.cell.backbone for line in lines if line.rival]
     return f" Against damped base, the better on validation rows: {', '.join(rivals)}." if rivals else ""
 
 
