@@ -76,7 +76,7 @@ def test_a_gain_that_damped_base_has_as_well_is_called_so(row):
 
         return of
 
-    for damped, answer in ((0.1, "better"), (0.3, "better, not shown over damped base")):
+    for damped, answer in ((0.1, "better"), (0.3, "better than plain base")):
         evidence = evidence_of("protocol", row, lambda config: 0.8, extra(damped))
         line = page.answers_table(evidence).data.set_index("Model").loc["WDL"]
         assert line["APG learns"] == answer

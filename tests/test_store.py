@@ -172,3 +172,20 @@ def test_who_waits_for_another_process_says_so_and_goes_on_waiting(store, monkey
         assert store.append("full", make(4))
     assert f"waiting for another process, which holds {lock}" in capsys.readouterr().err
     assert seeds(store) == [1, 2, 3, 4]
+
+
+def test_a_file_that_grows_by_a_run_costs_a_run(store, monkeypatch):
+    """Many short runs side by side would wait for their driver, which reads the file twice for each."""
+    made = []
+    monkeypatch.setattr(
+        stores, "understood", lambda *args, whole=stores.understood: made.append(args[1]) or whole(*args)
+    )
+    seeds(store)
+    made.clear()
+    for seed in (4, 5):
+        store.append("full", make(seed))
+        assert seeds(store)[-1] == seed
+    assert made == [4, 5]
+    lines = path(store).read_text().splitlines(keepends=True)
+    path(store).write_text("".join(lines[1:]))
+    assert seeds(store) == [2, 3, 4, 5], "a line that is gone is forgotten"

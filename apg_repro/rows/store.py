@@ -6,7 +6,7 @@ A line is written whole and synced; one torn by a crash costs that run only. Imp
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -36,6 +36,7 @@ class Store:
     def __init__(self, root: Path = RESULTS) -> None:
         self.root = root
         self._read: dict[Path, tuple[Any, list[Row]]] = {}
+        self._by_line: dict[Path, dict[bytes, Row]] = {}
 
     def path(self, profile: Profile, row: Row) -> Path:
         """Where a row belongs."""
@@ -86,9 +87,15 @@ class Store:
                 f"{path} cannot be read ({error.strerror}): make it a file of yours, or move it away"
             ) from error
         if known != state:
-            rows = parse(path, content)
+            rows = self.parsed(path, content)
             self._read[path] = state, rows
         return rows
+
+    def parsed(self, path: Path, content: bytes) -> list[Row]:
+        """``parse``, which makes a row of a line that it has met before only once: files grow by a row per run."""
+        known = self._by_line.get(path, {})
+        self._by_line[path] = found = {}
+        return parse(path, content, known, found)
 
     def check_writable(self, path: Path) -> None:
         """Raises a UserError, before anything is trained, if no row could be written to this file."""
@@ -139,7 +146,7 @@ class Store:
         with locked(path.with_suffix(".lock")), path.open("a+b", buffering=0) as file:
             file.seek(0)
             content = file.read()
-            if row.id in {other.id for other in parse(path, content)}:
+            if row.id in {other.id for other in self.parsed(path, content)}:
                 return False
             line = json.dumps(row.as_json(), allow_nan=False).encode() + b"\n"
             whole = len(content)
@@ -170,27 +177,45 @@ def locked(path: Path) -> AbstractContextManager[Any]:
         return lock.acquire()
 
 
-def parse(path: Path, content: bytes) -> list[Row]:
-    """The rows in a file's content; a torn last line is left out."""
+def parse(path: Path, content: bytes, known: Mapping[bytes, Row], found: dict[bytes, Row]) -> list[Row]:
+    """The rows in a file's content; a torn last line is left out.
+
+    Args:
+        known: rows that were made before, by their lines.
+        found: gets those of this content.
+    """
     lines = content.split(b"\n")
     rows: list[Row] = []
     seen: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        values = values_of(line)
-        if values is None:
-            if number == len(lines) and is_torn(line):
-                continue
-            raise UserError(f"{path}, line {number} is damaged: delete that line and run the same command again")
-        row = understood(path, number, lambda values=values: KINDS[values["kind"]].of_json(values))
-        if row.id != values["id"]:
-            raise UserError(f"{path}, line {number} says id {values['id']}, but its run is {row.id}: delete that line")
+        row = known.get(line) or row_in(path, number, line, is_last=number == len(lines))
+        if row is None:
+            continue
         if row.id in seen:
             raise UserError(f"{path}: lines {seen[row.id]} and {number} hold the same run {row.id}: delete one")
         seen[row.id] = number
+        found[line] = row
         rows.append(row)
     return rows
+
+
+def row_in(path: Path, number: int, line: bytes, *, is_last: bool) -> Row | None:
+    """The row in a line; None if it is the last one, and torn.
+
+    Raises:
+        UserError: it is damaged, or of another version.
+    """
+    values = values_of(line)
+    if values is None:
+        if is_last and is_torn(line):
+            return None
+        raise UserError(f"{path}, line {number} is damaged: delete that line and run the same command again")
+    row = understood(path, number, lambda: KINDS[values["kind"]].of_json(values))
+    if row.id != values["id"]:
+        raise UserError(f"{path}, line {number} says id {values['id']}, but its run is {row.id}: delete that line")
+    return row
 
 
 def understood(path: Path, number: int, make: Callable[[], Found]) -> Found:

@@ -187,8 +187,8 @@ def where_both_are_tuned(evidence: Evidence) -> str:
     if gain.n < 2:
         return ""
     return (
-        f"Where learning rate and weight decay are searched for both, {len(models)} of {len(PAPER_BACKBONES)} models, "
-        f"it changes AUC by {format_difference(gain)} with early stopping (n = {gain.n}): {judge(gain, 1.0).word}."
+        f"With both tuned ({len(models)} of {len(PAPER_BACKBONES)} models), early stopping gives "
+        f"{format_difference(gain)} (n = {gain.n}): {judge(gain, 1.0).word}."
     )
 
 

@@ -33,7 +33,7 @@ NOTE_ON_SAME_WEIGHTS = (
     " Where the first epoch is the best of every run of base, damped base and APG, both protocols test the same "
     "weights, and the two Δ differ in their reference alone: the answer is that of the first."
 )
-NOT_OVER_DAMPED = ", not shown over damped base"
+OVER_PLAIN = " than plain base"  # after "better", where it is not shown over damped base
 
 
 def histories(evidence: Evidence, backbone: str, name: str) -> dict[int, list[float]]:
@@ -119,11 +119,11 @@ def over_damped(evidence: Evidence, models: Sequence[str]) -> Estimate:
 
 
 def answer_of(evidence: Evidence, models: Sequence[str]) -> str:
-    """The answer for the average of these models; of "better", whether damped base, the cheaper way, is left behind."""
+    """The answer for the average of these models; "better than plain base", if not shown over damped base."""
     early, late = (average(evidence, protocol, "apg", models) for protocol in PROTOCOLS)
     found = answer(early, late, same_weights=first_epoch_is_best(evidence, models))
     damped = over_damped(evidence, models)
-    return found + NOT_OVER_DAMPED * (found == "better" and damped.n > 0 and not damped.is_above)
+    return found + OVER_PLAIN * (found == "better" and damped.n > 0 and not damped.is_above)
 
 
 def answers_table(evidence: Evidence) -> Table:
@@ -161,7 +161,7 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
         if not counts:
             continue
         counted = ", ".join(f"“{word}” in {n}" for word, n in counts.most_common())
-        text = f"On {evidence.data.title}, the answers are {counted} of {counts.total()} models"
+        text = f"On {evidence.data.title}: {counted} of {counts.total()} models"
         is_whole = words[AVERAGE] != "not run"
         if is_whole:
             early, late = (format_difference(average(evidence, protocol, "apg")) for protocol in PROTOCOLS)
