@@ -97,3 +97,19 @@ def test_a_field_that_does_not_exist_raises_a_user_error_that_names_those_that_d
 def test_a_condition_that_only_looks_like_a_mix_raises_a_user_error_that_shows_one(name, schema):
     with pytest.raises(UserError, match="is no mix: write input or output"):
         make_condition(name, schema, E)
+
+
+@pytest.mark.parametrize("name", ["user", "group", "input_mean(user,item)", "output_concat(item,user)"])
+def test_fields_that_a_model_has_fetched_are_not_fetched_again(name, schema, batch, embedding):
+    """Where all are inputs; the group is none. Output and gradient of the table are the same."""
+    module, _ = make_condition(name, schema, E)
+    randomised(module)
+    fetched = embedding(batch.fields, torch.tensor([schema.column(field) for field in schema.inputs]))
+    alone, shared = module(batch.fields, embedding), module(batch.fields, embedding, fetched)
+    torch.testing.assert_close(alone, shared)
+    (a,), (b,) = (torch.autograd.grad(z.pow(3).sum(), embedding.weight) for z in (alone, shared))
+    torch.testing.assert_close(a, b)
+    if name != "group":
+        with torch.no_grad():
+            embedding.weight.zero_()
+        torch.testing.assert_close(module(batch.fields, embedding, fetched), alone)

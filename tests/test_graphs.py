@@ -2,12 +2,13 @@
 
 import gc
 import weakref
-from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from apg_repro.config import RunConfig
+from apg_repro.errors import out_of_memory
 from apg_repro.training import graphs
 from apg_repro.training.build import build
 from apg_repro.training.graphs import EAGER_STEPS, STREAMS, Eager, Graphed, Side, captured
@@ -83,23 +84,55 @@ def test_what_a_graph_reads_lives_as_long_as_it_is_replayed(monkeypatch):
     assert alive() is None
 
 
-def test_a_recording_that_cannot_be_ended_leaves_the_thread_on_its_own_stream(monkeypatch):
-    current = ["own"]
+def test_a_recording_that_fails_is_ended_and_its_error_is_not_hidden(monkeypatch):
+    ended = []
 
-    @contextmanager
-    def graph(_, stream, capture_error_mode):
-        current[0] = stream
-        yield
-        raise RuntimeError("the capture was invalidated")
+    class Graph:
+        def capture_begin(self, capture_error_mode):
+            assert capture_error_mode == "thread_local"
 
-    monkeypatch.setattr(torch.cuda, "graph", graph)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: current[0])
-    monkeypatch.setattr(torch.cuda, "set_stream", lambda stream: current.__setitem__(0, stream))
+        def capture_end(self):
+            ended.append(True)
+            raise RuntimeError("the capture was invalidated")
+
+    def work():
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(graphs, "free_what_ended_graphs_had", lambda device: None)
     side = object.__new__(Side)
-    side.device, side.graph, side.stream = torch.device("cuda:0"), None, "the recording's"
-    with pytest.raises(RuntimeError, match="invalidated"):
-        side.record(lambda: None)
-    assert current == ["own"]
+    side.device, side.graph, side.stream = torch.device("cuda:0"), Graph(), None
+    with pytest.raises(RuntimeError) as found:
+        side.record(work)
+    assert ended == [True]
+    assert out_of_memory(found.value)
+
+
+def test_a_step_that_fails_is_waited_for_before_its_tensors_can_be_freed(monkeypatch):
+    class Stream:
+        def __init__(self):
+            self.waited_for = []
+
+        def wait_stream(self, other):
+            self.waited_for.append(other)
+
+    own = Stream()
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: own)
+    side = object.__new__(Side)
+    side.device, side.stream = torch.device("cuda:0"), Stream()
+    with pytest.raises(ZeroDivisionError):
+        side.run(lambda: 1 // 0)
+    assert (side.stream.waited_for, own.waited_for) == ([own], [side.stream])
+
+
+@pytest.mark.parametrize(("reserved", "emptied"), [(20, True), (11, False)])
+def test_memory_that_ended_graphs_had_is_freed_once_it_is_much(monkeypatch, reserved, emptied):
+    done = []
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: reserved)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 5)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=100))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: done.append(True))
+    graphs.free_what_ended_graphs_had(torch.device("cuda:0"))
+    assert bool(done) is emptied
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -9,6 +9,7 @@ from apg_repro.config import RunConfig
 from apg_repro.errors import UserError
 from apg_repro.nn.dense import DeepPart
 from apg_repro.nn.embedding import Table, fetch
+from apg_repro.training import optimizer as optimizers
 from apg_repro.training.build import build
 from apg_repro.training.optimizer import Optimizer, clip
 from apg_repro.training.train import make_step, train
@@ -100,6 +101,34 @@ def test_clipping_leaves_a_small_gradient_as_it_is_and_passes_on_one_that_is_not
         weight.grad = torch.tensor(gradient)
         clip([weight], 1.0)
         torch.testing.assert_close(weight.grad, torch.tensor(clipped), equal_nan=True)
+
+
+@pytest.mark.parametrize("norm", [0.05, 1e6, None])
+def test_what_a_graph_holds_moves_weights_as_any_step_does(norm, monkeypatch, schema, batch):
+    """Adam that clips by itself and moves a table in pieces, against clipping before Adam on whole tables."""
+    monkeypatch.setattr(optimizers, "PIECE", 16)
+    config = RunConfig(**TINY, clip_norm=norm, learning_rate=0.01, weight_decay=0.01, version="v5", rank=2, over=4)
+    moved = []
+    for graphed in (False, True):
+        model = build(config, schema)
+        steps = Optimizer(model, config, graphed=graphed)
+        for _ in range(4):
+            steps.zero_grad()
+            model(batch.fields, batch.numbers).square().sum().backward()
+            steps.step()
+        moved.append(list(model.parameters()))
+    assert 1 < len(steps.pieces) < len(moved[1])
+    for whole, in_pieces in zip(*moved, strict=True):
+        torch.testing.assert_close(whole, in_pieces, rtol=1e-5, atol=1e-7)
+
+
+def test_a_gradient_that_is_not_finite_reaches_the_weights_of_a_graphed_step(schema, batch):
+    """So that a run that diverges is seen to, whichever way it is trained."""
+    model = build(RunConfig(**TINY), schema)
+    steps = Optimizer(model, RunConfig(**TINY), graphed=True)
+    (model(batch.fields, batch.numbers).sum() * math.nan).backward()
+    steps.step()
+    assert model(batch.fields, batch.numbers).isnan().all()
 
 
 def test_looking_up_is_the_embedding_of_torch(batch):

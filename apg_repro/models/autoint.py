@@ -61,7 +61,7 @@ class AutoInt(nn.Module):
         self, fields: Int[torch.Tensor, "B F"], numbers: Float[torch.Tensor, "B C"]
     ) -> Float[torch.Tensor, " B"]:
         embedded, plain = self.features(fields, numbers)
-        z = self.condition(fields, self.features.embedding)
+        z = self.condition(fields, self.features.embedding, embedded)
         deep = self.deep(Features.flatten(embedded, plain), z)
         for layer in self.attention:
             embedded = layer(embedded, z)

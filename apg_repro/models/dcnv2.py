@@ -49,7 +49,7 @@ class DCNv2(nn.Module):
         self, fields: Int[torch.Tensor, "B F"], numbers: Float[torch.Tensor, "B C"]
     ) -> Float[torch.Tensor, " B"]:
         embedded, plain = self.features(fields, numbers)
-        z = self.condition(fields, self.features.embedding)
+        z = self.condition(fields, self.features.embedding, embedded)
         start = crossed = Features.flatten(embedded, plain)
         for layer in self.cross:
             crossed = start * layer(crossed) + crossed

@@ -74,7 +74,7 @@ class DIFM(nn.Module):
     ) -> Float[torch.Tensor, " B"]:
         embedded, plain = self.features(fields, numbers)
         weights, _ = self.weights(fields, numbers)
-        z = self.condition(fields, self.features.embedding)
+        z = self.condition(fields, self.features.embedding, embedded)
         by_vector = self.vector_factors(self.attention(embedded, z).flatten(1), z)
         by_bit = self.bit_factors(self.deep(Features.flatten(embedded, plain), z), z)
         factors = (by_vector + by_bit).unsqueeze(2)  # (B, J, 1)

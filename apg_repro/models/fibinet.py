@@ -120,7 +120,7 @@ class FiBiNET(nn.Module):
         self, fields: Int[torch.Tensor, "B F"], numbers: Float[torch.Tensor, "B C"]
     ) -> Float[torch.Tensor, " B"]:
         embedded, plain = self.features(fields, numbers)
-        z = self.condition(fields, self.features.embedding)
+        z = self.condition(fields, self.features.embedding, embedded)
         p, q = self.plain_pairs(embedded), self.senet_pairs(self.senet(embedded))
         x = torch.cat([p.flatten(1), q.flatten(1), plain], dim=1)
         return self.wide(fields, numbers) + self.output(self.deep(x, z), z).squeeze(1)

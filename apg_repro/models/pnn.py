@@ -65,7 +65,7 @@ class PNN(nn.Module):
         self, fields: Int[torch.Tensor, "B F"], numbers: Float[torch.Tensor, "B C"]
     ) -> Float[torch.Tensor, " B"]:
         embedded, plain = self.features(fields, numbers)
-        z = self.condition(fields, self.features.embedding)
+        z = self.condition(fields, self.features.embedding, embedded)
         x = torch.cat([Features.flatten(embedded, plain), self.products(embedded)], dim=1)
         return self.output(self.deep(x, z), z).squeeze(1)
 

@@ -41,6 +41,6 @@ class WDL(nn.Module):
         self, fields: Int[torch.Tensor, "B F"], numbers: Float[torch.Tensor, "B C"]
     ) -> Float[torch.Tensor, " B"]:
         embedded, plain = self.features(fields, numbers)
-        z = self.condition(fields, self.features.embedding)
+        z = self.condition(fields, self.features.embedding, embedded)
         deep = self.deep(Features.flatten(embedded, plain), z)
         return self.wide(fields, numbers) + self.output(deep, z).squeeze(1)

@@ -1,6 +1,9 @@
 """Where the condition z comes from, if not from the layer's own input (Section 3.1.1, Appendix A).
 
-Shapes: B batch, F categorical columns, D size of a condition, k conditions, n size of what is joined.
+A model gives its condition the ids, its table, and what it has fetched from that for itself (``Features``).
+
+Shapes: B batch, F categorical columns, J embedded features, E embedding size, D size of a condition, k conditions, n size
+of what is joined.
 """
 
 from collections.abc import Sequence
@@ -20,15 +23,47 @@ from apg_repro.nn.embedding import FieldEmbedding, register_index
 class SelfWise(nn.Module):
     """Self-wise: no condition of the model's own; every layer takes its input as z."""
 
-    def forward(self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding) -> None:
+    def forward(
+        self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding,
+        embedded: Float[torch.Tensor, "B J E"] | None = None,
+    ) -> None:  # fmt: skip
         return None
 
 
 class NoCondition(nn.Module):
     """z is 0 for every instance, so that G gives its bias alone: one S for all, a control of what conditions bring."""
 
-    def forward(self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding) -> Float[torch.Tensor, "B 1"]:
+    def forward(
+        self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding,
+        embedded: Float[torch.Tensor, "B J E"] | None = None,
+    ) -> Float[torch.Tensor, "B 1"]:  # fmt: skip
         return embedding.weight.new_zeros(len(fields), 1)
+
+
+class OfFields(nn.Module):
+    """Embeddings of some fields. Those of inputs are taken from what the model has fetched: a table is read once.
+
+    Args:
+        schema: of the data set.
+        fields: names.
+    """
+
+    columns: torch.Tensor
+    places: torch.Tensor
+
+    def __init__(self, schema: Schema, fields: Sequence[str]) -> None:
+        super().__init__()
+        register_index(self, "columns", [schema.column(field) for field in fields])
+        self.are_inputs = set(fields) <= set(schema.inputs)
+        register_index(self, "places", [schema.inputs.index(field) for field in fields] if self.are_inputs else [])
+
+    def forward(
+        self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding,
+        embedded: Float[torch.Tensor, "B J E"] | None,
+    ) -> Float[torch.Tensor, "B k E"]:  # fmt: skip
+        if embedded is None or not self.are_inputs:
+            return embedding(fields, self.columns)
+        return embedded.index_select(1, self.places)
 
 
 class GroupWise(nn.Module):
@@ -38,15 +73,16 @@ class GroupWise(nn.Module):
     directly set z_i" to it (Appendix A.1). It is therefore trained through both paths.
     """
 
-    columns: torch.Tensor
-
     def __init__(self, schema: Schema, field: str) -> None:
         super().__init__()
         self.column = schema.column(field)
-        register_index(self, "columns", [self.column])
+        self.of_field = OfFields(schema, [field])
 
-    def forward(self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding) -> Float[torch.Tensor, "B D"]:
-        return embedding(fields, self.columns).squeeze(1)
+    def forward(
+        self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding,
+        embedded: Float[torch.Tensor, "B J E"] | None = None,
+    ) -> Float[torch.Tensor, "B D"]:  # fmt: skip
+        return self.of_field(fields, embedding, embedded).squeeze(1)
 
 
 class Join(nn.Module):
@@ -95,16 +131,17 @@ class InputMix(nn.Module):
     The embeddings are the model's own, as for ``GroupWise``.
     """
 
-    columns: torch.Tensor
-
     def __init__(self, schema: Schema, fields: tuple[str, ...], how: Aggregation, d_embedding: int) -> None:
         super().__init__()
-        register_index(self, "columns", [schema.column(field) for field in fields])
+        self.of_fields = OfFields(schema, fields)
         self.join = Join(how, d_embedding)
 
-    def forward(self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding) -> Float[torch.Tensor, "B D"]:
-        embedded = embedding(fields, self.columns)  # (B, k, E)
-        return self.join(embedded.unbind(1), embedded)
+    def forward(
+        self, fields: Int[torch.Tensor, "B F"], embedding: FieldEmbedding,
+        embedded: Float[torch.Tensor, "B J E"] | None = None,
+    ) -> Float[torch.Tensor, "B D"]:  # fmt: skip
+        conditions = self.of_fields(fields, embedding, embedded)
+        return self.join(conditions.unbind(1), conditions)
 
 
 def make_condition(name: str, schema: Schema, d_embedding: int) -> tuple[nn.Module, int | None]:

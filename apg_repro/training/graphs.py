@@ -33,8 +33,8 @@ class Losses:
 
     def add(self, loss: torch.Tensor, n: int) -> None:
         """A batch of n rows."""
-        self.total += loss * n
-        self.worst.copy_(torch.maximum(self.worst, loss))  # keeps a NaN
+        self.total.add_(loss, alpha=n)
+        torch.maximum(self.worst, loss, out=self.worst)  # keeps a NaN
 
 
 class Eager:
@@ -78,14 +78,13 @@ class Graphed(Eager):
         self.side: Side | None = None
         self.replay: Callable[[], None] | None = None
         self.order: torch.Tensor | None = None  # what a replay reads
-        self.done = torch.zeros(1, dtype=torch.long, device=device)  # rows; moved by each replay
-        self.within = torch.arange(batch_size, device=device)
+        self.places = torch.arange(batch_size, device=device)  # of the next batch in that order; moved by each replay
 
     def epoch(self, order: Int[torch.Tensor, " R"]) -> Iterator[int]:
         if self.order is None:
             self.order = order.clone()
         self.order.copy_(order)
-        self.done.zero_()
+        torch.arange(self.batch_size, out=self.places)
         self.losses.clear()
         full, rest = divmod(len(order), self.batch_size)
         for _ in range(full):
@@ -109,9 +108,9 @@ class Graphed(Eager):
     def next_step(self) -> None:
         """What is recorded: the step on the rows that come next."""
         assert self.order is not None
-        chosen = self.order.index_select(0, self.within + self.done)
+        chosen = self.order.index_select(0, self.places)
         self.losses.add(self.step(chosen), self.batch_size)
-        self.done += self.batch_size
+        self.places += self.batch_size
 
     def run_aside(self) -> None:
         """One step on the stream on which it will be recorded."""
@@ -173,19 +172,26 @@ class Side:
     def run(self, work: Work) -> None:
         """Does the work, after all that this thread has asked for and before all that it will."""
         self.stream.wait_stream(torch.cuda.current_stream(self.device))
-        with torch.cuda.stream(self.stream):
-            work()
-        torch.cuda.current_stream(self.device).wait_stream(self.stream)
+        try:
+            with torch.cuda.stream(self.stream):
+                work()
+        finally:  # what has failed may be freed, and so must not be read any more
+            torch.cuda.current_stream(self.device).wait_stream(self.stream)
 
     def record(self, work: Work) -> Callable[[], None]:
-        """Records the work without doing it; returns what does it."""
-        before = torch.cuda.current_stream(self.device)
-        try:
+        """Records the work without doing it; returns what does it.
+
+        Unlike ``torch.cuda.graph``, which waits for all that the GPU has to do, of other threads as well: with an epoch
+        of many runs in its queue, that takes longer than a short run.
+        """
+        free_what_ended_graphs_had(self.device)
+        with torch.cuda.stream(self.stream):
             # Other threads may go on meanwhile with what a recording thread must not do, such as reading a result.
-            with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
+            self.graph.capture_begin(capture_error_mode="thread_local")
+            try:
                 work()
-        finally:
-            torch.cuda.set_stream(before)  # torch leaves the recording's where that could not be ended
+            finally:
+                self.graph.capture_end()
         return self.replay
 
     def replay(self) -> None:
@@ -196,9 +202,19 @@ class Side:
 STREAMS = 32  # of each priority that torch has on a GPU
 FREE: dict[torch.device, list[torch.cuda.Stream]] = {}  # that no graph has
 TAKING = threading.Lock()
+MUCH = 0.1  # of a GPU's memory
+
+
+def free_what_ended_graphs_had(device: torch.device) -> None:
+    """Gives back memory that nothing uses, if it is much: torch keeps that of ended graphs, and recording takes new."""
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if unused > MUCH * torch.cuda.get_device_properties(device).total_memory:
+        torch.cuda.empty_cache()
 
 
 def give_back(graph: torch.cuda.CUDAGraph, free: list[torch.cuda.Stream], stream: torch.cuda.Stream) -> None:
     """Ends a graph, whose work is done, and then lets another have its stream."""
-    graph.reset()
-    free.append(stream)
+    try:
+        graph.reset()
+    finally:
+        free.append(stream)

@@ -29,12 +29,15 @@ class Optimizer:
     Args:
         model: its tables are switched to gradients by row for ``row_adam``.
         config: names the optimiser, learning rate, weight decay, clipping and damping.
-        capturable: keeps the step count on the device, so that CUDA graphs can hold a step.
+        graphed: whether a CUDA graph is to hold a step. Then the step count is on the device, Adam itself clips, and
+            big tensors are moved piece by piece, as a kernel takes each for the work of a few multiprocessors.
     """
 
-    def __init__(self, model: nn.Module, config: RunConfig, capturable: bool = False) -> None:
+    def __init__(self, model: nn.Module, config: RunConfig, graphed: bool = False) -> None:
         self.clip_norm = config.clip_norm
+        self.graphed = graphed
         self.parameters = list(model.parameters())
+        self.pieces = {one: pieces_of(one) for one in self.parameters if graphed and one.numel() >= 2 * PIECE}
         groups = parameter_groups(model, config.learning_rate, config.damping or config.base_damping)
         tables: list[Table] = []
         if config.optimizer == "row_adam":
@@ -43,9 +46,10 @@ class Optimizer:
                 group["params"] = [parameter for parameter in group["params"] if not isinstance(parameter, Table)]
         for table in tables:
             table.by_row = True
-        self.parts: list[torch.optim.Optimizer] = [
-            torch.optim.Adam(groups, weight_decay=config.weight_decay, fused=True, capturable=capturable)
-        ]
+        for group in groups:
+            group["params"] = [piece for parameter in group["params"] for piece in self.pieces_or_whole(parameter)]
+        self.adam = torch.optim.Adam(groups, weight_decay=config.weight_decay, fused=True, capturable=graphed)
+        self.parts: list[torch.optim.Optimizer] = [self.adam]
         if tables:
             self.parts.append(torch.optim.SparseAdam(tables, lr=config.learning_rate))
 
@@ -54,12 +58,38 @@ class Optimizer:
         for parameter in self.parameters:
             parameter.grad = None
 
+    def pieces_or_whole(self, parameter: nn.Parameter) -> list[nn.Parameter]:
+        """What Adam moves of a parameter: it or its pieces."""
+        return self.pieces.get(parameter, [parameter])
+
     def step(self) -> None:
         """Moves the weights by the gradient, clipped."""
-        if self.clip_norm is not None:
+        for parameter, pieces in self.pieces.items():
+            gradient = parameter.grad
+            parts = [None] * len(pieces) if gradient is None else gradient.reshape(-1).split(PIECE)
+            for piece, part in zip(pieces, parts, strict=True):
+                piece.grad = part
+        if self.clip_norm is not None and self.graphed:
+            moved = [piece for parameter in self.parameters for piece in self.pieces_or_whole(parameter)]
+            self.adam.grad_scale = divisor([piece.grad for piece in moved if piece.grad is not None], self.clip_norm)
+        elif self.clip_norm is not None:
             clip(self.parameters, self.clip_norm)
         for part in self.parts:
             part.step()
+
+
+PIECE = 2**14  # numbers
+
+
+def pieces_of(parameter: nn.Parameter) -> list[nn.Parameter]:
+    """A parameter's numbers in pieces of ``PIECE``, in the same memory."""
+    return [nn.Parameter(piece) for piece in parameter.detach().view(-1).split(PIECE)]
+
+
+def divisor(gradients: list[torch.Tensor], norm: float) -> torch.Tensor:
+    """What fused Adam divides gradients by, so that their common norm is at most ``norm``: a scalar, 1 or more."""
+    total = torch.nn.utils.get_total_norm(gradients, foreach=True)
+    return ((total + 1e-6) / norm).clamp(min=1)
 
 
 def clip(parameters: list[nn.Parameter], norm: float) -> None:

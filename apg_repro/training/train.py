@@ -151,7 +151,7 @@ def make_step(model: nn.Module, rows: Rows, config: RunConfig) -> Eager:
     """What trains on these rows: epoch by epoch, each in a random order."""
     # The number of domains in a batch, and of rows with a sparse gradient, decide shapes, which no graph can hold.
     as_graph = rows.device.type == "cuda" and config.optimizer == "adam" and config.domain is None
-    optimizer = Optimizer(model, config, capturable=as_graph)
+    optimizer = Optimizer(model, config, graphed=as_graph)
 
     def step(chosen: Int[torch.Tensor, " n"]) -> Float[torch.Tensor, ""]:
         batch = rows.take(chosen)
