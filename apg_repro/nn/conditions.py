@@ -2,8 +2,8 @@
 
 A model gives its condition the ids, its table, and what it has fetched from that for itself (``Features``).
 
-Shapes: B batch, F categorical columns, J embedded features, E embedding size, D size of a condition, k conditions, n size
-of what is joined.
+Shapes: B batch, F categorical columns, J embedded features, E embedding size, D size of a condition, k conditions,
+n size of what is joined.
 """
 
 from collections.abc import Sequence

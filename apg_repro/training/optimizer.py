@@ -48,7 +48,7 @@ class Optimizer:
             table.by_row = True
         for group in groups:
             group["params"] = [piece for parameter in group["params"] for piece in self.pieces_or_whole(parameter)]
-        self.adam = torch.optim.Adam(groups, weight_decay=config.weight_decay, fused=True, capturable=graphed)
+        self.adam = Adam(groups, weight_decay=config.weight_decay, fused=True, capturable=graphed)
         self.parts: list[torch.optim.Optimizer] = [self.adam]
         if tables:
             self.parts.append(torch.optim.SparseAdam(tables, lr=config.learning_rate))
@@ -76,6 +76,16 @@ class Optimizer:
             clip(self.parameters, self.clip_norm)
         for part in self.parts:
             part.step()
+
+
+class Adam(torch.optim.Adam):
+    """torch's.
+
+    Attributes:
+        grad_scale: what its fused step divides gradients by, a scalar on their device; None: nothing.
+    """
+
+    grad_scale: torch.Tensor | None = None
 
 
 PIECE = 2**14  # numbers
