@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; what was trained is kept, and the same command goes on from there", file=sys.stderr)
+        print("\nstopped; rows that were written are kept, and the same command goes on from there", file=sys.stderr)
         return 130
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC):
@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
         help="submitit: such as slurm_partition=gpu,timeout_min=600,mem_gb=8",
     )  # fmt: skip
     train.add_argument(
-        "--again", type=int, metavar="N", help="train N random runs of the page again, and print the differences"
+        "--again", type=int, metavar="N", help="train N random runs of each data set again, and print the differences"
     )
 
     count = commands.add_parser("status", help="what each suite has and lacks")

@@ -20,9 +20,14 @@ class UserError(Exception):
         return [f"error: {self}"]
 
 
+def first_line(error: BaseException, most: int = 200) -> str:
+    """The first line of what an error says, of at most so many characters; its type if it says nothing."""
+    return str(error).strip().partition("\n")[0][:most] or type(error).__name__
+
+
 def in_a_line(error: BaseException, most: int = 200) -> str:
     """An error's type and the first line of its text, of at most so many characters."""
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:most]}"
+    return f"{type(error).__name__}: {first_line(error, most)}"
 
 
 def out_of_memory(error: BaseException | None) -> bool:

@@ -31,8 +31,8 @@ def read(path: Path = RECORD) -> list[Fault]:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}): get it back with `git checkout -- {path}`") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): get it back with `git checkout -- {path}`") from error
 
 
 def summary(faults: Sequence[Fault]) -> str:

@@ -30,7 +30,7 @@ from jaxtyping import Int, Int8, Int32
 
 from apg_repro.catalogue import CATALOGUE
 from apg_repro.data.prepare import check_counts, coded, digest_of, main, own_archive_or_advice, write_dataset
-from apg_repro.errors import UserError
+from apg_repro.errors import UserError, first_line
 from apg_repro.paths import DATA
 
 FILE = "globo_clicks.parquet"
@@ -57,7 +57,7 @@ def read(path: Path) -> pd.DataFrame:
     try:
         table = pq.read_table(path, columns=list(COLUMNS.values()))
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be used ({str(error).partition(chr(10))[0]}): is it {FILE}?") from error
+        raise UserError(f"{path} cannot be used ({first_line(error)}): is it {FILE}?") from error
     for name in table.column_names:
         column = table.column(name)
         if not pa.types.is_integer(column.type) or column.null_count:

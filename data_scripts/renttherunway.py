@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from apg_repro.catalogue import CATALOGUE
 from apg_repro.data.prepare import check_counts, coded, digest_of, main, own_archive_or_advice, write_dataset
-from apg_repro.errors import UserError
+from apg_repro.errors import UserError, first_line
 from apg_repro.paths import DATA
 
 NAME = "renttherunway"
@@ -142,7 +142,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
         columns = {name: as_text(table[column], name in WHOLE) for name, column in COLUMNS.items()}
         band, cup = (as_text(table[name], name == BUST[0]) for name in BUST)
     except (OSError, KeyError, ValueError, TypeError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be used ({str(error).partition(chr(10))[0]}): is it {TABLE}?") from error
+        raise UserError(f"{path} cannot be used ({first_line(error)}): is it {TABLE}?") from error
     found = pd.DataFrame({**columns, "bust": band + cup})
     if odd := sorted(set(found["rating"]) - {MISSING, *RATINGS}):
         raise UserError(f"{path}: rating {odd[0]!r} is none of {', '.join(RATINGS)}")

@@ -34,7 +34,7 @@ from apg_repro.data.prepare import (
     standardise,
     write_dataset,
 )
-from apg_repro.errors import UserError
+from apg_repro.errors import UserError, first_line
 from apg_repro.paths import DATA
 
 FILE, FEATURES_FILE = "train_format1.csv", "merchant_features.csv"
@@ -73,9 +73,7 @@ def read_merchants(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path)
         table = table[["merchant_id", *(f"merchant_{name}" for name in NUMBERS)]].astype("float64")
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{path} cannot be used ({str(error).partition(chr(10))[0]}): is it {FEATURES_FILE}?"
-        ) from error
+        raise UserError(f"{path} cannot be used ({first_line(error)}): is it {FEATURES_FILE}?") from error
     table.columns = ["merchant_id", *NUMBERS]
     if table["merchant_id"].isna().any() or table["merchant_id"].duplicated().any():
         raise UserError(f"{path}: a merchant is there twice, or without an id")

@@ -11,7 +11,9 @@ from apg_repro.errors import UserError
 from apg_repro.experiments import SUITES, declared, get_suite, in_order
 from apg_repro.paths import NOTEBOOKS, ROOT
 from apg_repro.rows.evidence import Evidence
-from apg_repro.suite import SEEDS, Plan
+from apg_repro.rows.numerics import case_of
+from apg_repro.run.golden import cases_of
+from apg_repro.suite import SEEDS, Plan, configure
 
 
 def test_every_room_has_the_name_of_its_suite_a_notebook_and_a_page():
@@ -52,9 +54,20 @@ def test_a_cell_that_the_paper_prints_names_its_row():
             assert cell.paper_row or not cell.is_printed, (suite.name, cell.name)
 
 
-def test_whatever_a_suite_could_report_is_declared():
-    assert {config.version for config in declared()} >= {"base", "v1", "v3", "v4", "v5"}
-    assert {config.backbone for config in declared()} >= {"WDL", "MMoE", "Star", "AutoInt"}
+@pytest.mark.parametrize("profile", SEEDS)
+def test_every_run_of_a_suite_its_search_included_has_a_golden_run(profile):
+    cases = cases_of(declared()).keys()
+    for suite in SUITES.values():
+        for dataset in suite.datasets:
+            evidence = Evidence(suite=suite, plan=Plan(profile=profile, dataset=dataset))
+            reported = [
+                configure(evidence.plan, cell, seed, point)
+                for cell in evidence.cells
+                for point in cell.grid or ({},)
+                for seed in evidence.plan.seeds[-1:]
+            ]
+            lacking = {case_of(config) for config in [*evidence.search(), *reported]} - cases
+            assert not lacking, (suite.name, dataset)
 
 
 @pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if entry.script and name != "planted"])

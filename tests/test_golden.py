@@ -205,5 +205,5 @@ def test_golden_runs_on_a_gpu_are_near_the_record():
 def test_a_damaged_record_is_one_sentence(text, tmp_path):
     path = tmp_path / "numerics.json"
     path.write_text(text)
-    with pytest.raises(UserError, match=r"numerics.json is damaged \(.*\): take it from git again"):
+    with pytest.raises(UserError, match=r"numerics.json cannot be read \(.*\): get it back with"):
         numerics.record(path)

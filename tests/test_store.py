@@ -189,3 +189,12 @@ def test_a_file_that_grows_by_a_run_costs_a_run(store, monkeypatch):
     lines = path(store).read_text().splitlines(keepends=True)
     path(store).write_text("".join(lines[1:]))
     assert seeds(store) == [2, 3, 4, 5], "a line that is gone is forgotten"
+
+
+@pytest.mark.parametrize("lost", ["valid_auc", "test_auc"])
+def test_a_run_whose_first_epoch_ends_in_a_logit_that_is_not_finite_diverged_in_it(lost):
+    """Its losses are fine, as the weights explode after the last of them."""
+    row = replace(make(1), status="diverged")
+    assert not row.diverged("one_epoch"), "a later epoch was worse"
+    score = replace(row.scores["one_epoch"], **{lost: math.nan})
+    assert replace(row, scores={**row.scores, "one_epoch": score}).diverged("one_epoch")

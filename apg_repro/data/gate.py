@@ -23,7 +23,7 @@ from jaxtyping import Float32, Int8, Int32
 from apg_repro.catalogue import check_prepared, how_to_prepare
 from apg_repro.data.checksums import checksum
 from apg_repro.data.schema import Schema
-from apg_repro.errors import UserError
+from apg_repro.errors import UserError, first_line
 from apg_repro.paths import DATA, within
 
 # A tenth of the rows are validation rows and a tenth are test rows: two each, so that both classes fit in.
@@ -209,8 +209,9 @@ def read_rows(path: Path, manifest: dict[str, Any], features: str, extra: Sequen
             extra={name: table.column(name).to_numpy() for name in extra},
         )  # fmt: skip
     except (OSError, ValueError, pa.ArrowException) as error:
-        text = str(error).partition("\n")[0]
-        raise UserError(f"{path} cannot be used ({text}): run `{how_to_prepare(manifest['name'])}` again") from error
+        raise UserError(
+            f"{path} cannot be used ({first_line(error)}): run `{how_to_prepare(manifest['name'])}` again"
+        ) from error
 
 
 def check_columns(file: pq.ParquetFile, manifest: dict[str, Any], extra: Sequence[str]) -> None:

@@ -56,15 +56,16 @@ def foot(found: Sequence[Evidence], command: str = ANY_SUITE) -> Markup:
         return Markup(f'<div class="apg-foot">There are no rows. To make them: <code>{escape(command)}</code></div>')
     lines = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts(rows, found).items() if value)
     ids = " ".join(sorted(row.id for row in rows))
+    n = min(AGAIN, len(trained_rows(rows)))
     again = (
-        f" To train {min(AGAIN, len(rows))} of them again and see the differences: "
-        f"<code>{escape(command)} --again {min(AGAIN, len(rows))}</code>."
+        f" To train {n} run{'s' * (n > 1)} of each data set again and see the differences: "
+        f"<code>{escape(command)} --again {n}</code>."
     )
     return Markup(
         f'{declaration(found)}<div class="apg-foot"><b>Where these numbers come from</b><dl>{lines}</dl>'
         f'<details><summary>The ids of these rows</summary><code class="apg-ids">{escape(ids)}</code>'
         "</details><!-- rows -->"
-        f"To make what is missing: <code>{escape(command)}</code>.{again if trained_rows(rows) else ''}</div>"
+        f"To make what is missing: <code>{escape(command)}</code>.{again * (n > 0)}</div>"
     )
 
 

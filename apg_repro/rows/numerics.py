@@ -58,8 +58,8 @@ def record(path: Path = PATH) -> dict[str, Any]:
     try:
         if not isinstance(cases := read_object(path)["cases"], dict):
             raise ValueError("its cases are no object")
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{path} is damaged ({error}): take it from git again") from error
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} cannot be read ({error}): get it back with `git checkout -- {path}`") from error
     return cases
 
 

@@ -17,10 +17,13 @@ class Origin:
     """Where a row comes from.
 
     Attributes:
-        commit: of the code, the first twelve hex digits; None outside of git. dirty: whether the code differed from it.
+        commit: of the code, the first twelve hex digits; None outside of git.
+        dirty: whether the code differed from it.
         torch, python: versions.
-        device: the name of the CPU or GPU. threads: that torch used.
-        cores: that the process could use. memory_gb: of the machine. None: not recorded.
+        device: the name of the CPU or GPU.
+        threads: that torch used.
+        cores: that the process could use; None: not recorded.
+        memory_gb: of the machine; None: not recorded.
         finished: date and time, UTC.
         data: the first twelve hex digits of the checksum of the prepared columns (``Dataset.checksum``).
     """
@@ -57,13 +60,16 @@ class TrainedRow:
     """A run of training and what came out.
 
     Attributes:
-        status: "diverged" if the loss of any batch was not finite or above ``DIVERGED_ABOVE`` nats.
+        status: "diverged" if the loss of any batch was not finite or above ``DIVERGED_ABOVE`` nats, or a logit of the
+            rows that are scored was not finite.
         scores: by protocol; lacks those that a run with a non-finite loss did not reach.
         history: one entry per epoch: train_loss, worst_batch_loss, valid_auc, valid_logloss, seconds.
         observed: by protocol, what ``config.observe`` asks for.
-        n_parameters: of the whole model. n_hidden: of its hidden layers, in training. n_served: the same as served,
-            v5 folded.
-        train_rows: rows in an epoch. seconds: of the whole run, evaluation included.
+        n_parameters: of the whole model.
+        n_hidden: of its hidden layers, in training.
+        n_served: of its hidden layers as served, v5 folded.
+        train_rows: rows in an epoch.
+        seconds: of the whole run, evaluation included.
         numerics: the version of its case when it was trained (``rows/numerics.py``).
     """
 
@@ -113,7 +119,8 @@ class TrainedRow:
         """Whether the run diverged, under "one_epoch" in its first epoch."""
         if self.status != "diverged" or protocol != "one_epoch":
             return self.status == "diverged"
-        return self.worst_batch_loss(1) > DIVERGED_ABOVE
+        lost = math.isnan(self.valid_auc(protocol)) or math.isnan(self.test_auc(protocol))
+        return lost or self.worst_batch_loss(1) > DIVERGED_ABOVE
 
     def as_json(self) -> dict[str, Any]:
         """The values of its line."""

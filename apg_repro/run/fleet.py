@@ -8,6 +8,7 @@ has a lock where it happens: building a model, recording a graph; and here, read
 
 import gc
 import math
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,9 @@ from apg_repro.run.task import loaded, train_row
 from apg_repro.training.graphs import RECORDING, STREAMS, with_index
 from apg_repro.training.memory import predicted_by_run
 from apg_repro.training.train import Progress
+
+# A GPU has 8 queues for its streams unless this says otherwise before it is used: of 16 runs, some would wait in line.
+os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
 
 AT_ONCE = 16  # on each GPU, unless --jobs says otherwise: more gain little
 OF_A_GPU = 0.8  # of what is free may be used

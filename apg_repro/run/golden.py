@@ -22,7 +22,7 @@ from apg_repro.data.dataset import Dataset
 from apg_repro.data.schema import Schema
 from apg_repro.paths import write_record
 from apg_repro.rows.numerics import PATH, case_of, record
-from apg_repro.run.suite import check_device
+from apg_repro.run.task import check_device
 from apg_repro.training.timing import threads
 from apg_repro.training.train import Result, train
 

@@ -21,7 +21,7 @@ import torch
 
 from apg_repro.catalogue import is_prepared
 from apg_repro.config import RunConfig
-from apg_repro.errors import UserError
+from apg_repro.errors import UserError, first_line
 from apg_repro.paths import DATA, ROOT
 from apg_repro.rows import provenance
 from apg_repro.rows.numerics import PATH as NUMERICS
@@ -142,7 +142,7 @@ def connect(ray: Any, address: str, content: Mapping[str, Mapping[str, bytes]]) 
             ray.init(address=address, runtime_env={"working_dir": folder}, **quiet)
         except (OSError, RuntimeError, ValueError) as error:
             raise UserError(
-                f"no Ray cluster could be joined at {address} ({str(error).splitlines()[0]}): start one with "
+                f"no Ray cluster could be joined at {address} ({first_line(error)}): start one with "
                 "`ray start --head` on one node, and with the command that it prints on the others"
             ) from error
 

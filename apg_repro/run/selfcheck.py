@@ -30,7 +30,7 @@ from apg_repro.run.golden import (
     tolerance_on,
     values_of,
 )
-from apg_repro.run.suite import check_device
+from apg_repro.run.task import check_device
 from apg_repro.training.build import build
 from apg_repro.training.graphs import Eager, Graphed, Side
 from apg_repro.training.scoring import auc

@@ -148,7 +148,7 @@ class Again:
 
 def run_again(
     suite: Suite, plan: Plan, n: int, *, device: str = "cpu", jobs: int | None = None, threads: int | None = None,
-    cluster: Cluster | None = None, store: Store | None = None, seed: int | None = None,
+    cluster: Cluster | None = None, store: Store | None = None,
 ) -> list[Again]:  # fmt: skip
     """Trains runs of a page again, drawn at random, beside the stored ones. They go to ``results/again/``.
 
@@ -156,7 +156,6 @@ def run_again(
         n: how many; all if there are fewer.
         device, jobs, cluster: as ``run_suite``'s.
         threads: of each run; default: those with which the stored rows were trained, if all had the same number.
-        seed: of the draw; None: another one each time.
 
     Raises:
         UserError: as ``run_suite``; the page has no run of training in the store, or one on other rows than are
@@ -170,7 +169,7 @@ def run_again(
     if not stored:
         raise UserError(f"{suite.title} has no {plan.profile} run of training on {plan.dataset} to make again")
     check_data(evidence, store)
-    drawn = random.Random(seed).sample(stored, min(n, len(stored)))
+    drawn = random.sample(stored, min(n, len(stored)))
     if device == "cpu":
         threads = threads or same_threads(drawn)
     jobs, threads = workers(device, jobs, threads, cluster)

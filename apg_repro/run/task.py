@@ -16,7 +16,7 @@ import torch
 from apg_repro.catalogue import check_prepared
 from apg_repro.config import PROTOCOLS, Measurement, Protocol, RunConfig, kind_of
 from apg_repro.data.dataset import Dataset, load
-from apg_repro.errors import UserError
+from apg_repro.errors import UserError, first_line
 from apg_repro.rows import provenance
 from apg_repro.rows.numerics import version_of
 from apg_repro.rows.row import MeasuredRow, Origin, Score, TrainedRow
@@ -65,7 +65,7 @@ def check_device(device: str) -> None:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device {device!r} cannot be used here: {str(error).splitlines()[0][:200]}") from error
+        raise UserError(f"device {device!r} cannot be used here: {first_line(error)}") from error
 
 
 def scores_of(result: Result) -> dict[Protocol, Score]:

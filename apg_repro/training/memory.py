@@ -49,6 +49,9 @@ def predicted_bytes(config: RunConfig, schema: Schema, evaluated: int = EVALUATE
     return COPIES_OF_WEIGHTS * n_weights + a_step + a_step * evaluated // config.batch_size
 
 
+WITHOUT_SHAPE = {"seed", "start_seed", "learning_rate", "weight_decay", "max_epochs", "patience"}
+
+
 def predicted_by_run(configs: Sequence[RunConfig]) -> list[int]:
     """``predicted_bytes`` of each of these runs, the largest first; runs of the same shapes are asked once.
 
@@ -58,7 +61,7 @@ def predicted_by_run(configs: Sequence[RunConfig]) -> list[int]:
     known: dict[tuple[str, ...], int] = {}
     found = []
     for config in configs:
-        key = tuple(str(value) for name, value in config.as_dict().items() if name not in ("seed", "learning_rate"))
+        key = tuple(str(value) for name, value in config.as_dict().items() if name not in WITHOUT_SHAPE)
         if key not in known:
             known[key] = predicted_bytes(config, schema_for(config))
         found.append(known[key])

@@ -46,10 +46,10 @@ def logloss(logits: Float[torch.Tensor, " R"], labels: Float[torch.Tensor, " R"]
 
 
 @torch.no_grad()
-def predict(model: nn.Module, rows: Rows, batch_size: int = EVALUATED) -> Float[torch.Tensor, " R"]:
+def predict(model: nn.Module, rows: Rows) -> Float[torch.Tensor, " R"]:
     """The logit of every row."""
     model.eval()
-    return torch.cat([model(batch.fields, batch.numbers) for batch in rows.batches(batch_size)])
+    return torch.cat([model(batch.fields, batch.numbers) for batch in rows.batches(EVALUATED)])
 
 
 def evaluate(model: nn.Module, rows: Rows, prefix: str = "") -> dict[str, float]:

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from sklearn.metrics import roc_auc_score
 
-from apg_repro.errors import UserError
+from apg_repro.errors import UserError, first_line
 from apg_repro.paths import write_whole
-from apg_repro.yours.read import one_line, pc
+from apg_repro.yours.read import pc
 
 LEAK_AUC = 0.95  # of a column by itself: no honest column of a click log tells so much
 ROW_ID = 0.98  # different values per row, from which on an id says nothing but which row it is
@@ -115,7 +115,7 @@ class Columns:
             ) from error
         except (ValueError, RecursionError) as error:
             raise UserError(
-                f"schema {path} cannot be used ({one_line(error)}): compare it with one that was saved"
+                f"schema {path} cannot be used ({first_line(error)}): compare it with one that was saved"
             ) from error
         options: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**options)

@@ -20,7 +20,7 @@ import pyarrow.csv as pcsv
 import pyarrow.json as pjson
 import pyarrow.parquet as pq
 
-from apg_repro.errors import UserError
+from apg_repro.errors import UserError, first_line
 from apg_repro.paths import read_object
 
 Form = Literal["text", "json", "parquet"]
@@ -79,7 +79,7 @@ def read(path: Path) -> Source:
         else:
             delimiter, table = read_text(path)
     except (*UNREADABLE, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read ({one_line(error)}): mend that, or save it as CSV again") from error
+        raise UserError(f"{path} cannot be read ({first_line(error)}): mend that, or save it as CSV again") from error
     table = table.rename_columns([name.strip() for name in table.column_names])
     check_names(path, table.column_names)
     if not len(table):
@@ -89,7 +89,7 @@ def read(path: Path) -> Source:
     try:
         columns = [as_text(path, name, table.column(name)) for name in table.column_names]
     except pa.ArrowException as error:
-        raise UserError(f"{path} has a column that is no text ({one_line(error)}): write it as text") from error
+        raise UserError(f"{path} has a column that is no text ({first_line(error)}): write it as text") from error
     return Source(
         path=path, table=pa.table(columns, names=table.column_names), form=form, delimiter=delimiter, sha256=sha256
     )
@@ -110,7 +110,7 @@ def form_of(path: Path) -> Form:
         with opened(path) as file:
             start = file.read(BLOCK)
     except UNREADABLE as error:
-        raise UserError(f"{path} cannot be read ({one_line(error)}): is it complete, and yours to read?") from error
+        raise UserError(f"{path} cannot be read ({first_line(error)}): is it complete, and yours to read?") from error
     if not start.strip():
         raise UserError(f"{path} is empty: give a file with a header and at least {FEWEST} rows")
     for magic, what in REFUSED.items():
@@ -157,7 +157,7 @@ def check_bytes(path: Path, *, is_text: bool) -> str:
                     raise UserError(f"{path}, line {line} is not UTF-8 text: save the file as UTF-8") from error
                 line += block.count(b"\n")
     except UNREADABLE as error:
-        raise UserError(f"{path} cannot be unpacked ({one_line(error)}): is it complete?") from error
+        raise UserError(f"{path} cannot be unpacked ({first_line(error)}): is it complete?") from error
     return sha256
 
 
@@ -254,7 +254,7 @@ def stored(path: Path, *entries: str) -> dict[str, Any]:
             raise ValueError(f"it has no entry {lacking[0]!r}")
         return found
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({one_line(error)}): delete its folder, and begin again") from error
+        raise UserError(f"{path} is damaged ({first_line(error)}): delete its folder, and begin again") from error
 
 
 def one_line(error: BaseException) -> str:

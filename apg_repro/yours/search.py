@@ -22,7 +22,7 @@ from optuna.trial import TrialState
 from apg_repro.catalogue import YOURS
 from apg_repro.config import RunConfig
 from apg_repro.data.dataset import Dataset
-from apg_repro.errors import UserError
+from apg_repro.errors import UserError, first_line
 from apg_repro.paths import write_whole
 from apg_repro.rows.provenance import cores
 from apg_repro.rows.row import check_types
@@ -31,7 +31,7 @@ from apg_repro.training.build import build
 from apg_repro.training.timing import clock, threads
 from apg_repro.training.train import make_step, train_on
 from apg_repro.yours.prepare import Prepared
-from apg_repro.yours.read import one_line, stored
+from apg_repro.yours.read import stored
 
 Side = str  # one of ``SIDES``
 SIDES: tuple[Side, ...] = ("base", "apg")
@@ -98,7 +98,7 @@ class Plan:
             found = cls(**stored(path))
             check_types(found)
         except (TypeError, ValueError) as error:
-            raise UserError(f"{path} is damaged ({one_line(error)}): delete its folder, and begin again") from error
+            raise UserError(f"{path} is damaged ({first_line(error)}): delete its folder, and begin again") from error
         return found
 
 
@@ -240,7 +240,7 @@ class Search:
             self.studies = {side: self.open(storage, side) for side in SIDES}
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f"{journal} is damaged ({one_line(error)}): delete it, and the search begins anew"
+                f"{journal} is damaged ({first_line(error)}): delete it, and the search begins anew"
             ) from error
 
     def open(self, storage: JournalStorage, side: Side) -> optuna.Study:

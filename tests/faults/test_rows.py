@@ -148,7 +148,7 @@ def test_a_record_that_is_damaged_is_named_and_not_written_over(store, content, 
         assert error.startswith(f"error: {path} cannot be read (")
         assert error.count("\n") == 1
         assert path.read_bytes() == content
-    with pytest.raises(UserError, match=r"rows.json is damaged .*: take it from git again"):
+    with pytest.raises(UserError, match=r"rows.json cannot be read .*: get it back with"):
         numerics.record(path)
     with pytest.raises(UserError, match="cannot be read"):
         checksums.recorded("d", "default", path)

@@ -135,7 +135,8 @@ def peer(rows: int) -> Clock:
     def seconds() -> float:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise UserError(f"the peer failed: {done.stderr.strip().splitlines()[-1]}")
+            said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+            raise UserError(f"the peer failed: {said[-1]}")
         return 1 / json.loads(done.stdout)["rows_per_second"]
 
     return seconds
