@@ -88,8 +88,8 @@ def execute_for_book(names: Sequence[str], parameters: dict[str, Any]) -> None:
         write_whole(EXECUTED / "_faults.md", faults.page())
     except OSError as error:
         raise UserError(
-            f"{error.filename or EXECUTED} cannot be used ({error.strerror or error}): make room, or make it yours; "
-            "then run the same command again"
+            f"{error.filename or EXECUTED} cannot be used ({error.strerror or error}): free some space, or check its "
+            "permissions; then run the same command again"
         ) from error
 
 
@@ -172,7 +172,7 @@ def execute(notebooks: Sequence[Path], target: Path, parameters: dict[str, Any])
         for unfinished in target.glob(".*.ipynb"):
             unfinished.unlink()  # of an execution that was killed
     except OSError as error:
-        raise UserError(f"{target} cannot be written ({error.strerror}): make it a folder of yours") from error
+        raise UserError(f"{target} cannot be written ({error.strerror}): check its permissions") from error
     errors = []
     on_gpu = str(parameters.get("device", "cpu")).startswith("cuda")
     pool = ThreadPoolExecutor(1 if on_gpu else 2)  # two kernels would each plan with all of a GPU's memory

@@ -209,7 +209,7 @@ def parse_mix(name: str) -> Mix | None:
     fields = tuple(field.strip() for field in found[3].split(",")) if found else ()
     if not found or len(fields) < 2:
         raise UserError(
-            f"condition {name!r} is no mix: write input or output, _mean, _concat or _attention, and two or more "
+            f"condition {name!r} is not a mix: write input or output, _mean, _concat or _attention, and two or more "
             'fields, as in "input_attention(user,movie)"'
         )
     return Mix(where=found[1], how=found[2], fields=fields)  # pyright: ignore[reportArgumentType]

@@ -24,7 +24,7 @@ def within(folder: Path, name: str) -> Path:
         UserError: the name could lead out of the folder.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise UserError(f"{name!r} is no name: take letters, digits and any of _ . -")
+        raise UserError(f"{name!r} is not a name: take letters, digits and any of _ . -")
     return folder / name
 
 
@@ -50,7 +50,7 @@ def read_object(path: Path) -> dict[str, Any]:
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
     if not isinstance(found, dict):
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     return found
 
 
@@ -75,7 +75,7 @@ def write_record(path: Path, content: str) -> None:
     try:
         write_whole(path, content)
     except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}): make it a file of yours") from error
+        raise UserError(f"{path} cannot be written ({error.strerror}): check its permissions") from error
 
 
 @functools.lru_cache(maxsize=4)
@@ -83,7 +83,7 @@ def parsed(path: Path, changed: int) -> dict[str, Any]:
     """The content of a record, read once per change of the file: a page asks for every row."""
     found = read_object(path)
     if wrong := [name for name, value in found.items() if not isinstance(value, dict)]:
-        raise ValueError(f"its entry {wrong[0]!r} is no object")
+        raise ValueError(f"its entry {wrong[0]!r} is not an object")
     return found
 
 

@@ -102,7 +102,7 @@ def whole(path: Path, values: pd.Series) -> Int32[np.ndarray, " R"]:
     wrong = ~values.str.fullmatch("[0-9]{1,9}").fillna(False)
     if wrong.any():
         line = int(np.argmax(wrong)) + 2
-        raise UserError(f"{path}, line {line}: {values.name} {values[wrong].iloc[0]!r} is no whole number")
+        raise UserError(f"{path}, line {line}: {values.name} {values[wrong].iloc[0]!r} is not a whole number")
     return values.astype("int32").to_numpy()
 
 
@@ -161,7 +161,7 @@ def read_part(path: Path, uses: pd.DataFrame, n_items: int) -> pd.DataFrame:
                 label, *features = line.split()
                 ids = [int(feature.removesuffix(":1")) for feature in features]
                 if label not in ("1", "-1") or len(ids) != len(INPUTS):
-                    raise UserError(f"{path}, line {number} is no label of 1 or -1 and {len(INPUTS)} features")
+                    raise UserError(f"{path}, line {number} is not a label of 1 or -1 and {len(INPUTS)} features")
                 if any(not low <= one < high for one, low, high in zip(ids, starts[:-1], starts[1:], strict=True)):
                     raise UserError(f"{path}, line {number} has a feature outside of its column")
                 rows.append(ids)

@@ -64,7 +64,7 @@ def parse(row: dict[str, str]) -> Parsed:
     # A category list goes from the root to the leaf, "root;second" or "root;second;third".
     row["item_category_list"] = row["item_category_list"].split(";")[:2][-1]
     if not row["context_timestamp"].isdecimal():
-        raise ValueError(f"context_timestamp {row['context_timestamp']!r} is no number of seconds")
+        raise ValueError(f"context_timestamp {row['context_timestamp']!r} is not a number of seconds")
     row["context_timestamp"] = str((int(row["context_timestamp"]) // 3600 + BEIJING) % 24)
     ids = [row[column] for column in IAAC.fields.values()]
     return ids, [number(row[column]) for column in IAAC.numbers], row["is_trade"] == "1"
@@ -74,11 +74,11 @@ def number(text: str) -> float:
     """A number, NaN for -1.
 
     Raises:
-        ValueError: the text is no number, or beyond those of float32.
+        ValueError: the text is not a number, or beyond those of float32.
     """
     value = float(text)
     if not abs(value) < LARGEST:  # nor if it is NaN
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return math.nan if value == MISSING else value
 
 

@@ -74,7 +74,7 @@ def parse(row: dict[str, str]) -> tuple[float | str, ...]:
     """The values of a row: numbers, and the second level of the category as text.
 
     Raises:
-        ValueError: a column is no number, or the label is not 0 or 1.
+        ValueError: a column is not a number, or the label is not 0 or 1.
     """
     # Two files have the second level of the category alone, the others "first;second", or a third level as well.
     category = row["C2"].split(";")[:2][-1]
@@ -85,7 +85,7 @@ def parse(row: dict[str, str]) -> tuple[float | str, ...]:
         raise ValueError("no C2")
     for column, value in values.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{column} {row[column]!r} is no number")
+            raise ValueError(f"{column} {row[column]!r} is not a number")
     return tuple(values.values())
 
 

@@ -81,7 +81,7 @@ def read_json(path: Path) -> pd.DataFrame:
         try:
             rows.append(parse(json.loads(line)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"{path}, line {number} is no review ({error}): is it {FILE}?") from error
+            raise UserError(f"{path}, line {number} is not a review ({error}): is it {FILE}?") from error
     return pd.DataFrame(rows, columns=list(KEYS))
 
 
@@ -154,7 +154,7 @@ def as_text(values: pd.Series, is_number: bool) -> pd.Series:
     if is_number:
         numbers = pd.to_numeric(values).astype("float64")
         if (numbers % 1 > 0).any():
-            raise ValueError(f"{values.name} {numbers[numbers % 1 > 0].iloc[0]} is no whole number")
+            raise ValueError(f"{values.name} {numbers[numbers % 1 > 0].iloc[0]} is not a whole number")
         values = numbers.astype("Int64")
     return values.astype("string").fillna(MISSING).astype("object")
 

@@ -53,13 +53,13 @@ def parse(row: dict[str, str]) -> Parsed:
     """The ids and the label of a row; the merchant's id once more, as a number.
 
     Raises:
-        ValueError: an id is no whole number, or the label is not 0 or 1.
+        ValueError: an id is not a whole number, or the label is not 0 or 1.
     """
     if row["label"] not in ("0", "1"):
         raise ValueError(f"label {row['label']!r} is neither 0 nor 1")
     for column in ("user_id", "merchant_id"):
         if not row[column].isdecimal() or len(row[column]) > 7:
-            raise ValueError(f"{column} {row[column]!r} is no id")
+            raise ValueError(f"{column} {row[column]!r} is not an id")
     return (row["user_id"], row["merchant_id"]), (float(row["merchant_id"]),), row["label"] == "1"
 
 

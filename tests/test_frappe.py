@@ -76,7 +76,7 @@ def test_an_unknown_or_missing_context_is_an_id_of_its_own_and_the_count_is_no_c
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"uses": ["x" + USES[0]]}, "line 2: user 'x0' is no whole number"),
+        ({"uses": ["x" + USES[0]]}, "line 2: user 'x0' is not a whole number"),
         ({"uses": [USES[0].replace("0\t0", "0\t9", 1)]}, "does not have every app"),
         ({"uses": []}, "frappe.csv has no rows"),
         ({"apps": [*APPS, APPS[0]]}, "does not have every app"),
@@ -134,8 +134,8 @@ def test_the_published_parts_are_taken_as_they_are_and_their_positives_left_out_
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (f"2 0:1 3:1 9:1 {CONSTANT}", "line 1 is no label of 1 or -1"),
-        ("1 0:1 3:1", "line 1 is no label of 1 or -1 and 10 features"),
+        (f"2 0:1 3:1 9:1 {CONSTANT}", "line 1 is not a label of 1 or -1"),
+        ("1 0:1 3:1", "line 1 is not a label of 1 or -1 and 10 features"),
         (f"1 3:1 3:1 9:1 {CONSTANT}", "line 1 has a feature outside of its column"),
         (f"1 a:1 3:1 9:1 {CONSTANT}", "is damaged"),
         ("", "has no rows"),

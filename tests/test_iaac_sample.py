@@ -46,7 +46,7 @@ def test_numbers_are_standardised_over_the_rows_that_are_left(tmp_path):
     [
         (line(Label="2"), "line 3: Label '2' is neither 0 nor 1"),
         (line(I3=""), "line 3: could not convert string to float: ''"),
-        (line(I3="nan"), "line 3: I3 'nan' is no number"),
+        (line(I3="nan"), "line 3: I3 'nan' is not a number"),
         (line(C2=""), "line 3: no C2"),
         (line()[:-4], "line 3: 21 columns where 22 are expected"),
     ],

@@ -152,12 +152,12 @@ def test_a_page_that_cannot_be_completed_stays_as_it_was_and_is_one_sentence(tmp
         assert main(["notebooks", "table7"]) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert re.fullmatch(r"error: .* cannot be used \(File too large\): make room.*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"error: .* cannot be used \(File too large\): free some space.*\n", capsys.readouterr().err)
     assert (tmp_path / "table7.ipynb").read_bytes() == before
     shutil.rmtree(tmp_path / "_extra")
     (tmp_path / "_extra").touch()
     assert main(["notebooks", "table7"]) == 1
-    assert re.fullmatch(r"error: .*_extra.* cannot be used \(.*\): make room.*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"error: .*_extra.* cannot be used \(.*\): free some space.*\n", capsys.readouterr().err)
 
 
 def test_every_suite_has_its_notebook_and_every_notebook_its_page():

@@ -347,7 +347,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_the_old_data_set(tmp_path):
 
 def test_a_folder_that_cannot_be_written_raises_a_user_error(tmp_path):
     (tmp_path / "tiny").touch()
-    with pytest.raises(UserError, match=r"tiny cannot be written \(File exists\): make room or choose a folder"):
+    with pytest.raises(UserError, match=r"tiny cannot be written \(File exists\): free some space or choose a folder"):
         write(tmp_path, rows_of(30))
     (tmp_path / "readonly").mkdir(mode=0o500)
     if not os.access(tmp_path / "readonly", os.W_OK):  # root may write everywhere

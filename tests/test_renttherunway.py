@@ -106,14 +106,14 @@ def test_what_is_told_after_the_rental_is_no_column(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"user_id": ', "line 2 is no review"),
-        ("[]", "line 2 is no review"),
-        (json.dumps(review(("user_id",))), r"line 2 is no review \(no user_id\)"),
-        (json.dumps(review(rating="5")), r"line 2 is no review \(rating '5' is none of 2, 4, 6, 8, 10\)"),
-        (json.dumps(review(height="tall")), r"line 2 is no review \(height 'tall'\)"),
-        (json.dumps(review(weight="137")), r"line 2 is no review \(weight '137'\)"),
-        (json.dumps(review(bust_size="d")), r"line 2 is no review \(bust size 'd'\)"),
-        (json.dumps(review(age="old")), "line 2 is no review"),
+        ('{"user_id": ', "line 2 is not a review"),
+        ("[]", "line 2 is not a review"),
+        (json.dumps(review(("user_id",))), r"line 2 is not a review \(no user_id\)"),
+        (json.dumps(review(rating="5")), r"line 2 is not a review \(rating '5' is none of 2, 4, 6, 8, 10\)"),
+        (json.dumps(review(height="tall")), r"line 2 is not a review \(height 'tall'\)"),
+        (json.dumps(review(weight="137")), r"line 2 is not a review \(weight '137'\)"),
+        (json.dumps(review(bust_size="d")), r"line 2 is not a review \(bust size 'd'\)"),
+        (json.dumps(review(age="old")), "line 2 is not a review"),
     ],
 )
 def test_a_malformed_line_is_named(tmp_path, line, message):
@@ -131,7 +131,7 @@ def test_a_damaged_file_raises_a_user_error(tmp_path):
     path.write_bytes(b"PAR1 and then nothing")
     with pytest.raises(UserError, match=r"cannot be used .*: is it cleandata.parquet"):
         renttherunway.read(path)
-    with pytest.raises(UserError, match=r"height_in 68.5 is no whole number"):
+    with pytest.raises(UserError, match=r"height_in 68.5 is not a whole number"):
         renttherunway.read(table(tmp_path, TABLE.assign(height_in=TABLE["height_in"] + 0.5)))
     with pytest.raises(UserError, match=r"has no row with a rating"):
         renttherunway.read(official(tmp_path, review(rating=None)))

@@ -52,8 +52,8 @@ def test_counts_enter_as_standardised_logarithms(tmp_path):
     [
         ("1,2,", "line 6: label '' is neither 0 nor 1"),
         ("1,2,-1", "line 6: label '-1' is neither 0 nor 1"),
-        ("1,x,0", "line 6: merchant_id 'x' is no id"),
-        (",2,0", "line 6: user_id '' is no id"),
+        ("1,x,0", "line 6: merchant_id 'x' is not an id"),
+        (",2,0", "line 6: user_id '' is not an id"),
         ("1,2", "line 6: 2 columns where 3 are expected"),
     ],
 )

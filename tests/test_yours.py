@@ -222,7 +222,7 @@ def test_a_full_disk_below_a_model_is_one_sentence_and_costs_that_model_only(lac
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
     try:
-        with pytest.raises(UserError, match=r"cannot be used \(File too large\): make room"):
+        with pytest.raises(UserError, match=r"cannot be used \(File too large\): free some space"):
             try_apg(request)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -130,7 +130,7 @@ FAULTS = {
     "column twice, with a space": (
         HEADER.replace(b"ad", b" hour") + csv_with(b"").partition(b"\n")[2], "has the column 'hour' twice"
     ),
-    "bytes that are no text": (parquet(b"\xff"), "has a column that is no text"),
+    "bytes that are no text": (parquet(b"\xff"), "has a column that is not text"),
     "column twice, Parquet": (parquet(b"a", "click"), "cannot be read (Multiple matches"),
     "JSON, of two kinds": (b'{"a": 1, "b": 2}\n{"a": 0, "b": "2"}\n' * 150, "changed from number to string"),
     "JSON array": (table().to_json(orient="records").encode(), "is one JSON array: write one object per line"),
@@ -157,7 +157,7 @@ def test_a_fault_of_a_file_is_one_sentence_that_says_where(fault, tmp_path):
 def test_a_file_that_is_none_or_too_large_is_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="there is no file"):
         read(tmp_path / "none.csv")
-    with pytest.raises(UserError, match="is no file"):
+    with pytest.raises(UserError, match="is not a file"):
         read(tmp_path)
     with pytest.raises(UserError, match=r"cannot be read .*File name too long"):
         read(Path("x" * 300))
@@ -275,7 +275,7 @@ def test_the_user_has_the_last_word(tmp_path):
         (Wishes(split="week"), "--split must be random, time or column:NAME"),
         (Wishes(split="column:part"), "there is no column 'part' for --split column:"),
         (Wishes(min_count=0), "--min-count must be at least 1"),
-        (Wishes(user="price", numbers=("price",)), "--user 'price' is no field"),
+        (Wishes(user="price", numbers=("price",)), "--user 'price' is not a field"),
     ],
 )
 def test_wishes_that_do_not_fit_are_refused(wishes, message, tmp_path):
@@ -284,7 +284,7 @@ def test_wishes_that_do_not_fit_are_refused(wishes, message, tmp_path):
 
 
 def test_a_number_that_is_none_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"column 'ad' has '.*', which is no number"):
+    with pytest.raises(UserError, match=r"column 'ad' has '.*', which is not a number"):
         prepared(written(tmp_path), tmp_path, Wishes(numbers=("ad",)))
 
 
@@ -305,7 +305,7 @@ def test_a_schema_can_be_saved_edited_and_given_back(tmp_path):
         ('{"label": "y", "fields": "a"}', 'fields is "a"'),
         ('{"label": "y", "min_count": "2"}', 'min_count is "2"'),
         ('{"fields": []}', "it has no entry 'label'"),
-        ("[1]", "it is no object"),
+        ("[1]", "it is not an object"),
         ("{", "cannot be used"),
         ("", "cannot be used"),
         ("[" * 100_000, "cannot be used"),
@@ -336,7 +336,7 @@ def test_a_damaged_schema_is_refused(text, message, tmp_path):
         ({"fields": ["user_id", "ad", "ad"]}, "column 'ad' is named twice in fields"),
         ({"numbers": ["ad"]}, "column 'ad' is named in fields and in numbers: leave one out"),
         ({"drop": ["ad"]}, "column 'ad' is named in fields and in drop: leave one out"),
-        ({"user": "price"}, "--user 'price' is no field"),
+        ({"user": "price"}, "--user 'price' is not a field"),
         ({"min_count": -1}, "--min-count must be at least 1, not -1"),
         ({"fields": [], "user": "", "item": ""}, "the schema has no fields"),
     ],
@@ -446,13 +446,19 @@ def test_a_split_by_time_trains_on_the_past_and_tests_on_the_last_rows(tmp_path)
 @pytest.mark.parametrize(
     ("when", "message"),
     [
-        (["inf", 3], "column 'when' has 'inf', which is no time"),
-        (["1e40", 3], "column 'when' has '1e40', which is no time"),
-        (["2026-02-30", "2026-02-27"], "column 'when' has '2026-02-30', which is no time"),
+        (["inf", 3], "column 'when' has 'inf', which is not a time"),
+        (["1e40", 3], "column 'when' has '1e40', which is not a time"),
+        (["2026-02-30", "2026-02-27"], "column 'when' has '2026-02-30', which is not a time"),
         (["2026-02-27", None], "column 'when' lacks a value in 200 rows with a label, and --split time needs all"),
         ([5, 5], "column 'when' has one time only, '5'"),
-        (["04/01/2024", "13/01/2024"], "column 'when' has '04/01/2024', which is no time that can be read in one way"),
-        (["2024-01-13", "01/02/2024"], "column 'when' has '01/02/2024', which is no time that can be read in one way"),
+        (
+            ["04/01/2024", "13/01/2024"],
+            "column 'when' has '04/01/2024', which is not a time that can be read in one way",
+        ),
+        (
+            ["2024-01-13", "01/02/2024"],
+            "column 'when' has '01/02/2024', which is not a time that can be read in one way",
+        ),
     ],
 )
 @pytest.mark.fault(

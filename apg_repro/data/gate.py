@@ -139,9 +139,9 @@ def check_view(view: dict[str, Any], fields: Collection[str], where: str) -> Non
     if not inputs:
         raise ValueError(f"{where}inputs is empty")
     if unknown := [name for name in inputs if name not in fields]:
-        raise ValueError(f"{where}inputs has {unknown[0]!r}, which is no field")
+        raise ValueError(f"{where}inputs has {unknown[0]!r}, which is not a field")
     if wrong := [name for name in numbers if name in fields or name == "label"]:
-        raise ValueError(f"{where}numbers has {wrong[0]!r}, which is no number")
+        raise ValueError(f"{where}numbers has {wrong[0]!r}, which is not a number")
     if unknown := [name for name in members if name not in numbers]:
         raise ValueError(f"{where}bags has {unknown[0]!r}, which is none of its numbers")
     distinct(members, f"{where}bags")
@@ -162,10 +162,10 @@ def entry(values: dict[str, Any], key: str, kind: type, where: str = "") -> Any:
 
 
 def distinct(names: list[Any], where: str) -> list[str]:
-    """Names as they are; raises a ValueError if one is no text or occurs twice."""
+    """Names as they are; raises a ValueError if one is not text or occurs twice."""
     for position, name in enumerate(names):
         if not isinstance(name, str):
-            raise ValueError(f"{where} has {json.dumps(name)[:40]}, which is no name")
+            raise ValueError(f"{where} has {json.dumps(name)[:40]}, which is not a name")
         if name in names[:position]:
             raise ValueError(f"{where} has {name!r} twice")
     return names
@@ -259,7 +259,7 @@ def numbers_of(table: pa.Table, name: str) -> np.ndarray:
     values = column.to_numpy()
     if not (values.min() >= -LARGEST_NUMBER and values.max() <= LARGEST_NUMBER):  # nor if one is NaN
         row = int(np.argmin(np.abs(values) <= LARGEST_NUMBER))
-        raise ValueError(f"column {name!r} has the value {values[row]} in row {row:,}, which is no finite float32")
+        raise ValueError(f"column {name!r} has the value {values[row]} in row {row:,}, which is not a finite float32")
     return values
 
 

@@ -364,7 +364,7 @@ def write_dataset(
         new_manifest.replace(manifest_file)
     except OSError as error:
         raise UserError(
-            f"{folder} cannot be written ({error.strerror or error}): make room or choose a folder that can be "
+            f"{folder} cannot be written ({error.strerror or error}): free some space or choose a folder that can be "
             f"written, then run `{how_to_prepare(name)}` again"
         ) from error
     finally:

@@ -115,8 +115,8 @@ class ApgLayer(nn.Module, ABC):
         generates_only_s: G generates S_i and nothing else, so that ``generated`` gives it.
 
     Raises:
-        ValueError: a size is no whole number of at least 1, or the init is unknown. When called: x is not (B, I); z is
-            not (B, D) with the B of x; a self-wise layer gets a z, or another one gets none.
+        ValueError: a size is not a whole number of at least 1, or the init is unknown. When called: x is not (B, I); z
+            is not (B, D) with the B of x; a self-wise layer gets a z, or another one gets none.
     """
 
     generates_only_s = False

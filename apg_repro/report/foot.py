@@ -22,7 +22,7 @@ ANY_SUITE = "python -m apg_repro run SUITE --profile full"  # what makes the row
 
 
 def banner(found: Sequence[Evidence]) -> Markup:
-    """What a reader must know first: quick numbers are no results, synthetic data are no real data."""
+    """What a reader must know first: quick numbers are not results, synthetic data are not real data."""
     notes = []
     if not all(evidence.is_result for evidence in found):
         notes.append(

@@ -12,12 +12,12 @@ from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Cell
 
 Text = str | Markup
-NO_RESULTS = "Quick profile: these numbers are no results."
+NO_RESULTS = "Quick profile: these numbers are not results."
 NOTHING = "Nothing of this has been run yet."
 
 
 def in_short(found: Sequence[Evidence], *says: Callable[[Sequence[Evidence]], Iterable[Text]]) -> Markup:
-    """What came out, in words; of a quick profile, that its numbers are no results.
+    """What came out, in words; of a quick profile, that its numbers are not results.
 
     Args:
         found: what the page shows.

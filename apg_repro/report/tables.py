@@ -171,7 +171,7 @@ def plain(value: Any) -> str:
 
 
 def is_words(column: pd.Series) -> bool:
-    """Whether the cells of a column begin at the left: most are no numbers, or one is long enough to have two lines."""
+    """Whether the cells of a column begin at the left: most are not numbers, or one is long enough for two lines."""
     texts = [text for value in column if (text := plain(value).strip(f"{MISSING} "))]
     n_numbers = sum(bool(re.match(r"[+−<]? ?[\d.]", text)) for text in texts)
     return 2 * n_numbers < len(texts) or any(len(text) > LONG for text in texts)

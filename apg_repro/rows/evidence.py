@@ -47,7 +47,7 @@ class Evidence:
 
     @property
     def is_result(self) -> bool:
-        """Whether its numbers get verdicts: those of the quick profile are no results."""
+        """Whether its numbers get verdicts: those of the quick profile are not results."""
         return self.plan.profile == "full"
 
     @cached_property

@@ -166,7 +166,7 @@ class TrainedRow:
         for part in (row, row.origin, *scores.values()):
             check_types(part)
         if not all(isinstance(entry, Mapping) for entry in row.history):
-            raise TypeError("history has an entry that is no object")
+            raise TypeError("history has an entry that is not an object")
         for score in scores.values():
             if score.epoch not in range(1, len(row.history) + 1):
                 raise ValueError(f"it has no epoch {score.epoch}")

@@ -84,7 +84,7 @@ class Store:
             content = path.read_bytes() if known != state else b""
         except OSError as error:
             raise UserError(
-                f"{path} cannot be read ({error.strerror}): make it a file of yours, or move it away"
+                f"{path} cannot be read ({error.strerror}): check its permissions, or move it away"
             ) from error
         if known != state:
             rows = self.parsed(path, content)
@@ -107,7 +107,7 @@ class Store:
                 path.open("ab").close()
         except OSError as error:
             raise UserError(
-                f"{path} cannot be written ({error.strerror}): make it a file in a folder of yours"
+                f"{path} cannot be written ({error.strerror}): check the permissions of its folder"
             ) from error
 
     def claim(self, profile: Profile, config: RunConfig) -> BaseFileLock | None:
@@ -124,7 +124,9 @@ class Store:
         except Timeout:
             return None
         except OSError as error:
-            raise UserError(f"{folder} cannot be written ({error.strerror}): make room, or make it yours") from error
+            raise UserError(
+                f"{folder} cannot be written ({error.strerror}): free some space, or check its permissions"
+            ) from error
 
     def release(self, claim: BaseFileLock | None) -> None:
         """Gives a claim back."""
@@ -236,8 +238,8 @@ def values_of(line: bytes) -> dict[str, Any] | None:
 
 
 def refuse(word: str) -> None:
-    """Raises a ValueError: NaN and Infinity are no JSON, and ``append`` writes null."""
-    raise ValueError(f"{word} is no number")
+    """Raises a ValueError: NaN and Infinity are not JSON, and ``append`` writes null."""
+    raise ValueError(f"{word} is not a number")
 
 
 def is_torn(line: bytes) -> bool:

@@ -188,9 +188,9 @@ def rescued(rows: Sequence[Row], store: Store, profile: Profile, error: OSError)
             beside.append(profile, row)
     except OSError:
         lines = "\n".join(json.dumps(row.as_json()) for row in rows)
-        return UserError(f"{what}: make room, and add what was trained to that file, these lines:\n{lines}")
+        return UserError(f"{what}: free some space, and add what was trained to that file, these lines:\n{lines}")
     kept = beside.path(profile, rows[0])
     return UserError(
-        f"{what}: what was trained is in {kept}; make room, `cat {quote(str(kept))} >> {quote(str(path))}`, and run "
-        "the same command again"
+        f"{what}: what was trained is in {kept}; free some space, `cat {quote(str(kept))} >> {quote(str(path))}`, and "
+        "run the same command again"
     )

@@ -181,7 +181,7 @@ def run_again(
     except Timeout as error:
         raise UserError(f"another command trains runs again in {beside.root}: wait until it has ended") from error
     except OSError as error:
-        raise UserError(f"{store.root} cannot be written ({error.strerror}): make it a folder of yours") from error
+        raise UserError(f"{store.root} cannot be written ({error.strerror}): check its permissions") from error
     with lock:
         shutil.rmtree(beside.root, ignore_errors=True)  # of the last time
         again = train_all(

@@ -98,7 +98,7 @@ class Columns:
             text = path.read_text(encoding="utf-8-sig")  # some editors put a byte-order mark before it
             values: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
             if not isinstance(values, dict):
-                raise ValueError("it is no object")
+                raise ValueError("it is not an object")
             known = {one.name: one.default for one in fields(cls)}
             for name, value in values.items():
                 if name not in known:
@@ -183,7 +183,7 @@ def coded(column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
 
 
 def quantities(values: Sequence[str]) -> np.ndarray | None:
-    """Values as numbers, NaN where they are ``INFINITE``, (U,); None if one is no number."""
+    """Values as numbers, NaN where they are ``INFINITE``, (U,); None if one is not a number."""
     try:
         found = pc.cast(pa.array(values, pa.string()), pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowException:
@@ -333,7 +333,7 @@ def check(columns: Columns, names: Sequence[str]) -> Columns:
     for option in ("user", "item"):
         name = getattr(columns, option)
         if name and name not in columns.fields:
-            raise UserError(f"--{option} {name!r} is no field: name it in --fields too, or name another")
+            raise UserError(f"--{option} {name!r} is not a field: name it in --fields too, or name another")
     if columns.min_count < 1:
         raise UserError(f"--min-count must be at least 1, not {columns.min_count}")
     if columns.time:

@@ -116,7 +116,7 @@ def trained(config: RunConfig, encoding: Encoding, weights: Path) -> nn.Module:
     model = build(config, encoding.schema)
     try:
         if not zipfile.is_zipfile(weights):
-            raise ValueError("it is no archive of torch's")
+            raise ValueError("it is not a file that torch saved")
         model.load_state_dict(torch.load(weights, weights_only=True))
     except (RuntimeError, ValueError, KeyError) as error:
         raise UserError(f"{weights} is damaged: delete it, and the same command trains that model again") from error

@@ -144,7 +144,9 @@ def numbers_of(name: str, values: list[str]) -> np.ndarray:
     numbers = quantities(values)
     if numbers is None:
         wrong = next(value for value in values if quantities([value]) is None)
-        raise UserError(f"column {name!r} has {wrong!r}, which is no number: mend it, or name the column in --fields")
+        raise UserError(
+            f"column {name!r} has {wrong!r}, which is not a number: correct it, or name the column in --fields"
+        )
     return np.concatenate([[np.nan], numbers])
 
 
@@ -165,13 +167,13 @@ def place_of(rows: pa.Table, columns: Columns) -> np.ndarray | None:
             dates = pd.to_datetime(pd.Series(values), errors="coerce", utc=True, format="ISO8601")
             if dates.isna().any():
                 raise UserError(
-                    f"column {name!r} has {values[int(np.argmax(dates.isna()))]!r}, which is no time that can be "
+                    f"column {name!r} has {values[int(np.argmax(dates.isna()))]!r}, which is not a time that can be "
                     "read in one way only: write dates as 2026-01-31, and times as 2026-01-31 23:59:59 or as seconds"
                 )
             when = dates.astype("int64").to_numpy().astype(np.float64)
         if np.isnan(when).any():
             raise UserError(
-                f"column {name!r} has {values[int(np.argmax(np.isnan(when)))]!r}, which is no time: mend it"
+                f"column {name!r} has {values[int(np.argmax(np.isnan(when)))]!r}, which is not a time: correct it"
             )
         if when.min() == when.max():
             raise UserError(f"column {name!r} has one time only, {values[0]!r}: split in another way (--split)")

@@ -79,7 +79,9 @@ def read(path: Path) -> Source:
         else:
             delimiter, table = read_text(path)
     except (*UNREADABLE, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read ({first_line(error)}): mend that, or save it as CSV again") from error
+        raise UserError(
+            f"{path} cannot be read ({first_line(error)}): correct that, or save it as CSV again"
+        ) from error
     table = table.rename_columns([name.strip() for name in table.column_names])
     check_names(path, table.column_names)
     if not len(table):
@@ -89,7 +91,7 @@ def read(path: Path) -> Source:
     try:
         columns = [as_text(path, name, table.column(name)) for name in table.column_names]
     except pa.ArrowException as error:
-        raise UserError(f"{path} has a column that is no text ({first_line(error)}): write it as text") from error
+        raise UserError(f"{path} has a column that is not text ({first_line(error)}): write it as text") from error
     return Source(
         path=path, table=pa.table(columns, names=table.column_names), form=form, delimiter=delimiter, sha256=sha256
     )
@@ -101,7 +103,7 @@ def form_of(path: Path) -> Form:
         if not path.exists():
             raise UserError(f"there is no file {path}: give the path of your rows, such as clicks.csv")
         if not path.is_file():
-            raise UserError(f"{path} is no file: give the path of one file, such as clicks.csv")
+            raise UserError(f"{path} is not a file: give the path of one file, such as clicks.csv")
         if path.stat().st_size > LARGEST:
             raise UserError(
                 f"{path} has {path.stat().st_size / 1e9:.0f} GB, and {LARGEST / 1e9:.0f} GB are the most: take a "
@@ -110,7 +112,7 @@ def form_of(path: Path) -> Form:
         with opened(path) as file:
             start = file.read(BLOCK)
     except UNREADABLE as error:
-        raise UserError(f"{path} cannot be read ({first_line(error)}): is it complete, and yours to read?") from error
+        raise UserError(f"{path} cannot be read ({first_line(error)}): is it complete, and may you read it?") from error
     if not start.strip():
         raise UserError(f"{path} is empty: give a file with a header and at least {FEWEST} rows")
     for magic, what in REFUSED.items():
@@ -191,7 +193,7 @@ def read_text(path: Path) -> tuple[str, pa.Table]:
         row = next(fault for fault in faults if fault.number is not None)  # opening a file to see its columns uses them
         raise UserError(
             f"{path}, line {row.number}: {row.actual_columns} columns where the header has {row.expected_columns}: put "
-            "values with a delimiter in quotes, or mend that line"
+            "values with a delimiter in quotes, or correct that line"
         )
     last = " ".join(str(found.column(place)[-1]) for place in range(found.num_columns)) if len(found) else ""
     if "\n" in last and quotes_of(path) % 2:

@@ -152,8 +152,8 @@ def at_work(folder: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise UserError(
-            f"{error.filename or folder} cannot be used ({error.strerror or error}): make room, or make it yours; the "
-            "same command then goes on from there"
+            f"{error.filename or folder} cannot be used ({error.strerror or error}): free some space, or check its "
+            "permissions; the same command then goes on from there"
         ) from error
 
 
@@ -284,7 +284,7 @@ def spent(folder: Path, seconds: float) -> float:
     try:
         total = seconds + (float(path.read_text()) if path.exists() else 0.0)
         if not 0 <= total < float("inf"):
-            raise ValueError(f"{total} are no seconds")
+            raise ValueError(f"{total} are not seconds")
     except ValueError as error:
         raise UserError(
             f"{path} is damaged: delete it, and the same command goes on, without the minutes of earlier runs"

@@ -18,8 +18,8 @@ GIVEN = {"profile": "quick", "datasets": [], "seeds": [], "device": "cpu", "run"
 
 @in_proc
 @pytest.mark.fault(
-    "while the book is executed: a notebook raises, a kernel is killed, a notebook is no JSON; pages of notebooks that "
-    "are gone or were never finished lie there",
+    "while the book is executed: a notebook raises, a kernel is killed, a notebook is not JSON; pages of notebooks "
+    "that are gone or were never finished lie there",
     "the command fails and names each; the other notebooks are executed; such pages go",
 )
 def test_what_fails_is_named_and_the_other_notebooks_are_executed(tmp_path):

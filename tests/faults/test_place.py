@@ -87,7 +87,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence_before_anything_is_trai
     missing, present = done.stdout.splitlines()
     for line, folder in ((missing, "0"), (present, "1")):
         path = tmp_path / folder / "quick" / "runs" / "d.jsonl"
-        assert line == f"{path} cannot be written (Permission denied): make it a file in a folder of yours"
+        assert line == f"{path} cannot be written (Permission denied): check the permissions of its folder"
     assert done.stderr.startswith(f"tiny: {tmp_path / 'tiny'} cannot be written (Permission denied)")
     assert done.stderr.count("\n") == 1
 

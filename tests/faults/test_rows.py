@@ -77,7 +77,7 @@ def test_a_value_that_is_missing_is_named_with_its_line(store, name):
     [b"[1]\n", b"[" * 100_000 + b"\n", b"\xff\xfe\n", b"\0\0\0\n", b"<html>\n", b"<<<<<<< HEAD\n"],
     ids=["list", "deep", "no text", "NUL", "HTML", "merge conflict"],
 )
-@pytest.mark.fault("a line that is no JSON, or too deep, before others", "one sentence; the file stays as it is")
+@pytest.mark.fault("a line that is not JSON, or too deep, before others", "one sentence; the file stays as it is")
 def test_what_is_no_row_is_named_with_its_line(store, content):
     damaged(store, content)
 

@@ -50,7 +50,7 @@ def formula_verdict(
 
 
 def layers(evidence: Evidence) -> list[dict[str, Any]]:
-    """The counted layers; none without a row. ``weights`` are parameters that are no biases."""
+    """The counted layers; none without a row. ``weights`` are parameters that are not biases."""
     found = measured_values(evidence).get("layers", [])
     return [layer | {"weights": layer["parameters"] - layer["biases"]} for layer in found]
 
