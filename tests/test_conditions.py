@@ -95,7 +95,7 @@ def test_a_field_that_does_not_exist_raises_a_user_error_that_names_those_that_d
     "name", ["input_max(user,item)", "input_mean(user)", "mean(user,item)", "input_mean(user,item"]
 )
 def test_a_condition_that_only_looks_like_a_mix_raises_a_user_error_that_shows_one(name, schema):
-    with pytest.raises(UserError, match="is no mix: write input or output"):
+    with pytest.raises(UserError, match="is not a mix: write input or output"):
         make_condition(name, schema, E)
 
 
