@@ -8,8 +8,8 @@
 #
 # It takes Python with torch, numpy, pandas, scikit-learn, pyarrow, tqdm, filelock and jaxtyping, and installs nothing; the
 # fused kernels and torch.compile take a C compiler and Python's headers, too. PYTHON names another Python, JOBS how many
-# runs train side by side. Rows that the store has are not made again, so what a limit cut short goes on when the script
-# is started once more.
+# runs train side by side. Rows that the store has are not made again, so what a limit cuts short goes on at the end, if
+# time is left, and when the script is started once more.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -37,7 +37,7 @@ default=python3
 PYTHON=${PYTHON:-$default}
 export PYTHONPATH=. TORCH_CPP_LOG_LEVEL=ERROR KINETO_LOG_LEVEL=99
 BUDGET=1800 # seconds for everything; SECONDS is bash's own clock
-STEPS=, SUMMARY=() FAILED=0
+STEPS=, SUMMARY=() FAILED=0 CUT=
 
 # asked NAME: whether a step is to be done. What prepares data is done with any --only.
 asked() {
@@ -60,10 +60,9 @@ step() {
     status=$?
     case $status in
         0) word=done ;;
-        124 | 137) word="stopped at its limit; what it made by then is kept" ;;
-        *) word="FAILED, exit status $status" ;;
+        124 | 137) word="stopped at its limit; what it made by then is kept" CUT+=" $name" ;;
+        *) word="FAILED, exit status $status" FAILED=1 ;;
     esac
-    [ $status -eq 0 ] || FAILED=1
     SUMMARY+=("$name: $word ($((SECONDS - start)) s)")
     echo "== $name: $word ($((SECONDS - start)) s)"
     keep
@@ -77,6 +76,7 @@ keep() {
 
 finish() {
     trap - EXIT
+    [ -z "$CUT" ] || FAILED=1
     printf '%s\n' "" "$PROFILE on $DEVICE, $SECONDS s:" ${SUMMARY[@]+"${SUMMARY[@]}"}
     if ! keep; then
         echo "error: the rows could not be copied to $OUT; they are in results/$PROFILE" >&2
@@ -121,19 +121,31 @@ SUITES="speed threads comparators table4 table2 stability table6 table8 table9 f
 TRAINED=("${HOW[@]}")
 [ -z "${JOBS:-}" ] || TRAINED+=(--jobs "$JOBS")
 [ "$PROFILE" = quick ] || TRAINED+=(--seeds 1,2,3,4,5,6,7,8,9,10)
+# suite NAME LIMIT: measures or trains one of them.
+suite() {
+    local how=("${TRAINED[@]}")
+    case $1 in speed | threads) how=("${HOW[@]}") ;; esac
+    step "$1" "$2" "$PYTHON" -m apg_repro run "$1" "${how[@]}" --datasets $REAL
+}
+
 for name in $SUITES; do
-    case $name in
-        speed | threads) limit=240 how=("${HOW[@]}") ;;
-        *) limit=600 how=("${TRAINED[@]}") ;;
-    esac
+    case $name in speed | threads) limit=240 ;; *) limit=600 ;; esac
     if [ "$PROFILE" = full ] && [ $REAL = synthetic ]; then # rows that would stand beside no others
         asked $name || continue
         SUMMARY+=("$name: left out, MovieLens-1M is not prepared (book/reproduce.md says how)") FAILED=1
     else
-        step $name $limit "$PYTHON" -m apg_repro run $name "${how[@]}" --datasets $REAL
+        suite $name $limit
     fi
 done
 step planted 300 "$PYTHON" -m apg_repro run planted "${TRAINED[@]}"
+
+again=$CUT CUT=
+for name in $again; do
+    case " $SUITES " in
+        *" $name "*) suite "$name" $BUDGET || true ;;
+        *) CUT+=" $name" ;;
+    esac
+done
 
 for name in ${ONLY//,/ }; do
     [[ $STEPS == *,$name,* ]] || { echo "error: there is no step $name; there are ${STEPS//,/ }" >&2; FAILED=1; }
