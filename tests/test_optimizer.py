@@ -103,23 +103,27 @@ def test_clipping_leaves_a_small_gradient_as_it_is_and_passes_on_one_that_is_not
         torch.testing.assert_close(weight.grad, torch.tensor(clipped), equal_nan=True)
 
 
+CLOSE = {torch.float32: {"rtol": 1e-5, "atol": 1e-7}, torch.float64: {"rtol": 1e-12, "atol": 1e-14}}
+
+
+@pytest.mark.parametrize("dtype", CLOSE)  # golden runs are in double precision
 @pytest.mark.parametrize("norm", [0.05, 1e6, None])
-def test_what_a_graph_holds_moves_weights_as_any_step_does(norm, monkeypatch, schema, batch):
+def test_what_a_graph_holds_moves_weights_as_any_step_does(norm, dtype, monkeypatch, schema, batch):
     """Adam that clips by itself and moves a table in pieces, against clipping before Adam on whole tables."""
     monkeypatch.setattr(optimizers, "PIECE", 16)
     config = RunConfig(**TINY, clip_norm=norm, learning_rate=0.01, weight_decay=0.01, version="v5", rank=2, over=4)
     moved = []
     for graphed in (False, True):
-        model = build(config, schema)
+        model = build(config, schema).to(dtype)
         steps = Optimizer(model, config, graphed=graphed)
         for _ in range(4):
             steps.zero_grad()
-            model(batch.fields, batch.numbers).square().sum().backward()
+            model(batch.fields, batch.numbers.to(dtype)).square().sum().backward()
             steps.step()
         moved.append(list(model.parameters()))
     assert 1 < len(steps.pieces) < len(moved[1])
     for whole, in_pieces in zip(*moved, strict=True):
-        torch.testing.assert_close(whole, in_pieces, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(whole, in_pieces, **CLOSE[dtype])
 
 
 def test_a_gradient_that_is_not_finite_reaches_the_weights_of_a_graphed_step(schema, batch):

@@ -71,7 +71,12 @@ class Optimizer:
                 piece.grad = part
         if self.clip_norm is not None and self.graphed:
             moved = [piece for parameter in self.parameters for piece in self.pieces_or_whole(parameter)]
-            self.adam.grad_scale = divisor([piece.grad for piece in moved if piece.grad is not None], self.clip_norm)
+            gradients = [piece.grad for piece in moved if piece.grad is not None]
+            scale = divisor(gradients, self.clip_norm)
+            if scale.dtype == torch.float32:
+                self.adam.grad_scale = scale
+            else:  # Adam would take it for float32
+                torch._foreach_div_(gradients, scale)
         elif self.clip_norm is not None:
             clip(self.parameters, self.clip_norm)
         for part in self.parts:
