@@ -76,7 +76,8 @@ class Optimizer:
             if scale.dtype == torch.float32:
                 self.adam.grad_scale = scale
             else:  # Adam would take it for float32
-                torch._foreach_div_(gradients, scale)
+                for gradient in gradients:
+                    gradient.div_(scale)
         elif self.clip_norm is not None:
             clip(self.parameters, self.clip_norm)
         for part in self.parts:
