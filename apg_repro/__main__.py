@@ -25,6 +25,8 @@ from apg_repro.suite import Plan
 if TYPE_CHECKING:
     from apg_repro.run.executors import Cluster
 
+Commands = Any  # what argparse's ``add_subparsers`` gives, whose class has no public name
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a subcommand; a user's mistake prints one line and returns 1."""
@@ -79,7 +81,13 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="apg", description="Runs, pages and checks of the replication.")
     whole.add_argument("--version", action="version", version=f"apg-repro {__version__}")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    for add in (add_run, add_status, add_numerics, add_selfcheck, add_notebooks, add_try):
+        add(commands)
+    return whole
 
+
+def add_run(commands: Commands) -> None:
+    """``apg run``."""
     train = commands.add_parser("run", help="train the runs of a table or figure that the store lacks")
     train.set_defaults(command=run)
     train.add_argument("suite", help="its name, such as table4; `apg status` lists them")
@@ -102,26 +110,43 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--again", type=int, metavar="N", help="train N random runs of each data set again, and print the differences"
     )
+    add_what_is_trained(train)
 
+
+def add_status(commands: Commands) -> None:
+    """``apg status``."""
     count = commands.add_parser("status", help="what each suite has and lacks")
     count.set_defaults(command=status)
     count.add_argument("--profile", choices=get_args(Profile), default="full")
 
+
+def add_numerics(commands: Commands) -> None:
+    """``apg numerics``."""
     check = commands.add_parser("numerics", help="golden runs: does the code still give the numbers of its rows?")
     check.set_defaults(command=numerics)
     check.add_argument("--record", action="store_true", help="record what moved, and raise the versions of these cases")
     check.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1; others than cpu are compared, not recorded")
 
+
+def add_selfcheck(commands: Commands) -> None:
+    """``apg selfcheck``."""
     device = commands.add_parser("selfcheck", help="does this machine's GPU train as it should? a minute or two")
     device.set_defaults(command=selfcheck)
     device.add_argument("--device", default="cuda", help="cuda, cuda:1; on cpu, what needs a GPU is skipped")
 
+
+def add_notebooks(commands: Commands) -> None:
+    """``apg notebooks``."""
     book = commands.add_parser("notebooks", help="execute the notebooks for the book")
     book.set_defaults(command=notebooks)
     book.add_argument("names", nargs="*", help="such as table4; default: all")
     book.add_argument("--datasets", default="", help="names joined by commas; default: what is at hand")
     book.add_argument("--run", choices=["missing", "none"], default="missing", help="train what is missing, or not")
+    add_what_is_trained(book)
 
+
+def add_try(commands: Commands) -> None:
+    """``apg try``."""
     yours = commands.add_parser("try", help="does APG pay on your data? a search, a verdict, a report, a model")
     yours.set_defaults(command=try_)
     yours.add_argument("file", type=Path, help="your rows: CSV, TSV, JSON lines (also .gz) or Parquet")
@@ -149,11 +174,12 @@ def parser() -> argparse.ArgumentParser:
     yours.add_argument("--out", metavar="FOLDER", help="where everything is kept; default: NAME_apg")
     yours.add_argument("--device", default="cpu", help="where to train: cpu, cuda, cuda:1")
 
-    for command in (train, book):
-        command.add_argument("--profile", choices=get_args(Profile), default="quick")
-        command.add_argument("--seeds", default="", help="numbers joined by commas; default: the profile's")
-        command.add_argument("--device", default="cpu", help="where to train and to take times: cpu, cuda, cuda:1")
-    return whole
+
+def add_what_is_trained(command: argparse.ArgumentParser) -> None:
+    """The options that ``run`` and ``notebooks`` share."""
+    command.add_argument("--profile", choices=get_args(Profile), default="quick")
+    command.add_argument("--seeds", default="", help="numbers joined by commas; default: the profile's")
+    command.add_argument("--device", default="cpu", help="where to train and to take times: cpu, cuda, cuda:1")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ def summary(evidence: Evidence) -> str:
 
 
 def tables(evidence: Evidence) -> list[Table]:
-    """The same as tables."""
+    """The tables that ``summary`` prints."""
     found = [auc_table(evidence, protocol) for protocol in PROTOCOLS] if evidence.cells else []
     return found + [table(evidence) for table in own_tables(evidence.suite.name)]
 

@@ -10,7 +10,8 @@ import seaborn as sns
 
 from apg_repro.catalogue import data_set
 from apg_repro.claims.claims import OTHER_DATASETS, REAL_DATASETS
-from apg_repro.claims.page import Committed, answer, by_default, committed, headline, tally
+from apg_repro.claims.headline import answer, headline
+from apg_repro.claims.page import Committed, by_default, committed, tally
 from apg_repro.claims.status import of_models, status_table
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import SUITES
@@ -71,7 +72,7 @@ def advice(found: Committed) -> list[str]:
 
 
 def advice_list(found: Committed) -> Markup:
-    """The same as a list; empty before anything has been run."""
+    """The advice as a list in HTML; empty before anything has been run."""
     lines = "".join(f"<li>{escape(sentence)}</li>" for sentence in advice(found))
     head = '<p><b>Should I use APG?</b> By data set, and <a href="executed/advice.html">in full</a>:</p>'
     return Markup(f"{head}<ul>{lines}</ul>" if lines else "")

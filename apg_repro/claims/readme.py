@@ -9,8 +9,9 @@ import re
 import sys
 from pathlib import Path
 
+from apg_repro.claims.headline import promises
 from apg_repro.claims.overview import advice, gains_figure, scope
-from apg_repro.claims.page import Committed, by_default, committed, promises
+from apg_repro.claims.page import Committed, by_default, committed
 from apg_repro.claims.status import status_table
 from apg_repro.errors import UserError
 from apg_repro.paths import ROOT, write_record
@@ -28,7 +29,7 @@ def parts(store: Store) -> dict[str, str]:
 
 
 def with_picture(found: Committed, gains: Picture) -> dict[str, str]:
-    """The same, of rows that have been read and a picture that has been drawn."""
+    """``parts`` of rows that have been read and a picture that has been drawn."""
     return {
         "answer": f"{' '.join(promises(found))}\n\n{plain(scope(found)).replace('Scope.', '**Scope.**', 1)}",
         "picture": f"![{gains.alt}]({PICTURE.relative_to(ROOT).as_posix()})\n\n*{gains.caption}*",

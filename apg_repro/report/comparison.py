@@ -73,7 +73,7 @@ def compare(evidence: Evidence, protocol: Protocol, rule: Rule = RULE) -> dict[t
 
 
 def judged_cells(evidence: Evidence, protocol: Protocol, rule: Rule) -> dict[tuple[str, str], Comparison]:
-    """The same, computed anew."""
+    """What ``compare`` remembers, computed anew."""
     found: dict[tuple[str, str], Comparison] = evidence.remembered(
         ("differences", protocol), lambda: {cell.key: compare_cell(evidence, cell, protocol) for cell in evidence.cells}
     )

@@ -17,7 +17,7 @@ def measured_devices(evidence: Evidence) -> list[Evidence]:
 
 
 def each_device(evidence: Evidence) -> list[Evidence]:
-    """The same for tables and figures that are there in any case: empty ones of a CPU if there are no rows."""
+    """The devices of tables and figures that are there in any case: empty ones of a CPU if there are no rows."""
     return measured_devices(evidence) or [evidence.on("cpu")]
 
 

@@ -82,7 +82,7 @@ def is_above(evidence: Evidence, cell: Cell, control: str, protocol: Protocol) -
 
 
 def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:
-    """The same for one protocol; empty before anything has been run."""
+    """The sentence of ``gains`` on one protocol; empty before anything has been run."""
     compared = [(evidence, line) for evidence in found for line in compare(evidence, protocol).values()]
     compared = [(evidence, line) for evidence, line in compared if line.reference]
     printed = [(evidence, line) for evidence, line in compared if line.cell.is_printed]

@@ -260,7 +260,7 @@ def format_estimate(found: Estimate) -> str:
 
 
 def format_difference(found: Estimate) -> str:
-    """The same with its sign always shown."""
+    """A mean and its interval as text, with its sign always shown."""
     text = with_true_minus(format_estimate(found))
     return f"+{text}" if found.n and hundredths(found.mean) >= 0 else text
 

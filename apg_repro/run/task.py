@@ -35,11 +35,20 @@ def train_row(config: RunConfig, device: str, on_progress: Progress = lambda _: 
     # A GPU keeps its memory anyhow, and many runs share this process there.
     with kept_memory() if torch.device(device).type == "cpu" else nullcontext():
         result = train(config, data, torch.device(device), on_progress)
+    return trained_row(config, result, numerics, origin(device, data.checksum, commit, dirty))
+
+
+def trained_row(config: RunConfig, result: Result, numerics: int, origin: Origin) -> TrainedRow:
+    """The row of a run that has been trained.
+
+    Args:
+        numerics: the version of its case; 0 where no golden run guards it.
+    """
     return TrainedRow(
         config=config, status=result.status, scores=scores_of(result), history=result.history,
         observed=result.observed, n_parameters=result.n_parameters, n_hidden=result.n_hidden,
         n_served=result.n_served, train_rows=result.train_rows, seconds=result.seconds, numerics=numerics,
-        origin=origin(device, data.checksum, commit, dirty),
+        origin=origin,
     )  # fmt: skip
 
 

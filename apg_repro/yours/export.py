@@ -97,7 +97,7 @@ class Served(nn.Module):
 
 
 class ServedIds(nn.Module):
-    """The same for a file without numbers."""
+    """``Served`` for a file without numbers."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()

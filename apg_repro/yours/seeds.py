@@ -30,7 +30,7 @@ from apg_repro.paths import write_whole
 from apg_repro.rows.provenance import commit
 from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
-from apg_repro.run.task import origin, scores_of
+from apg_repro.run.task import origin, trained_row
 from apg_repro.training.scoring import auc, predict
 from apg_repro.training.train import train_on
 from apg_repro.yours.prepare import Encoding, Parts, Prepared, datasets
@@ -121,13 +121,8 @@ class Seeds:
             write_whole(path, weights.getvalue())
         result.observed["early_stopping"] = by_frequency(encoding.prepared, split, predict(model, parts[2]))
         head, dirty = commit()
-        row = TrainedRow(
-            config=config, status=result.status, scores=scores_of(result), history=result.history,
-            observed=result.observed, n_parameters=result.n_parameters, n_hidden=result.n_hidden,
-            n_served=result.n_served, train_rows=result.train_rows, seconds=result.seconds, numerics=0,
-            origin=origin(str(self.device), parts[0].checksum, head, dirty),
-        )  # fmt: skip
-        self.store.append("full", row)
+        where = origin(str(self.device), parts[0].checksum, head, dirty)
+        self.store.append("full", trained_row(config, result, 0, where))
 
 
 def by_frequency(prepared: Prepared, split: Parts, logits: torch.Tensor) -> dict[str, Any]:

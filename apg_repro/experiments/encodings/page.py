@@ -117,7 +117,7 @@ def answer(evidence: Evidence) -> Markup:
 
 
 def sentence(evidence: Evidence, protocol: Protocol) -> str:
-    """The same under one protocol."""
+    """What ``answer`` says of one protocol."""
     found = gains(evidence, protocol)
     ahead = [name for name, gain in found.items() if gain.is_above]
     not_ahead = [name for name in found if name not in ahead]

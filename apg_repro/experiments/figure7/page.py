@@ -100,7 +100,7 @@ def judged(evidence: Evidence, part: Range, protocol: Protocol) -> list[tuple[Es
 
 
 def against_base(evidence: Evidence, protocol: Protocol) -> dict[str, tuple[Estimate, Judgement]]:
-    """The same of every value of every axis, by its cell. Runs that lie on several axes are one test."""
+    """Difference from base and judgement of every value of every axis, by its cell; one test per run."""
     cells = [cell for axis in AXES for cell in evidence.labelled(axis=axis)]
     ids = {cell.name: tuple(run.id for run in evidence.reported(cell, protocol)) for cell in cells}
     gaps = {ids[cell.name]: (estimate(evidence.differences(cell, protocol)), 1.0) for cell in cells}

@@ -256,7 +256,7 @@ def main_points(found: Sensitivity) -> list[str]:
 
 
 def sentences(found: Sensitivity, protocol: Protocol) -> str:
-    """The same for one protocol."""
+    """What the variants change under one protocol, as HTML."""
     _, *others = found.names
     changes = ", ".join(f"{name}: {found.n_changed(name, protocol)}" for name in others)
     ranges = " and ".join(

@@ -27,7 +27,7 @@ def trained(evidence: Evidence) -> dict[str, Mapping[str, Any]]:
 
 
 def trained_anywhere(evidence: Evidence) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The same of all kinds of devices, and what a table calls each."""
+    """What was measured of training on each kind of device, and what a table calls it."""
     for on in measured_devices(evidence):
         for case, values in trained(on).items():
             yield threads_title(on, case), values

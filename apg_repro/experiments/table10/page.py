@@ -66,7 +66,7 @@ def views_lost(evidence: Evidence, name: str) -> list[float]:
 
 
 def views_change(models: Mapping[str, Any], name: str) -> float:
-    """The same, for one number of candidates and engine."""
+    """The simulated change of the page view rate relative to base, for one number of candidates and engine."""
     return models[name]["answered"] / models["base"]["answered"] - 1
 
 

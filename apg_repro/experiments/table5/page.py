@@ -54,7 +54,7 @@ def multiplications(version: str, width: str, condition: str) -> int:
 
 
 def relative_multiplications(version: str, width: str, condition: str) -> float:
-    """The same relative to base."""
+    """A version's multiplications relative to base's."""
     return multiplications(version, width, condition) / multiplications("base", width, condition)
 
 
@@ -71,7 +71,7 @@ def printed_cost(version: str, width: str, metric: str) -> float:
 
 
 def printed_ratio(version: str, width: str, metric: str, rival: str = "base") -> float:
-    """The same, relative to another version."""
+    """A version's printed cost relative to that of another."""
     return printed_cost(version, width, metric) / printed_cost(rival, width, metric)
 
 

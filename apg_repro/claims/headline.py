@@ -1,0 +1,152 @@
+"""The paper's two promises, better models and cheaper ones, and what came of them. Imports no torch."""
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+import pandas as pd
+
+from apg_repro.backbones import PAPER_BACKBONES
+from apg_repro.claims.claims import DATASET, MEMORY, TIME
+from apg_repro.claims.measured import span
+from apg_repro.claims.page import SAME, Committed, by_default
+from apg_repro.claims.status import of_models
+from apg_repro.config import DEVICE_KINDS, PROTOCOLS, Protocol, RunConfig
+from apg_repro.experiments.encodings.plan import ENCODINGS
+from apg_repro.experiments.table2 import page as table2
+from apg_repro.experiments.table5 import page as table5
+from apg_repro.experiments.table5.plan import WIDEST
+from apg_repro.paper import numbers as paper
+from apg_repro.report.costs import Spread, rounded
+from apg_repro.report.devices import measured_devices, on_a
+from apg_repro.report.statistics import estimate
+from apg_repro.report.tables import (
+    MISSING,
+    PROTOCOL_HEADS,
+    Markup,
+    Table,
+    format_difference,
+    format_signed,
+    with_n,
+)
+from apg_repro.rows.evidence import Evidence
+from apg_repro.suite import Cell
+
+
+def answer(found: Committed) -> Markup:
+    """What came of the paper's two promises, as a paragraph."""
+    return Markup(f"<p>{escape(' '.join(promises(found)) or 'Not all of this has been run.')}</p>")
+
+
+def promises(found: Committed) -> list[str]:
+    """What came of the paper's two promises, better models and cheaper ones, in a sentence each."""
+    costs, sentences = by_default(found, "table5"), list[str]()
+    parts = []
+    plain = []
+    for evidence, *means in table2.averages(of_models(found)):
+        early, late = map(format_difference, means)
+        n = dict.fromkeys(table2.n_and_seeds(evidence, protocol) for protocol in PROTOCOLS)
+        where = f"on {evidence.data.title} ({' and '.join(n)})"
+        first = f"{early} after one epoch and {late} with early stopping {where}"
+        parts.append(f"{early} and {late} {where}" if parts else first)
+        plain.append(format_difference(table2.over_plain_base(evidence)))
+    if parts:
+        gain = "On average over the paper's seven models, APG's gain of AUC in points (v5, self-wise) is"
+        sentences.append(f"{gain} {'; '.join(parts)}.")
+        sentences.append(
+            "After one epoch this is the gain over the better of base and damped base, whose hidden weights take steps "
+            f"as small as APG's; over base itself, as the paper has it, it is {'; '.join(plain)}"
+            f"{', in this order' * (len(plain) > 1)}."
+        )
+    times = {on: pair[0]["p50"] for on, pair in trained_in(costs).items() if pair}
+    if times:
+        weights = next(pair for on in measured_devices(costs) if (pair := table5.ratio_to(on, "v4", WIDEST, MEMORY)))
+        ours = " and ".join(f"{rounded(time)} times the time of base {on}" for on, time in times.items())
+        sentences.append(
+            f"With hidden layers of {in_units(WIDEST)} units, the widest, its version v4, with the user as its "
+            f"condition, trains in {ours} and has {rounded(weights[0]['p50'])} times the hidden weights of base."
+        )
+        unknown = [on for on, pair in trained_in(costs).items() if not pair]
+        sentences += [f"Its time {on} has not been measured yet." for on in unknown]
+    return sentences
+
+
+def in_units(width: str) -> str:
+    """A width of Table 5 in words: "1024, 512 and 256"."""
+    *first, last = width.split("-")
+    return f"{', '.join(first)} and {last}"
+
+
+def trained_in(costs: Evidence) -> dict[str, tuple[Spread, float] | None]:
+    """The training time of v4 in the widest layers relative to base, ours and the paper's, by device."""
+    return {on_a(on): table5.ratio_to(on, "v4", WIDEST, TIME) for on in map(costs.on, DEVICE_KINDS)}
+
+
+def headline(found: Committed) -> Table:
+    """The paper's two promises, better models and cheaper ones, and what came of them."""
+    models, costs, encodings = (by_default(found, name) for name in ("table2", "table5", "encodings"))
+    n_better = sum(paper.difference("table2", DATASET, name, "apg", "base") > 0 for name in PAPER_BACKBONES)
+    printed = f"{format_signed(table2.printed_average(models))}, ahead in {n_better} of {len(PAPER_BACKBONES)}"
+    others = [encodings.cell(f"apg, {features}") for features in ENCODINGS[1:]]
+    lines = [
+        *(
+            {"APG": f"AUC of v5, {against}", "Paper": printed if name == "apg" else MISSING}
+            | {PROTOCOL_HEADS[how]: average_and_standing(models, how, name) for how in PROTOCOLS}
+            for name, against in table2.AGAINST.items()
+        ),
+        {"APG": "AUC of v5 in WDL, other encodings", "Paper": MISSING}
+        | {PROTOCOL_HEADS[how]: ahead_and_behind(encodings, how, others) for how in PROTOCOLS},
+        *(
+            {"APG": f"hidden weights of v5 in WDL {words}, relative to base", "Paper": MISSING}
+            | {PROTOCOL_HEADS[how]: weights_relative_to_base(models, how, attribute) for how in PROTOCOLS}
+            for words, attribute in (("in training", "n_hidden"), ("as served", "n_served"))
+        ),
+        *(
+            {"APG": f"training time of v4 in {words} {on_a(on)}, relative to base"} | cost_line(on, TIME, width)
+            for on in map(costs.on, DEVICE_KINDS)
+            for words, width in (
+                ("layers of 256, 128 and 64", "-".join(map(str, RunConfig.hidden))),
+                ("the widest layers", WIDEST),
+            )
+        ),
+        {"APG": "hidden weights of v4 in the widest layers, relative to base"}
+        | cost_line((measured_devices(costs) or [costs])[0], MEMORY, WIDEST),
+    ]
+    caption = (
+        "In short. AUC: the mean gain in points over the seven models, once all have run, and the number of models "
+        "whose 95 % interval lies above 0. Tuned base: its learning rate and weight decay were searched. Both tuned: "
+        f"those of APG were searched, too.{table2.note_on_references(models)} Other encodings: other ways of reading "
+        "MovieLens' columns, each against base. v4 of Table 5 has K = 4 and the user as its condition; the paper's "
+        "memory contains a constant that ours leaves out."
+    )
+    return Table(pd.DataFrame(lines), caption, wrap=True)
+
+
+def ahead_and_behind(evidence: Evidence, protocol: Protocol, cells: Sequence[Cell]) -> str:
+    """In how many of these cells APG is ahead, its interval above 0, and in how many behind."""
+    ran = [gain for cell in cells if (gain := estimate(evidence.differences(cell, protocol))).n]
+    n_ahead, n_behind = sum(gain.is_above for gain in ran), sum(gain.is_below for gain in ran)
+    if not ran:
+        return "not run"
+    return f"ahead in {n_ahead} of {len(ran)}" + (f", behind in {n_behind}" if n_behind else "")
+
+
+def average_and_standing(evidence: Evidence, protocol: Protocol, name: str) -> str:
+    """The average gain of a cell of Table 2, once all models have run; in how many it is ahead, in how many behind."""
+    cells = [evidence.cell(name, backbone) for backbone in PAPER_BACKBONES]
+    mean = with_n(table2.average(evidence, protocol, name))
+    return ", ".join(filter(None, [mean, ahead_and_behind(evidence, protocol, cells)]))
+
+
+def weights_relative_to_base(evidence: Evidence, protocol: Protocol, attribute: str) -> str:
+    """``table2.hidden_weights`` in words."""
+    ratio = table2.hidden_weights(evidence, protocol, attribute)
+    return "not run" if math.isnan(ratio) else span([ratio], "")
+
+
+def cost_line(evidence: Evidence, metric: str, width: str) -> dict[str, str]:
+    """A cost of v4 relative to base, the paper's and ours."""
+    pair = table5.ratio_to(evidence, "v4", width, metric)
+    theirs = span([table5.printed_ratio("v4", width, metric)], "")
+    ours = span([pair[0]["p50"]], "") if pair else "not run"
+    return {"Paper": theirs} | {PROTOCOL_HEADS[how]: ours if how == PROTOCOLS[0] else SAME for how in PROTOCOLS}
