@@ -101,7 +101,7 @@ def average_verdict(evidence: Evidence, protocol: Protocol, name: str) -> Markup
         seeds_in_words(table2.shared_seeds(evidence, protocol, name)),
         "its mean is at the margin" * mean.is_at_margin,
     ]
-    if lost := table2.n_diverged(evidence, protocol, name):
+    if lost := table2.diverged_in_words(evidence, protocol, name):
         notes.append(f"{lost} diverged")
     return verdict_on(mean, is_any_against_plain(evidence, protocol, name), ", ".join(filter(None, notes)))
 

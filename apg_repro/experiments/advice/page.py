@@ -176,7 +176,7 @@ def by_data_set(all_models: Sequence[Evidence], sets: Sequence[Evidence]) -> lis
 
 def lost(evidence: Evidence) -> str:
     """That runs of APG diverged, and how many of base did; "" if none has."""
-    ours, bases = (table2.n_diverged(evidence, "early_stopping", name) for name in ("apg", "base"))
+    ours, bases = (table2.diverged_in_words(evidence, "early_stopping", name) for name in ("apg", "base"))
     return f"{ours} of APG diverged, {bases or 'none'} of base." if ours else ""
 
 

@@ -56,7 +56,9 @@ def average(evidence: Evidence, protocol: Protocol, name: str, models: Sequence[
     return estimate(evidence.between(ours, theirs, protocol))
 
 
-def n_diverged(evidence: Evidence, protocol: Protocol, name: str, models: Sequence[str] = PAPER_BACKBONES) -> str:
+def diverged_in_words(
+    evidence: Evidence, protocol: Protocol, name: str, models: Sequence[str] = PAPER_BACKBONES
+) -> str:
     """How many runs of a cell diverged in these models, and of how many: "7 of 70 runs"; "" if none has."""
     lines = [compare(evidence, protocol)[model, name] for model in models]
     n_lost = sum(line.n_diverged for line in lines)
@@ -144,7 +146,7 @@ def gains_table(evidence: Evidence, protocol: Protocol) -> Table:
             judgement = judge(found, sign(expected, cells)) if line == AVERAGE else cells[0].judgement
             is_against_plain = bool(found.n) and any(cell.is_against_plain for cell in cells)
             texts.append(text_of(judgement, is_against_plain) if evidence.is_result else "")
-            lost = n_diverged(evidence, protocol, name, models) if found.n else ""
+            lost = diverged_in_words(evidence, protocol, name, models) if found.n else ""
             gain = ", ".join(filter(None, [with_n(found), f"{lost} diverged" * bool(lost)]))
             row[f"Δ {head(evidence, name)}"] = badge_over(texts[-1], gain)
         rows.append(row)
