@@ -454,7 +454,7 @@ def test_an_average_is_shown_once_all_models_have_run(empty, row):
     )
     both = found | {("table2", "tmall"): evidence_of("table2", row, auc, plan=replace(whole.plan, dataset="tmall"))}
     assert "on MovieLens-1M (n = 2); +1.00 ± 0.00 and +1.00 ± 0.00 on Tmall (n = 2)." in headline.answer(both).html
-    plain = "over base itself, as the paper has it, it is +1.00 ± 0.00; +1.00 ± 0.00, in this order."
+    plain = "over base itself, as in the paper, they are +1.00 ± 0.00 and +1.00 ± 0.00."
     assert plain in headline.answer(both).html
     gains |= {"WDL": -0.001, "PNN": 0.0}
     mixed = evidence_of("table2", row, auc)

@@ -10,6 +10,7 @@ from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.claims.claims import DATASET, MEMORY, TIME
 from apg_repro.claims.measured import span
 from apg_repro.claims.page import SAME, Committed, by_default
+from apg_repro.claims.rules import in_a_row
 from apg_repro.claims.status import of_models
 from apg_repro.config import DEVICE_KINDS, PROTOCOLS, Protocol, RunConfig
 from apg_repro.experiments.encodings.plan import ENCODINGS
@@ -49,14 +50,13 @@ def promises(found: Committed) -> list[str]:
         where = f"on {evidence.data.title} ({' and '.join(n)})"
         first = f"{early} after one epoch and {late} with early stopping {where}"
         parts.append(f"{early} and {late} {where}" if parts else first)
-        plain.append(format_difference(table2.over_plain_base(evidence)))
+        plain.append(table2.over_plain_base(evidence))
     if parts:
         gain = "On average over the paper's seven models, APG's gain of AUC in points (v5, self-wise) is"
         sentences.append(f"{gain} {'; '.join(parts)}.")
         sentences.append(
-            "After one epoch this is the gain over the better of base and damped base, whose hidden weights take steps "
-            f"as small as APG's; over base itself, as the paper has it, it is {'; '.join(plain)}"
-            f"{', in this order' * (len(plain) > 1)}."
+            "After one epoch these are gains over the better of base and damped base, whose hidden weights take steps as "
+            f"small as APG's; over base itself, as in the paper, they are {in_a_row(plain)}."
         )
     times = {on: pair[0]["p50"] for on, pair in trained_in(costs).items() if pair}
     if times:

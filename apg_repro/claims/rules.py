@@ -142,7 +142,7 @@ def below(evidence: Evidence, protocol: Protocol, groups: Sequence[Sequence[Cell
 def in_a_row(gains: Sequence[Estimate]) -> str:
     """Differences as a list in words."""
     *others, last = map(format_difference, gains)
-    return f"{', '.join(others)} and {last}"
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 @dataclass(frozen=True)
