@@ -55,8 +55,8 @@ def promises(found: Committed) -> list[str]:
         gain = "On average over the paper's seven models, APG's gain of AUC in points (v5, self-wise) is"
         sentences.append(f"{gain} {'; '.join(parts)}.")
         sentences.append(
-            "After one epoch these are gains over the better of base and damped base, whose hidden weights take steps as "
-            f"small as APG's; over base itself, as in the paper, they are {in_a_row(plain)}."
+            "After one epoch these are gains over the better of base and damped base, whose hidden weights take steps "
+            f"as small as APG's; over base itself, as in the paper, they are {in_a_row(plain)}."
         )
     times = {on: pair[0]["p50"] for on, pair in trained_in(costs).items() if pair}
     if times:
