@@ -89,7 +89,7 @@ def test_the_advice_says_what_tuning_both_changes_which_runs_diverged_and_which_
         return {"scores": found} | ({"status": "diverged"} if lost else {})
 
     plan = replace(FULL, dataset="tmall", seeds=(6, 7))
-    (text,) = page.by_data_set([evidence_of("table2", row, auc, extra, plan=plan)], ())
+    (text,) = page.by_data_set([evidence_of("table2", row, auc, extra, plan=plan)])
     assert text.startswith("On Tmall, every run of base, damped base and APG is best after its first epoch")
     assert "(n = 2, seeds 6 to 7). It is behind the better of the two: take that one instead." in text
     assert "1 of 14 runs of APG diverged, none of base." in text

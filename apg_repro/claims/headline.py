@@ -50,7 +50,7 @@ def promises(found: Committed) -> list[str]:
         where = f"on {evidence.data.title} ({' and '.join(n)})"
         first = f"{early} after one epoch and {late} with early stopping {where}"
         parts.append(f"{early} and {late} {where}" if parts else first)
-        plain.append(table2.over_plain_base(evidence))
+        plain.append(table2.average_over("base", evidence, "one_epoch"))
     if parts:
         gain = "On average over the paper's seven models, APG's gain of AUC in points (v5, self-wise) is"
         sentences.append(f"{gain} {'; '.join(parts)}.")

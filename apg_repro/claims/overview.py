@@ -15,7 +15,7 @@ from apg_repro.claims.page import Committed, by_default, committed, tally
 from apg_repro.claims.status import of_models, status_table
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import SUITES
-from apg_repro.experiments.advice.page import by_data_set
+from apg_repro.experiments.advice.page import by_data_set, with_each_condition
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.paper import numbers as paper
 from apg_repro.report.comparison import paper_auc, paper_backbone
@@ -68,7 +68,7 @@ def scope(found: Committed) -> Markup:
 def advice(found: Committed) -> list[str]:
     """Whether to use APG, by data set, in a sentence or two for each."""
     begun_sets = [evidence for (suite, _), evidence in found.items() if suite == "table8" and evidence.is_begun]
-    return by_data_set(of_models(found), begun_sets)
+    return list(filter(None, [*by_data_set(of_models(found)), with_each_condition(begun_sets)]))
 
 
 def advice_list(found: Committed) -> Markup:

@@ -134,7 +134,7 @@ def answer(found: dict[str, Evidence], all_models: Sequence[Evidence] = ()) -> l
     elsewhere = [evidence for evidence in all_models if evidence.plan.dataset != models.plan.dataset]
     if not table2.averages([models]):
         return []
-    sentences = by_data_set([models, *elsewhere], ())
+    sentences = by_data_set([models, *elsewhere])
     tuned = table2.average(models, "early_stopping", "apg over tuned base")
     if tuned.n:
         place = "ahead of" if tuned.is_below else "behind" if tuned.is_above else "not told apart from"
@@ -146,12 +146,11 @@ def answer(found: dict[str, Evidence], all_models: Sequence[Evidence] = ()) -> l
     return sentences
 
 
-def by_data_set(all_models: Sequence[Evidence], sets: Sequence[Evidence]) -> list[str]:
+def by_data_set(all_models: Sequence[Evidence]) -> list[str]:
     """How APG changes AUC on each data set on which all models have been run, and what to do.
 
     Args:
         all_models: Table 2 on several data sets.
-        sets: Table 8 on several data sets (see ``on_data_sets``).
     """
     sentences = []
     for number, (evidence, early, late) in enumerate(table2.averages(all_models)):
@@ -168,10 +167,16 @@ def by_data_set(all_models: Sequence[Evidence], sets: Sequence[Evidence]) -> lis
         word = better_or_sooner(early, late, same_weights=same)
         advice = BEHIND_THE_BETTER if same and word == "worse" else ADVICE[word]
         sentences[-1] = " ".join(filter(None, [sentences[-1], advice, lost(evidence), where_both_are_tuned(evidence)]))
-    if len(sets) > 1:
-        texts = (where(sets, protocol) for protocol in PROTOCOLS)
-        sentences.append(" ".join([EACH_CONDITION, *texts]))
     return sentences
+
+
+def with_each_condition(sets: Sequence[Evidence]) -> str:
+    """Where WDL gains or loses with each condition; "" on fewer than two data sets.
+
+    Args:
+        sets: Table 8 on several data sets (see ``on_data_sets``).
+    """
+    return " ".join([EACH_CONDITION, *(where(sets, protocol) for protocol in PROTOCOLS)]) if len(sets) > 1 else ""
 
 
 def lost(evidence: Evidence) -> str:
@@ -193,8 +198,8 @@ def where_both_are_tuned(evidence: Evidence) -> str:
 
 
 def each_condition(sets: Sequence[Evidence]) -> Markup:
-    """The last sentence of these, for under the table that it is read from."""
-    return Markup(f"<p>{escape(' '.join(by_data_set([], sets)))}</p>")
+    """``with_each_condition`` as a paragraph, for under the table that it is read from."""
+    return Markup(f"<p>{escape(with_each_condition(sets))}</p>")
 
 
 def where(sets: Sequence[Evidence], protocol: Protocol) -> str:

@@ -12,10 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.config import PROTOCOLS
-from apg_repro.experiments.table2.page import AVERAGE, average, lines_of
+from apg_repro.experiments.table2.page import AVERAGE, average, average_over, lines_of
 from apg_repro.labels import words_for
 from apg_repro.report.figures import Picture, curve, drawn, not_run
-from apg_repro.report.statistics import MARGIN, Estimate, estimate
+from apg_repro.report.statistics import MARGIN, Estimate
 from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
     MISSING,
@@ -112,17 +112,11 @@ def answer(early: Estimate, late: Estimate, *, same_weights: bool) -> str:
     return "worse, at first" if early.is_below else "cannot tell"
 
 
-def over_damped(evidence: Evidence, models: Sequence[str]) -> Estimate:
-    """The mean gain of APG in these models over damped base with early stopping, seed by seed."""
-    ours, damped = ([evidence.cell(name, model) for model in models] for name in ("apg", "damped base"))
-    return estimate(evidence.between(ours, damped, "early_stopping"))
-
-
 def answer_of(evidence: Evidence, models: Sequence[str]) -> str:
     """The answer for the average of these models; "better than plain base", if not shown over damped base."""
     early, late = (average(evidence, protocol, "apg", models) for protocol in PROTOCOLS)
     found = answer(early, late, same_weights=first_epoch_is_best(evidence, models))
-    damped = over_damped(evidence, models)
+    damped = average_over("damped base", evidence, "early_stopping", models)
     return found + OVER_PLAIN * (found == "better" and damped.n > 0 and not damped.is_above)
 
 
@@ -136,7 +130,9 @@ def answers_table(evidence: Evidence) -> Table:
                 "Model": line,
                 "Δ, one epoch": with_n(early),
                 "Δ, early stopping": with_n(late),
-                "Δ over damped base, early stopping": with_n(over_damped(evidence, models)),
+                "Δ over damped base, early stopping": with_n(
+                    average_over("damped base", evidence, "early_stopping", models)
+                ),
             }
             | (epochs(evidence, line) if line != AVERAGE else {})
             | {"APG learns": answer_of(evidence, models) if evidence.is_result else ""}

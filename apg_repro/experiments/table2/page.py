@@ -65,10 +65,12 @@ def diverged_in_words(
     return f"{n_lost} of {sum(line.ours.n for line in lines)} runs" if n_lost else ""
 
 
-def over_plain_base(evidence: Evidence) -> Estimate:
-    """APG's mean gain over the paper's models after one epoch from base itself, as the paper has it."""
-    ours, base = ([evidence.cell(name, backbone) for backbone in PAPER_BACKBONES] for name in ("apg", "base"))
-    return estimate(evidence.between(ours, base, "one_epoch"))
+def average_over(
+    base: str, evidence: Evidence, protocol: Protocol, models: Sequence[str] = PAPER_BACKBONES
+) -> Estimate:
+    """APG's mean gain in these models from a base that is named, whichever is its reference; seed by seed."""
+    ours, theirs = ([evidence.cell(name, model) for model in models] for name in ("apg", base))
+    return estimate(evidence.between(ours, theirs, protocol))
 
 
 def shared_seeds(evidence: Evidence, protocol: Protocol, name: str) -> list[int]:
