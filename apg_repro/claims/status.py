@@ -11,7 +11,7 @@ from apg_repro.experiments.encodings import page as encodings
 from apg_repro.experiments.grids import APG
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.labels import words_for
-from apg_repro.report.comparison import Comparison, compare
+from apg_repro.report.comparison import Comparison, compare, difference_from
 from apg_repro.report.statistics import Estimate, Pooled, count, estimate, judge, pool
 from apg_repro.report.tables import (
     AGAINST_PLAIN,
@@ -145,17 +145,12 @@ def on_every_data_set(found: Mapping[tuple[str, str], Evidence]) -> list[dict[st
         lines.append({"Gain of AUC": f"the same, random-effects mean of {of}"})
         lines[-1] |= {heads(how): format_pooled(mean) if mean else "" for how, mean in pooled.items()}
         over: dict[Protocol, Pooled | None] = {
-            how: pool([over_damped(evidence, how) for evidence in usable]) for how in PROTOCOLS
+            how: pool([difference_from(evidence, evidence.cell(SELF[1]), "damped base", how) for evidence in usable])
+            for how in PROTOCOLS
         }
         lines.append({"Gain of AUC": "the same mean, against damped base"})
         lines[-1] |= {heads(how): format_pooled(mean) if mean else "not run" for how, mean in over.items()}
     return lines
-
-
-def over_damped(evidence: Evidence, protocol: Protocol) -> Estimate:
-    """Self-wise APG of Table 8 less damped base, whichever of both bases is the better one."""
-    ours, theirs = (evidence.cell(name) for name in (SELF[1], "damped base"))
-    return estimate(evidence.between([ours], [theirs], protocol))
 
 
 def heads(protocol: Protocol) -> str:

@@ -111,6 +111,11 @@ def compare_cell(evidence: Evidence, cell: Cell, protocol: Protocol) -> Comparis
     )
 
 
+def difference_from(evidence: Evidence, cell: Cell, other: str, protocol: Protocol) -> Estimate:
+    """A cell less another one of its backbone, whichever reference is declared."""
+    return estimate(evidence.between([cell], [evidence.cell(other, cell.backbone)], protocol))
+
+
 def direction(evidence: Evidence, cell: Cell) -> float:
     """On which side of 0 the paper claims a difference to be, where it does not have a real data set.
 

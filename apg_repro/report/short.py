@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 from apg_repro.config import PROTOCOLS, Protocol
-from apg_repro.report.comparison import Comparison, compare
-from apg_repro.report.statistics import HOLDS, count, estimate
+from apg_repro.report.comparison import Comparison, compare, difference_from
+from apg_repro.report.statistics import HOLDS, count
 from apg_repro.report.tables import WHEN, Markup, badges, format_difference
 from apg_repro.rows.evidence import Evidence
-from apg_repro.suite import Cell
 
 Text = str | Markup
 NO_RESULTS = "Quick profile: these numbers are not results."
@@ -65,7 +64,10 @@ def gains_over(*controls: str) -> Callable[[Sequence[Evidence]], list[Text]]:
             ]
             if shown:
                 over = (
-                    (sum(is_above(evidence, cell, control, protocol) for evidence, cell in shown), control)
+                    (
+                        sum(difference_from(evidence, cell, control, protocol).is_above for evidence, cell in shown),
+                        control,
+                    )
                     for control in controls
                 )
                 counts = " and ".join(f"{n} also over {control}" for n, control in over)
@@ -73,12 +75,6 @@ def gains_over(*controls: str) -> Callable[[Sequence[Evidence]], list[Text]]:
         return texts
 
     return say
-
-
-def is_above(evidence: Evidence, cell: Cell, control: str, protocol: Protocol) -> bool:
-    """Whether the interval of a cell's difference from a control of its backbone lies above 0."""
-    other = evidence.cell(control, cell.backbone)
-    return estimate(evidence.between([cell], [other], protocol)).is_above
 
 
 def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:

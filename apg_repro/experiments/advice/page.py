@@ -19,10 +19,9 @@ from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
 from apg_repro.experiments.table5.plan import WIDTHS
 from apg_repro.labels import words_for
-from apg_repro.report.comparison import Comparison, compare
+from apg_repro.report.comparison import Comparison, compare, difference_from
 from apg_repro.report.costs import rounded
 from apg_repro.report.devices import measured_devices, on_a
-from apg_repro.report.short import is_above
 from apg_repro.report.statistics import HOLDS, estimate, judge, with_marks
 from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
@@ -208,7 +207,11 @@ def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
     gains, losses = (
         [(evidence, judged_as(words, evidence, protocol)) for evidence in sets] for words in (HOLDS, ("contradicted",))
     )
-    above = [is_above(evidence, line.cell, "damped base", protocol) for evidence, lines in gains for line in lines]
+    above = [
+        difference_from(evidence, line.cell, "damped base", protocol).is_above
+        for evidence, lines in gains
+        for line in lines
+    ]
     return (
         f"{WHEN[protocol]}, a gain is shown on {named(gains, f' of {len(sets)} data sets')}; "
         f"a loss on {named(losses)}.{over_damped_base(above)}{below_damped_base(sets, protocol)}"
@@ -230,9 +233,7 @@ def below_damped_base(sets: Sequence[Evidence], protocol: Protocol) -> str:
     if protocol != "early_stopping":
         return ""
     gaps = {
-        evidence.data.title: estimate(
-            evidence.between([evidence.cell("self")], [evidence.cell("damped base")], protocol)
-        )
+        evidence.data.title: difference_from(evidence, evidence.cell("self"), "damped base", protocol)
         for evidence in sets
     }
     texts = [f"{title} ({format_difference(gap)})" for title, gap in gaps.items() if gap.is_below]
@@ -297,7 +298,7 @@ def self_wise_elsewhere(sets: Sequence[Evidence]) -> Markup:
             continue
         for protocol in PROTOCOLS:
             gaps = {
-                words: estimate(evidence.between([evidence.cell("self")], [evidence.cell(name)], protocol))
+                words: difference_from(evidence, evidence.cell("self"), name, protocol)
                 for name, words in CONDITIONS.items()
                 if name != "self"
             }
