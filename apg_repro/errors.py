@@ -3,7 +3,7 @@
 import sys
 import time
 
-WAIT = 1.0  # seconds, in which JupyterLab sends the other cells of a Run All
+ABORT_SECONDS = 1.0  # in which JupyterLab sends the other cells of a Run All
 
 
 class UserError(Exception):
@@ -16,7 +16,7 @@ class UserError(Exception):
         after a mistake that is found at once; they would run, with what the notebook held before.
         """
         if "ipykernel" in sys.modules:
-            time.sleep(WAIT)
+            time.sleep(ABORT_SECONDS)
         return [f"error: {self}"]
 
 

@@ -21,7 +21,7 @@ from apg_repro.run.task import train_row
 from apg_repro.training import memory
 from apg_repro.training.build import build
 from apg_repro.training.graphs import STREAMS
-from apg_repro.training.scoring import EVALUATED, predict
+from apg_repro.training.scoring import EVALUATION_BATCH, predict
 from apg_repro.training.train import make_step
 
 SIZE = {"dataset": "small", "d_embedding": 4, "hidden": (8,), "max_epochs": 2}
@@ -179,7 +179,7 @@ def test_only_as_many_run_side_by_side_as_fit(small, monkeypatch):
     needed = memory.predicted_by_run(RUNS)
     assert needed == sorted(needed, reverse=True)
     for n, devices in ((1, ["cuda:0"]), (3, ["cuda:0"]), (2, ["cuda:0", "cuda:1"])):
-        monkeypatch.setattr(fleet, "free_bytes", lambda device, n=n: sum(needed[:n]) / fleet.OF_A_GPU + 1)
+        monkeypatch.setattr(fleet, "free_bytes", lambda device, n=n: sum(needed[:n]) / fleet.MEMORY_SHARE + 1)
         width, words = fleet.fitting(RUNS, devices, 6)
         assert width == n * len(devices)
         assert words.startswith(f"{width} runs side by side on {', '.join(devices)}: at most about ")
@@ -201,7 +201,7 @@ def test_the_memory_of_a_run_is_predicted_within_a_third_of_what_a_step_holds_an
     steps, batch = make_step(model, rows, config), torch.arange(512)
     steps(batch)  # makes the moments
     held = 4 * sum(weight.nbytes for weight in model.parameters())  # weights, two moments, the best epoch's weights
-    many = rows.take(torch.arange(EVALUATED) % len(rows))
+    many = rows.take(torch.arange(EVALUATION_BATCH) % len(rows))
     measured = held + peak_bytes(lambda: steps(batch))
     assert 0.67 < memory.predicted_bytes(config, rows.schema, evaluated=0) / measured < 1.5
     measured += peak_bytes(lambda: predict(model, many))

@@ -433,7 +433,7 @@ def test_the_plain_path_is_the_layer_itself(d):
 
 @pytest.mark.parametrize("d", [6, None], ids=["group", "self"])
 def test_layers_are_fused_where_the_kernels_have_been_found_sound(d, monkeypatch):
-    monkeypatch.setattr(fused, "SOUND", {})
+    monkeypatch.setattr(fused, "AGREEING", {})
     x, z = torch.randn(7, 17, device=DEVICE), None if d is None else torch.randn(7, d, device=DEVICE)
     for layer in (ApgV4(17, 5, rank=4, d_condition=d), ApgV5(17, 5, rank=4, over=8, d_condition=d)):
         layer.to(DEVICE)
@@ -446,11 +446,11 @@ def test_layers_are_fused_where_the_kernels_have_been_found_sound(d, monkeypatch
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
         found.sum().backward()
         assert log.names == FORWARD + BACKWARD
-    assert {x.device: True} == fused.SOUND
+    assert {x.device: True} == fused.AGREEING
 
 
 def test_layers_take_the_plain_path_where_the_kernels_are_wrong_and_say_so(monkeypatch):
-    monkeypatch.setattr(fused, "SOUND", {})
+    monkeypatch.setattr(fused, "AGREEING", {})
     right = fused.fused_forward
 
     def wrong(*args, **options):
@@ -468,7 +468,7 @@ def test_layers_take_the_plain_path_where_the_kernels_are_wrong_and_say_so(monke
     def broken(*args, **options):
         raise RuntimeError("no kernel image is available")
 
-    monkeypatch.setattr(fused, "SOUND", {})
+    monkeypatch.setattr(fused, "AGREEING", {})
     monkeypatch.setattr(fused, "fused_forward", broken)
     with pytest.warns(UserWarning, match="RuntimeError: no kernel image is available"):
         assert torch.equal(layer(x), expected)

@@ -17,7 +17,7 @@ NAMES = ["x", "z", "v", "generator_weight", "generator_bias", "u", "bias"]
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad], ids=["inference", "no gradients"])
 def test_whether_the_kernels_are_sound_does_not_hang_on_who_asks_first(mode, monkeypatch):
     """Without Triton the plain layer is compared with itself, backward as well."""
-    monkeypatch.setattr(fused, "SOUND", {})
+    monkeypatch.setattr(fused, "AGREEING", {})
     with mode():
         assert fused.is_sound(torch.device("cpu"))
 
@@ -29,7 +29,7 @@ def test_kernels_whose_gradients_are_no_numbers_are_not_sound(monkeypatch):
         tensors[-1].register_hook(lambda gradient: gradient * math.nan)
         return fused.plain(*tensors)
 
-    monkeypatch.setattr(fused, "SOUND", {})
+    monkeypatch.setattr(fused, "AGREEING", {})
     monkeypatch.setattr(fused, "apg_product", broken)
     assert math.isnan(fused.distance_from_plain(torch.device("cpu")))
     with pytest.warns(UserWarning, match="differ from the plain layer by nan"):

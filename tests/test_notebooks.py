@@ -265,7 +265,9 @@ def test_cells_that_jupyterlab_sends_after_a_mistake_are_not_run(tmp_path):
     pytest.importorskip("torch", reason="torch is not installed: a file of one's own is not read")
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
     try:
-        client.execute_interactive("from apg_repro import errors\nerrors.WAIT = 3.0\nanswer = 'old'", timeout=ENOUGH)
+        client.execute_interactive(
+            "from apg_repro import errors\nerrors.ABORT_SECONDS = 3.0\nanswer = 'old'", timeout=ENOUGH
+        )
         mistake = client.execute("from apg_repro.yours import page\nanswer = page.open('absent.csv', 'click', 1.0)")
         shown = []
         while not shown or shown[-1]["msg_type"] != "error":

@@ -110,7 +110,7 @@ CLOSE = {torch.float32: {"rtol": 1e-5, "atol": 1e-7}, torch.float64: {"rtol": 1e
 @pytest.mark.parametrize("norm", [0.05, 1e6, None])
 def test_what_a_graph_holds_moves_weights_as_any_step_does(norm, dtype, monkeypatch, schema, batch):
     """Adam that clips by itself and moves a table in pieces, against clipping before Adam on whole tables."""
-    monkeypatch.setattr(optimizers, "PIECE", 16)
+    monkeypatch.setattr(optimizers, "PIECE_SIZE", 16)
     config = RunConfig(**TINY, clip_norm=norm, learning_rate=0.01, weight_decay=0.01, version="v5", rank=2, over=4)
     moved = []
     for graphed in (False, True):

@@ -274,7 +274,7 @@ def test_a_row_for_which_there_is_no_room_anywhere_is_in_the_message(store, monk
 @pytest.mark.fault("the disk is full before the first run", "one sentence, before anything is trained")
 def test_a_disk_without_any_room_is_found_before_anything_is_trained(store, monkeypatch):
     monkeypatch.setattr(executors, "train_row", lambda *args: pytest.fail("trained"))
-    monkeypatch.setattr(sys.modules["apg_repro.rows.store"], "ROOM", LARGEST + 1)
+    monkeypatch.setattr(sys.modules["apg_repro.rows.store"], "MAX_ROW_BYTES", LARGEST + 1)
     with small_disk(), pytest.raises(UserError, match=r"small\.jsonl cannot be written"):
         run.run_suite(suite_of(BASE), PLAN, jobs=1, store=store)
 

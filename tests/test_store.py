@@ -162,7 +162,7 @@ def test_a_run_appended_by_another_process_is_seen_at_once(tmp_path):
 
 @pytest.mark.fault("another process holds the lock of a file", "the command says so, waits and goes on")
 def test_who_waits_for_another_process_says_so_and_goes_on_waiting(store, monkeypatch, capsys):
-    monkeypatch.setattr(stores, "PATIENCE", 0.1)
+    monkeypatch.setattr(stores, "QUIET_SECONDS", 0.1)
     lock = path(store).with_suffix(".lock")
     holds = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]).acquire(); print(flush=True); input()"
     command = [sys.executable, "-c", holds, lock]

@@ -364,7 +364,7 @@ def test_a_plan_takes_all_rows_if_there_is_time_and_says_so_if_not():
     slow = search.plan(1_000_000, 5e-5, 5, "WDL", 1)
     assert slow.search_rows < slow.rows < 1_000_000
     assert f"a random {slow.search_rows:,} of 1,000,000 rows" in slow.words
-    pair = 0.8 * search.EPOCHS * 5e-5
+    pair = 0.8 * search.EXPECTED_EPOCHS * 5e-5
     assert pair * (slow.trials * slow.search_rows + slow.seeds * slow.rows) <= 300
 
 

@@ -162,7 +162,7 @@ def test_a_file_that_is_none_or_too_large_is_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"cannot be read .*File name too long"):
         read(Path("x" * 300))
     path = written(tmp_path)
-    monkeypatch.setattr(reading, "LARGEST", 1000)
+    monkeypatch.setattr(reading, "MAX_BYTES", 1000)
     with pytest.raises(UserError, match="take a random sample"):
         read(path)
 

@@ -15,7 +15,7 @@ from apg_repro.report.tables import PROTOCOL_HEADS, PROTOCOL_TITLES, SIGNS, plai
 COLOURS = VERDICT_COLOURS | {TESTED: "#5d7f2b"}
 MARKS = SIGNS | {TESTED: "T"}
 OTHERS = "not run, or no data"
-APART = 0.22  # of a row: how far the protocols' marks are from its middle
+OFFSET = 0.22  # of a row: how far the protocols' marks are from its middle
 
 
 def word_of(line: Line) -> str:
@@ -29,7 +29,7 @@ def places(judged: list[Line]) -> list[tuple[float, float]]:
     Of a claim under both protocols, one epoch is above early stopping.
     """
     sections = list(dict.fromkeys(line.section for line in judged))
-    shift = dict(zip(PROTOCOL_HEADS.values(), (-APART, APART), strict=True))
+    shift = dict(zip(PROTOCOL_HEADS.values(), (-OFFSET, OFFSET), strict=True))
     return [
         (int(line.number.rpartition("-")[2]), sections.index(line.section) + shift.get(line.when, 0)) for line in judged
     ]

@@ -34,7 +34,8 @@ from apg_repro.paths import DATA
 # P(the k-th most frequent id) ∝ k^-ZIPF in a shape twin. An assumption: between even use and Zipf's law.
 ZIPF = 0.7
 BLOCK = 1 << 16  # bytes
-LIMIT = 3.0  # standard deviations: counts and scores have long tails, and APG multiplies inputs with each other
+# Standard deviations: counts and scores have long tails, and APG multiplies inputs with each other.
+MAX_DEVIATIONS = 3.0
 COMPRESSED = {b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "compressed with gzip"}  # by their first bytes
 
 # The ids of a row as text, in the order of the fields; its numbers, NaN where missing; its label.
@@ -298,9 +299,9 @@ def coded(values: pd.Series) -> pd.Series:
 
 
 def standardise(values: pd.Series) -> pd.Series:
-    """Mean 0 and variance 1 over what is known, clipped to ``LIMIT`` deviations; 0 where missing. Float32."""
+    """Mean 0 and variance 1 over what is known, at most ``MAX_DEVIATIONS`` away; 0 where missing. Float32."""
     spread = values.std(ddof=0)
-    found = ((values - values.mean()) / (spread if spread > 0 else 1.0)).clip(-LIMIT, LIMIT)
+    found = ((values - values.mean()) / (spread if spread > 0 else 1.0)).clip(-MAX_DEVIATIONS, MAX_DEVIATIONS)
     return found.fillna(0.0).astype("float32")
 
 

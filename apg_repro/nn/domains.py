@@ -17,7 +17,7 @@ from apg_repro.data.schema import Schema
 from apg_repro.errors import UserError
 from apg_repro.nn.embedding import Table, fetch
 
-MOST_DOMAINS = 1_000_000
+MAX_DOMAINS = 1_000_000
 
 
 class Domains(nn.Module):
@@ -33,8 +33,8 @@ class Domains(nn.Module):
         self.columns = [schema.column(field) for field in fields]
         self.sizes = [schema.fields[field] for field in fields]
         self.n = prod(self.sizes)
-        if self.n > MOST_DOMAINS:
-            raise UserError(f"{name} makes {self.n:,} domains; at most {MOST_DOMAINS:,} are supported")
+        if self.n > MAX_DOMAINS:
+            raise UserError(f"{name} makes {self.n:,} domains; at most {MAX_DOMAINS:,} are supported")
 
     def forward(self, fields: Int[torch.Tensor, "B F"]) -> Int[torch.Tensor, " B"]:
         domain = torch.zeros_like(fields[:, 0], dtype=torch.long)

@@ -101,7 +101,7 @@ class Switch(threading.local):
 SWITCH = Switch()
 TRYING = threading.Lock()  # one thread at a time tries the kernels
 LAUNCHING = threading.Lock()  # Triton's first launch of a kernel is not safe beside another of the same one
-AGREES = 2e-3  # relative; the kernels add in another order than cuBLAS
+TOLERANCE = 2e-3  # relative; the kernels add in another order than cuBLAS
 
 
 @contextmanager
@@ -135,24 +135,24 @@ def is_sound(device: torch.device) -> bool:
     Warns where they have not. In a step that is being recorded nothing can be tried: False, unless it has been before.
     """
     with TRYING:
-        if device not in SOUND:
+        if device not in AGREEING:
             if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
                 return False
             try:  # with gradients, also for a caller without
                 with torch.inference_mode(False), torch.enable_grad():
                     apart = distance_from_plain(device)
-                why = "" if apart <= AGREES else f"they differ from the plain layer by {apart:.1e}"
+                why = "" if apart <= TOLERANCE else f"they differ from the plain layer by {apart:.1e}"
             except Exception as error:  # whatever a compiler or a driver may say
                 if out_of_memory(error):
                     return False  # the next who asks tries again
                 why = in_a_line(error)
             if why:
                 warnings.warn(f"the fused kernels are not used on {device}: {why}", stacklevel=2)
-            SOUND[device] = not why
-        return SOUND[device]
+            AGREEING[device] = not why
+        return AGREEING[device]
 
 
-SOUND: dict[torch.device, bool] = {}
+AGREEING: dict[torch.device, bool] = {}
 
 
 def distance_from_plain(device: torch.device, k: int = 4, d: int | None = None) -> float:

@@ -54,7 +54,7 @@ VERDICT_COLOURS = {  # near those of the badges, for both grounds
     "contradicted": "#a32d2d",
     "undecided": "#8a919c",
 }
-LOOK: dict[Any, Any] = {
+RC_PARAMS: dict[Any, Any] = {
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
@@ -99,7 +99,7 @@ class Picture:
     def svg(self) -> str:
         """The figure as an SVG element in the colours of the page, as wide as there is room."""
         file = io.StringIO()
-        with plt.rc_context(LOOK):
+        with plt.rc_context(RC_PARAMS):
             self.figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
         text = file.getvalue()
         text = text[text.index("<svg") :]
@@ -131,7 +131,7 @@ def drawn(draw: Callable[Arguments, Picture]) -> Callable[Arguments, Picture]:
     @functools.wraps(draw)
     def picture(*args: Arguments.args, **options: Arguments.kwargs) -> Picture:
         sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
-        plt.rcParams |= LOOK
+        plt.rcParams |= RC_PARAMS
         made = draw(*args, **options)
         plt.close(made.figure)
         return made

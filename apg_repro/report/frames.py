@@ -6,7 +6,7 @@ from typing import Any
 from apg_repro.config import PROTOCOLS, changed
 from apg_repro.rows.evidence import Evidence
 
-LAST = ("n_parameters", "n_hidden", "n_served", "seconds", "status", "id")
+LAST_COLUMNS = ("n_parameters", "n_hidden", "n_served", "seconds", "status", "id")
 
 
 def run_lines(evidence: Evidence) -> Iterator[dict[str, Any]]:
@@ -32,5 +32,5 @@ def run_lines(evidence: Evidence) -> Iterator[dict[str, Any]]:
                     "difference": row.test_auc(protocol) - theirs[config.seed] if config.seed in theirs else None,
                     "reference": reference.name if reference else None,
                     **{name: getattr(config, name) for name in options},
-                    **{name: getattr(row, name) for name in LAST},
+                    **{name: getattr(row, name) for name in LAST_COLUMNS},
                 }

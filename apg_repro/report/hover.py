@@ -16,7 +16,7 @@ from plotly.subplots import make_subplots
 from apg_repro.report.statistics import Estimate
 from apg_repro.report.tables import format_difference
 
-WIDE = 60  # characters of a line of hover text
+LINE_WIDTH = 60  # characters of a line of hover text
 BLUE = "#0173b2"  # the first colour of other figures
 
 
@@ -38,7 +38,7 @@ def blank(rows: int = 1, columns: int = 1, height: int = 420, **options: Any) ->
 
 def lines(*parts: str) -> str:
     """Hover text with one line per part that is not empty, long ones broken."""
-    return "<br>".join(escape(line) for part in parts for line in wrap(part, WIDE))
+    return "<br>".join(escape(line) for part in parts for line in wrap(part, LINE_WIDTH))
 
 
 def difference(found: Estimate) -> str:

@@ -51,7 +51,7 @@ NOT_IN_THE_PAPER = (
     "Not in the paper: verdicts say whether ours is on that side of 0 on which the paper's differences are on all of "
     "its own data sets."
 )
-LONG = 21  # characters: as many as a difference, its interval and its n have
+LONG_TEXT = 21  # characters: as many as a difference, its interval and its n have
 TOTAL = "all"  # of a line that adds verdicts up
 MARK = "*"  # of what was added or changed when results were known
 AGAINST_PLAIN = "§"  # of a verdict until damped base has been run
@@ -173,7 +173,7 @@ def is_words(column: pd.Series) -> bool:
     """Whether the cells of a column begin at the left: most are not numbers, or one is long enough for two lines."""
     texts = [text for value in column if (text := plain(value).strip(f"{MISSING} "))]
     n_numbers = sum(bool(re.match(r"[+−<]? ?[\d.]", text)) for text in texts)
-    return 2 * n_numbers < len(texts) or any(len(text) > LONG for text in texts)
+    return 2 * n_numbers < len(texts) or any(len(text) > LONG_TEXT for text in texts)
 
 
 def left(is_left: bool) -> str:

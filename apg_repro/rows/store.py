@@ -22,8 +22,8 @@ from apg_repro.rows.row import KINDS, MeasuredRow, Row, TrainedRow
 
 Found = TypeVar("Found")
 
-PATIENCE = 5.0  # seconds of waiting for another process without a word
-ROOM = 256 * 1024  # bytes: several times the longest row
+QUIET_SECONDS = 5.0  # of waiting for another process without a word
+MAX_ROW_BYTES = 256 * 1024  # several times the longest row
 
 
 class Store:
@@ -102,7 +102,7 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with TemporaryFile(dir=path.parent) as file:  # the file itself is not made: another process may be at it
-                file.write(bytes(ROOM))
+                file.write(bytes(MAX_ROW_BYTES))
             if path.exists():
                 path.open("ab").close()
         except OSError as error:
@@ -173,7 +173,7 @@ def locked(path: Path) -> AbstractContextManager[Any]:
     """Holds a lock. Waits for another process as long as it takes, but says so."""
     lock = FileLock(path)
     try:
-        return lock.acquire(timeout=PATIENCE)
+        return lock.acquire(timeout=QUIET_SECONDS)
     except Timeout:
         tqdm.write(f"waiting for another process, which holds {path} (`fuser {path}` says which)", file=sys.stderr)
         return lock.acquire()

@@ -27,7 +27,7 @@ from apg_repro.rows.store import Store
 from apg_repro.run.executors import KILLED, Cluster, Executor, InThisProcess, Processes, RunFailed
 from apg_repro.run.fleet import Fleet, devices_of, fitting
 
-LOOK = 0.5  # seconds between two looks at what is done
+POLL_SECONDS = 0.5  # between two looks at what is done
 
 
 def train_all(
@@ -118,10 +118,10 @@ def drive(
             todo.extend(elsewhere)
             if elsewhere and not pending:
                 show(f"{len(elsewhere)} runs are trained by another process")
-                time.sleep(LOOK)
+                time.sleep(POLL_SECONDS)
             if word := executor.progress():
                 show(word)
-            done = wait(pending, timeout=LOOK, return_when=FIRST_COMPLETED).done if pending else ()
+            done = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED).done if pending else ()
             for future in sorted(done, key=lambda future: future.exception() is not None):  # a failed one ends it all
                 if isinstance(error := future.exception(), RunFailed):
                     failed.append(pending[future].id)

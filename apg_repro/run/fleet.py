@@ -30,8 +30,8 @@ from apg_repro.training.train import Progress
 # A GPU has 8 queues for its streams unless this says otherwise before it is used: of 16 runs, some would wait in line.
 os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
 
-AT_ONCE = 16  # on each GPU, unless --jobs says otherwise: more gain little
-OF_A_GPU = 0.8  # of what is free may be used
+RUNS_PER_GPU = 16  # on each GPU, unless --jobs says otherwise: more gain little
+MEMORY_SHARE = 0.8  # of what is free may be used
 
 Train = Callable[[RunConfig, str, Progress], TrainedRow]
 
@@ -206,7 +206,7 @@ def fitting(configs: Sequence[RunConfig], devices: Sequence[str], width: int) ->
     out the rows, which all share, and what CUDA itself takes: so a part of the memory stays free.
     """
     needed, free = predicted_by_run(configs), [free_bytes(device) for device in devices]
-    limit = OF_A_GPU * min(free)
+    limit = MEMORY_SHARE * min(free)
     most = min(-(-width // len(devices)), STREAMS)
     each = max(1, sum(total <= limit for total in accumulate(needed[:most])))
     width = min(width, each * len(devices))

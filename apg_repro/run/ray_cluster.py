@@ -30,7 +30,7 @@ from apg_repro.run.executors import Cluster, optional
 from apg_repro.run.task import row_or_mistake
 
 FILES = ("rows.parquet", "manifest.json")  # of a prepared data set
-KNOCK_S = 10
+CONNECT_SECONDS = 10
 RETRIES = 3  # of a run whose node or process died
 Commit = tuple[str | None, bool | None]
 
@@ -151,7 +151,7 @@ def knock(address: str) -> None:
     """Raises an OSError if nobody listens at ``host:port``, with or without ``ray://``; the rest is Ray's."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdecimal():
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S):
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS):
             pass
 
 

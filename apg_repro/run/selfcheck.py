@@ -19,7 +19,7 @@ from apg_repro.errors import in_a_line
 from apg_repro.models import BACKBONES
 from apg_repro.nn import fused
 from apg_repro.rows.numerics import case_of, record
-from apg_repro.run.fleet import AT_ONCE, own_stream
+from apg_repro.run.fleet import RUNS_PER_GPU, own_stream
 from apg_repro.run.golden import (
     default_dtype,
     distance,
@@ -152,7 +152,7 @@ def fused_layer(device: str, d: int | None) -> Measured:
         if "C compiler" not in str(error) and not isinstance(error, CalledProcessError):  # of a header, perhaps
             raise
         raise Skipped(f"it is not used, as Triton cannot compile its launcher: {in_a_line(error, 100)}") from error
-    return fused.largest(fused.distance_from_plain(where, k, d) for k in (2, 4, 5, 8, 32)), fused.AGREES
+    return fused.largest(fused.distance_from_plain(where, k, d) for k in (2, 4, 5, 8, 32)), fused.TOLERANCE
 
 
 def golden(config: RunConfig, device: str) -> Measured:
@@ -174,9 +174,9 @@ def streams_apart(device: str) -> Measured:
     if torch.device(device).type != "cuda":
         raise Skipped("graphs need a CUDA device")
     runs = {torch.cuda.Stream(device).cuda_stream for _ in range(100)}  # more than torch has
-    sides = [Side(device) for _ in range(AT_ONCE)]
+    sides = [Side(device) for _ in range(RUNS_PER_GPU)]
     streams = {side.stream.cuda_stream for side in sides}
-    return float(AT_ONCE - len(streams - runs)), 0
+    return float(RUNS_PER_GPU - len(streams - runs)), 0
 
 
 def side_by_side(device: str) -> Measured:

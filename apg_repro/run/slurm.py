@@ -20,9 +20,9 @@ from apg_repro.rows.row import TrainedRow
 from apg_repro.run.executors import Cluster, optional
 from apg_repro.run.task import row_or_mistake
 
-TIMEOUT = 24 * 60  # minutes that a job may take, unless the options say otherwise; submitit's own are five
-QUEUED = 100  # runs that are queued or trained at once on SLURM, unless --jobs says otherwise
-LOOK_AGAIN = 2.0  # seconds between two looks at whether the driver is still there
+TIMEOUT_MINUTES = 24 * 60  # minutes that a job may take, unless the options say otherwise; submitit's own are five
+MAX_QUEUED = 100  # runs that are queued or trained at once on SLURM, unless --jobs says otherwise
+POLL_SECONDS = 2.0  # between two looks at whether the driver is still there
 
 
 class Submitit:
@@ -42,7 +42,7 @@ class Submitit:
         self.device, self.threads, self.folder = device, threads, folder
         self.failed = submitit.core.utils.UncompletedJobError
         self.queue = submitit.AutoExecutor(folder=folder / "%j")
-        options = {"name": "apg", "timeout_min": TIMEOUT, "cpus_per_task": threads}
+        options = {"name": "apg", "timeout_min": TIMEOUT_MINUTES, "cpus_per_task": threads}
         on_gpu = torch.device(device).type == "cuda"
         if on_gpu and torch.device(device).index is not None:
             raise UserError(f"submitit chooses the GPU of each run: write --device cuda, not {device}")
@@ -54,7 +54,7 @@ class Submitit:
             raise UserError(f"submitit does not take these --cluster-options: {error}") from error
         self.is_local = self.queue.cluster == "local"
         here = 1 if on_gpu else max(1, provenance.cores() // threads)
-        self.width = jobs or (here if self.is_local else QUEUED)
+        self.width = jobs or (here if self.is_local else MAX_QUEUED)
         self.running: dict[Future[TrainedRow], tuple[RunConfig, Any]] = {}
 
     def submit(self, config: RunConfig) -> "Future[TrainedRow]":
@@ -107,4 +107,4 @@ def exit_without(driver: int) -> None:
             os.kill(driver, 0)
         except ProcessLookupError:
             os._exit(1)
-        time.sleep(LOOK_AGAIN)
+        time.sleep(POLL_SECONDS)

@@ -20,12 +20,12 @@ from apg_repro.rows.row import TrainedRow
 from apg_repro.rows.store import Store
 from apg_repro.run.driver import rescued, train_all
 from apg_repro.run.executors import Cluster
-from apg_repro.run.fleet import AT_ONCE, devices_of
+from apg_repro.run.fleet import RUNS_PER_GPU, devices_of
 from apg_repro.run.task import check_device, measured_row
 from apg_repro.suite import Plan, Suite
 
 Task = TypeVar("Task", RunConfig, Measurement)
-MOST_THREADS = 1024
+MAX_THREADS = 1024
 
 
 def run_suite(
@@ -38,7 +38,7 @@ def run_suite(
         suite: which table or figure.
         plan: which profile, data set and seeds.
         device: "cpu", "cuda" or "cuda:1": where runs are trained and times are measured. Counts are made on the CPU.
-        jobs: runs side by side; default: one per core on a CPU, ``AT_ONCE`` on every GPU, as many as fit into a
+        jobs: runs side by side; default: one per core on a CPU, ``RUNS_PER_GPU`` on every GPU, as many as fit into a
             cluster. 1 trains in this process.
         threads: of each run; default: the cores divided by the jobs, 1 on a cluster.
         cluster: other machines to train runs on. Measurements stay here.
@@ -122,15 +122,15 @@ def workers(
     for name, number in (("jobs", jobs), ("threads", threads)):
         if number is not None and number < 1:
             raise UserError(f"{name} must be at least 1, not {number}")
-    if threads and threads > MOST_THREADS:
-        raise UserError(f"threads must be at most {MOST_THREADS}, not {threads}: leave out --threads")
+    if threads and threads > MAX_THREADS:
+        raise UserError(f"threads must be at most {MAX_THREADS}, not {threads}: leave out --threads")
     if cluster:
         kind_of(device)  # whether torch can use it, the other machines say
         return jobs, threads or 1
     check_device(device)
     cores = provenance.cores()
     on_cpu = torch.device(device).type == "cpu"
-    jobs = jobs or (max(1, cores // (threads or 1)) if on_cpu else AT_ONCE * len(devices_of(device)))
+    jobs = jobs or (max(1, cores // (threads or 1)) if on_cpu else RUNS_PER_GPU * len(devices_of(device)))
     return jobs, threads or max(1, cores // jobs)
 
 

@@ -160,14 +160,14 @@ class Side:
 
     def __init__(self, device: torch.device | str) -> None:
         self.device = with_index(device)
-        with TAKING:
-            if self.device not in FREE:
-                FREE[self.device] = [torch.cuda.Stream(self.device, priority=-1) for _ in range(STREAMS)]
-            if not FREE[self.device]:
+        with STREAMS_LOCK:
+            if self.device not in FREE_STREAMS:
+                FREE_STREAMS[self.device] = [torch.cuda.Stream(self.device, priority=-1) for _ in range(STREAMS)]
+            if not FREE_STREAMS[self.device]:
                 raise RuntimeError(f"more than {STREAMS} recorded graphs on {self.device}: run fewer side by side")
-            self.stream = FREE[self.device].pop()
+            self.stream = FREE_STREAMS[self.device].pop()
         self.graph = torch.cuda.CUDAGraph()
-        weakref.finalize(self, give_back, self.graph, FREE[self.device], self.stream).atexit = False
+        weakref.finalize(self, give_back, self.graph, FREE_STREAMS[self.device], self.stream).atexit = False
 
     def run(self, work: Work) -> None:
         """Does the work, after all that this thread has asked for and before all that it will."""
@@ -200,15 +200,15 @@ class Side:
 
 
 STREAMS = 32  # of each priority that torch has on a GPU
-FREE: dict[torch.device, list[torch.cuda.Stream]] = {}  # that no graph has
-TAKING = threading.Lock()
-MUCH = 0.1  # of a GPU's memory
+FREE_STREAMS: dict[torch.device, list[torch.cuda.Stream]] = {}  # that no graph has
+STREAMS_LOCK = threading.Lock()
+LARGE_SHARE = 0.1  # of a GPU's memory
 
 
 def free_what_ended_graphs_had(device: torch.device) -> None:
     """Gives back memory that nothing uses, if it is much: torch keeps that of ended graphs, and recording takes new."""
     unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    if unused > MUCH * torch.cuda.get_device_properties(device).total_memory:
+    if unused > LARGE_SHARE * torch.cuda.get_device_properties(device).total_memory:
         torch.cuda.empty_cache()
 
 

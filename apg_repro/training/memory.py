@@ -9,13 +9,13 @@ from apg_repro.config import RunConfig
 from apg_repro.data.gate import load_manifest, schema_of
 from apg_repro.data.schema import Schema
 from apg_repro.training.build import build
-from apg_repro.training.scoring import EVALUATED
+from apg_repro.training.scoring import EVALUATION_BATCH
 
 # Weights, their gradients, Adam's two moments, and the weights of the best epoch.
 COPIES_OF_WEIGHTS = 5
 
 
-def predicted_bytes(config: RunConfig, schema: Schema, evaluated: int = EVALUATED) -> int:
+def predicted_bytes(config: RunConfig, schema: Schema, evaluated: int = EVALUATION_BATCH) -> int:
     """About how many bytes a run holds at once, besides its rows, in single precision.
 
     What a step keeps for its backward pass is asked of autograd itself; the largest part of it is there twice, as a

@@ -22,7 +22,7 @@ from apg_repro.seeds import generator
 from apg_repro.training.scoring import auc, predict
 
 N_GROUPS = 10  # of users, by how often they occur (Appendix F)
-TOP = 0.1  # the share of a group's test rows that count as shown, for an offline click-through rate
+TOP_SHARE = 0.1  # the share of a group's test rows that count as shown, for an offline click-through rate
 
 N_POINTS = 500  # of which S is recorded
 N_PERMUTATIONS = 200
@@ -53,7 +53,7 @@ def user_groups(model: nn.Module, train_rows: Rows, test: Rows) -> dict[str, Any
     for number in range(N_GROUPS):
         inside = group == number
         labels, scores = test.labels[inside], logits[inside]
-        shown = scores.topk(max(1, int(TOP * len(scores)))).indices
+        shown = scores.topk(max(1, int(TOP_SHARE * len(scores)))).indices
         members = ranked[group_of_user[ranked] == number]
         found["auc"].append(auc(scores, labels))
         found["top_rate"].append(float(labels[shown].mean()))

@@ -37,7 +37,7 @@ class Optimizer:
         self.clip_norm = config.clip_norm
         self.graphed = graphed
         self.parameters = list(model.parameters())
-        self.pieces = {one: pieces_of(one) for one in self.parameters if graphed and one.numel() >= 2 * PIECE}
+        self.pieces = {one: pieces_of(one) for one in self.parameters if graphed and one.numel() >= 2 * PIECE_SIZE}
         groups = parameter_groups(model, config.learning_rate, config.damping or config.base_damping)
         tables: list[Table] = []
         if config.optimizer == "row_adam":
@@ -66,7 +66,7 @@ class Optimizer:
         """Moves the weights by the gradient, clipped."""
         for parameter, pieces in self.pieces.items():
             gradient = parameter.grad
-            parts = [None] * len(pieces) if gradient is None else gradient.reshape(-1).split(PIECE)
+            parts = [None] * len(pieces) if gradient is None else gradient.reshape(-1).split(PIECE_SIZE)
             for piece, part in zip(pieces, parts, strict=True):
                 piece.grad = part
         if self.clip_norm is not None and self.graphed:
@@ -94,12 +94,12 @@ class Adam(torch.optim.Adam):
     grad_scale: torch.Tensor | None = None
 
 
-PIECE = 2**14  # numbers
+PIECE_SIZE = 2**14  # numbers
 
 
 def pieces_of(parameter: nn.Parameter) -> list[nn.Parameter]:
-    """A parameter's numbers in pieces of ``PIECE``, in the same memory."""
-    return [nn.Parameter(piece) for piece in parameter.detach().view(-1).split(PIECE)]
+    """A parameter's numbers in pieces of ``PIECE_SIZE``, in the same memory."""
+    return [nn.Parameter(piece) for piece in parameter.detach().view(-1).split(PIECE_SIZE)]
 
 
 def divisor(gradients: list[torch.Tensor], norm: float) -> torch.Tensor:

@@ -14,7 +14,7 @@ from torch import nn
 
 from apg_repro.data.dataset import Rows
 
-EVALUATED = 8192  # rows at once
+EVALUATION_BATCH = 8192  # rows at once
 
 
 def auc(logits: Float[torch.Tensor, " R"], labels: Float[torch.Tensor, " R"]) -> float:
@@ -49,7 +49,7 @@ def logloss(logits: Float[torch.Tensor, " R"], labels: Float[torch.Tensor, " R"]
 def predict(model: nn.Module, rows: Rows) -> Float[torch.Tensor, " R"]:
     """The logit of every row."""
     model.eval()
-    return torch.cat([model(batch.fields, batch.numbers) for batch in rows.batches(EVALUATED)])
+    return torch.cat([model(batch.fields, batch.numbers) for batch in rows.batches(EVALUATION_BATCH)])
 
 
 def evaluate(model: nn.Module, rows: Rows, prefix: str = "") -> dict[str, float]:

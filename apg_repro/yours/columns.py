@@ -20,10 +20,10 @@ from apg_repro.paths import write_whole
 from apg_repro.yours.read import pc
 
 LEAK_AUC = 0.95  # of a column by itself: no honest column of a click log tells so much
-ROW_ID = 0.98  # different values per row, from which on an id says nothing but which row it is
-FEW = 32  # different whole numbers, up to which they are taken for categories
-TEXT = 60  # characters: longer values on average are prose
-SAMPLE = 100_000  # rows on which columns are tried by themselves
+ROW_ID_SHARE = 0.98  # different values per row, from which on an id says nothing but which row it is
+MAX_CATEGORIES = 32  # different whole numbers, up to which they are taken for categories
+PROSE_LENGTH = 60  # characters: longer values on average are prose
+SAMPLE_SIZE = 100_000  # rows on which columns are tried by themselves
 LISTS = ("fields", "numbers", "drop")  # the entries of a schema that name columns of one use
 LABELS_LACKING = 0.05  # share of rows without a label, above which something is wrong with it
 USER = re.compile(r"user|member|visitor|customer|reader|uid|cookie|device_?id", re.IGNORECASE)
@@ -221,9 +221,11 @@ def kind_of(name: str, values: list[str], numbers: np.ndarray | None, n_rows: in
     if all(DATE.fullmatch(value) for value in values[:200]):
         return "time"
     if numbers is None:
-        if n > ROW_ID * n_rows:
+        if n > ROW_ID_SHARE * n_rows:
             return "row id"
-        return "prose" if np.mean([len(v) for v in values[:1000]]) > TEXT else "id" if is_id or n > FEW else "category"
+        if np.mean([len(v) for v in values[:1000]]) > PROSE_LENGTH:
+            return "prose"
+        return "id" if is_id or n > MAX_CATEGORIES else "category"
     if np.isnan(numbers).all():
         return "constant"  # infinities alone, say: no value can be used
     whole = bool(np.nanmax(np.abs(numbers - np.round(numbers))) == 0)
@@ -233,11 +235,11 @@ def kind_of(name: str, values: list[str], numbers: np.ndarray | None, n_rows: in
     is_since_1970 = any(5e8 < seconds / unit < 4e9 for unit in (1, 1e3, 1e6, 1e9))  # s, ms, µs or ns
     if TIME.search(name) and (is_since_1970 or 19e6 < seconds < 21e6):
         return "time"
-    if n > ROW_ID * n_rows and (is_id or np.array_equal(np.sort(numbers), np.arange(n) + np.nanmin(numbers))):
+    if n > ROW_ID_SHARE * n_rows and (is_id or np.array_equal(np.sort(numbers), np.arange(n) + np.nanmin(numbers))):
         return "row id"
     if is_id:
         return "id"
-    return "category" if n <= FEW else "number"
+    return "category" if n <= MAX_CATEGORIES else "number"
 
 
 def alone_auc(codes: np.ndarray, numbers: np.ndarray | None, labels: np.ndarray) -> float:
@@ -246,14 +248,14 @@ def alone_auc(codes: np.ndarray, numbers: np.ndarray | None, labels: np.ndarray)
     A number ranks by itself. A category or an id ranks by the mean label of its value on the other half, drawn towards
     that of all; so a value that is seen once does not tell its own label.
     """
-    chosen = np.random.RandomState(0).permutation(np.flatnonzero(labels >= 0))[:SAMPLE]
+    chosen = np.random.RandomState(0).permutation(np.flatnonzero(labels >= 0))[:SAMPLE_SIZE]
     half = len(chosen) // 2
     learn, judge = chosen[:half], chosen[half:]
     mean, n = labels[learn].mean(), int(codes.max()) + 2
     seen = np.bincount(codes[learn] + 1, minlength=n)
     clicked = np.bincount(codes[learn] + 1, weights=labels[learn], minlength=n)
     by_value = (clicked + mean) / (seen + 1)
-    if numbers is not None and len(numbers) > FEW:
+    if numbers is not None and len(numbers) > MAX_CATEGORIES:
         by_value = np.concatenate([[np.nanmedian(numbers)], np.nan_to_num(numbers, nan=float(np.nanmedian(numbers)))])
     truth = labels[judge]
     if truth.min() == truth.max():

@@ -30,10 +30,10 @@ from apg_repro.yours.columns import Columns, coded, labels_of, quantities
 from apg_repro.yours.read import Source, stored
 
 MISSING, RARE = 0, 1  # ids that every field has: no value; a rare value, or one that no training row has
-LARGEST = 10.0  # standard deviations, beyond which a number is cut off
+MAX_DEVIATIONS = 10.0  # standard deviations, beyond which a number is cut off
 VALUES = "values.json"
-LACKS = " is missing"  # ends the name of the indicator that belongs to a number
-PLACE = "place"  # the column that a split by time or by a column needs
+MISSING_SUFFIX = " is missing"  # ends the name of the indicator that belongs to a number
+SPLIT_COLUMN = "place"  # the column that a split by time or by a column needs
 PARTS = {
     "train": 0, "training": 0, "valid": 1, "validation": 1, "val": 1, "dev": 1, "test": 2, "testing": 2,
 }  # fmt: skip
@@ -66,7 +66,7 @@ class Prepared:
     def lacking(self) -> list[int]:
         """The V numbers that lack values somewhere, by their place among the C."""
         names = list(self.rows.schema.numbers)
-        return [names.index(name.removesuffix(LACKS)) for name in names[self.n_numbers :]]
+        return [names.index(name.removesuffix(MISSING_SUFFIX)) for name in names[self.n_numbers :]]
 
     def field(self, name: str) -> str:
         """What a column of the user's file is called here."""
@@ -95,12 +95,12 @@ def prepare(source: Source, columns: Columns, folder: Path) -> None:
         missing = np.isnan(numbers)
         table[safe[name]] = np.where(missing, 0, numbers).astype(np.float32)
         if missing.any():
-            lacking[safe[name] + LACKS] = missing.astype(np.int8)
+            lacking[safe[name] + MISSING_SUFFIX] = missing.astype(np.int8)
     table |= lacking
     view = {"inputs": list(values), "numbers": [safe[name] for name in columns.numbers] + list(lacking), "bags": {}}
     place = place_of(rows, columns)
     if place is not None:
-        table[PLACE] = place
+        table[SPLIT_COLUMN] = place
     table["label"] = labels[kept]
     counts = {f"{who}s": len(values.get(safe.get(getattr(columns, who), ""), [])) for who in ("user", "item")}
     with contextlib.redirect_stdout(io.StringIO()):
@@ -121,10 +121,10 @@ def load(columns: Columns, folder: Path) -> Prepared:
     Raises:
         UserError: it is not there, or damaged.
     """
-    rows = enter(YOURS, extra=[PLACE] if columns.split != "random" else [], root=folder)
+    rows = enter(YOURS, extra=[SPLIT_COLUMN] if columns.split != "random" else [], root=folder)
     found = stored(folder / YOURS / VALUES, "names", "values")
     return Prepared(
-        columns=columns, rows=rows, values=found["values"], names=found["names"], place=rows.extra.get(PLACE)
+        columns=columns, rows=rows, values=found["values"], names=found["names"], place=rows.extra.get(SPLIT_COLUMN)
     )
 
 
@@ -133,7 +133,7 @@ def safe_names(names: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         safe = re.sub(r"[(),+]", "_", name)
-        while safe in ("self", "none", "label", PLACE, *found.values()) or safe.endswith(LACKS):
+        while safe in ("self", "none", "label", SPLIT_COLUMN, *found.values()) or safe.endswith(MISSING_SUFFIX):
             safe += "_"
         found[name] = safe
     return found
@@ -258,8 +258,8 @@ class Encoding:
 def standardised(
     raw: Float32[torch.Tensor, "R C"], mean: Float32[torch.Tensor, " C"], scale: Float32[torch.Tensor, " C"]
 ) -> Float32[torch.Tensor, "R C"]:
-    """Numbers with mean 0 and variance 1 over the training rows, at most ``LARGEST`` away; 0 where they are NaN."""
-    return torch.where(raw.isnan(), 0.0, (raw - mean) / scale).clamp(-LARGEST, LARGEST)
+    """Numbers with mean 0 and variance 1 over the training rows, at most ``MAX_DEVIATIONS`` away; 0 for NaN."""
+    return torch.where(raw.isnan(), 0.0, (raw - mean) / scale).clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)
 
 
 def encode(prepared: Prepared, train: np.ndarray) -> Encoding:

@@ -27,8 +27,8 @@ Form = Literal["text", "json", "parquet"]
 
 pc: Any = pyarrow.compute  # makes its functions when it is imported: their names are nowhere in its source
 
-LARGEST = 10 * 10**9  # bytes: all columns are held in memory
-FEWEST = 200  # rows; with fewer, a tenth of them are too few test rows to rank
+MAX_BYTES = 10 * 10**9  # bytes: all columns are held in memory
+MIN_ROWS = 200  # rows; with fewer, a tenth of them are too few test rows to rank
 BLOCK = 1 << 24  # bytes
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N")  # what is read as no value
@@ -85,9 +85,9 @@ def read(path: Path) -> Source:
     table = table.rename_columns([name.strip() for name in table.column_names])
     check_names(path, table.column_names)
     if not len(table):
-        raise UserError(f"{path} has a header and no row below it: give a file with at least {FEWEST} rows")
-    if len(table) < FEWEST:
-        raise UserError(f"{path} has {len(table)} rows, too few to compare models: give at least {FEWEST}")
+        raise UserError(f"{path} has a header and no row below it: give a file with at least {MIN_ROWS} rows")
+    if len(table) < MIN_ROWS:
+        raise UserError(f"{path} has {len(table)} rows, too few to compare models: give at least {MIN_ROWS}")
     try:
         columns = [as_text(path, name, table.column(name)) for name in table.column_names]
     except pa.ArrowException as error:
@@ -104,9 +104,9 @@ def form_of(path: Path) -> Form:
             raise UserError(f"there is no file {path}: give the path of your rows, such as clicks.csv")
         if not path.is_file():
             raise UserError(f"{path} is not a file: give the path of one file, such as clicks.csv")
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > MAX_BYTES:
             raise UserError(
-                f"{path} has {path.stat().st_size / 1e9:.0f} GB, and {LARGEST / 1e9:.0f} GB are the most: take a "
+                f"{path} has {path.stat().st_size / 1e9:.0f} GB, and {MAX_BYTES / 1e9:.0f} GB are the most: take a "
                 "random sample of its rows, all rows of some users rather than some rows of all"
             )
         with opened(path) as file:
@@ -114,7 +114,7 @@ def form_of(path: Path) -> Form:
     except UNREADABLE as error:
         raise UserError(f"{path} cannot be read ({first_line(error)}): is it complete, and may you read it?") from error
     if not start.strip():
-        raise UserError(f"{path} is empty: give a file with a header and at least {FEWEST} rows")
+        raise UserError(f"{path} is empty: give a file with a header and at least {MIN_ROWS} rows")
     for magic, what in REFUSED.items():
         if start.startswith(magic):
             raise UserError(f"{path} is {what}")

@@ -38,15 +38,15 @@ SIDES: tuple[Side, ...] = ("base", "apg")
 
 FEWEST_TRIALS, MOST_TRIALS = 6, 40
 FEWEST_SEEDS, MOST_SEEDS = 5, 10
-FEWEST_ROWS = 20_000  # of a sample
+MIN_SAMPLE = 20_000  # rows
 SEARCH_SHARE = 0.4  # of the time; seeds get as much, and the rest is for baselines, times and the report
-EPOCHS = 4.0  # passes over the training rows that a run is expected to take
-MOST_CONDITIONS = 6  # fields that are tried as a group-wise condition
+EXPECTED_EPOCHS = 4.0  # passes over the training rows that a run is expected to take
+MAX_CONDITIONS = 6  # fields that are tried as a group-wise condition
 # With a self-wise condition of some hundred inputs a step of the others costs many times as much.
 VERSIONS = ["v4", "v5"]
-SPACE = 2  # to be raised with every change of what is searched: a folder of an older space is searched anew
+SPACE_VERSION = 2  # to be raised with every change of what is searched: a folder of an older space is searched anew
 PATIENCE = 2  # epochs without a better validation AUC; a user's validation rows may be few, and their AUC noisy
-STARTUP = 8  # random trials, before earlier ones guide the choice
+N_RANDOM_TRIALS = 8  # random trials, before earlier ones guide the choice
 PROBE_STEPS, PROBE_BATCH, PROBE_ON_GPU = 5, 1024, 20
 # What each side begins with: the defaults of this project, and the same with smaller steps.
 APG = {"version": "v5", "rank": 8, "over": 128, "condition": "self", "init": "static_bias"}
@@ -115,7 +115,7 @@ def plan(total: int, seconds_per_row: float, minutes: float, backbone: str, n_th
         seconds_per_row: of a training step of base and one of APG together.
         minutes: the time.
     """
-    pair = 0.8 * EPOCHS * seconds_per_row  # seconds per row of one run of each side
+    pair = 0.8 * EXPECTED_EPOCHS * seconds_per_row  # seconds per row of one run of each side
     share = SEARCH_SHARE * 60 * minutes
     search_rows, trials = fit(total, pair, share, FEWEST_TRIALS, MOST_TRIALS)
     rows, seeds = fit(total, pair, share, FEWEST_SEEDS, MOST_SEEDS)
@@ -135,7 +135,7 @@ def fit(total: int, pair: float, seconds: float, fewest: int, most: int) -> tupl
     pairs = min(seconds / (pair * total), most)
     if pairs >= fewest:
         return total, int(pairs)
-    return min(total, max(FEWEST_ROWS, int(seconds / (pair * fewest)))), fewest
+    return min(total, max(MIN_SAMPLE, int(seconds / (pair * fewest)))), fewest
 
 
 def speed(data: Dataset, backbone: str) -> tuple[float, int]:
@@ -174,7 +174,7 @@ def conditions(prepared: Prepared) -> list[str]:
     """The conditions that are tried: self-wise; a field, user and item first; mixes of user and item, and of all."""
     sizes = prepared.rows.schema.fields
     first = [name for name in (prepared.field(prepared.columns.user), prepared.field(prepared.columns.item)) if name]
-    fields = list(dict.fromkeys([*first, *sorted(sizes, key=lambda name: -sizes[name])]))[:MOST_CONDITIONS]
+    fields = list(dict.fromkeys([*first, *sorted(sizes, key=lambda name: -sizes[name])]))[:MAX_CONDITIONS]
     mixes = [f"input_attention({','.join(fields[:2])})"] if len(fields) > 1 else []
     mixes += [f"input_mean({','.join(fields)})"] if len(fields) > 2 else []
     return ["self", *fields, *mixes]
@@ -246,8 +246,8 @@ class Search:
     def open(self, storage: JournalStorage, side: Side) -> optuna.Study:
         """The study of one side: new, with the points that it begins with, or as it was left."""
         study = optuna.create_study(
-            study_name=f"{side}, {self.todo.backbone}, {self.todo.search_rows} rows, space {SPACE}", storage=storage,
-            direction="maximize", load_if_exists=True,
+            study_name=f"{side}, {self.todo.backbone}, {self.todo.search_rows} rows, space {SPACE_VERSION}",
+            storage=storage, direction="maximize", load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
         )  # fmt: skip
         for start in starts(side, self.conditions):
@@ -288,7 +288,7 @@ class Search:
         study, number = self.studies[side], self.done(side)
         # Seeded by how many there have been: a resumed search chooses what one without a break would choose.
         seed = derive_seed(0, "search", side, number) % 2**32
-        study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
+        study.sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=N_RANDOM_TRIALS)
         broken = study.get_trials(states=(TrialState.RUNNING,))  # its process was stopped: the same trial begins anew
         for name, values in broken[0].distributions.items() if broken else ():
             if name not in broken[0].system_attrs.get("fixed_params", {}):  # drawn once more, so that the next differ

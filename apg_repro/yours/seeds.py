@@ -39,7 +39,7 @@ from apg_repro.yours.search import SIDES, Plan, Side, config_of
 
 EDGES = (0, 1, 3, 10, 30, 100)  # training rows of a user or an item, from which on a group begins
 GROUPS = ("none", "1–2", "3–9", "10–29", "30–99", "100 and more")
-FEWEST_OF_CLASS = 10  # test rows of the rarer class, below which a group has no AUC
+MIN_OF_CLASS = 10  # test rows of the rarer class, below which a group has no AUC
 BASELINE_SEEDS = 3
 STRENGTHS = (0.03, 0.3, 3.0)  # inverse regularisation of the logistic regression
 
@@ -141,7 +141,7 @@ def by_frequency(prepared: Prepared, split: Parts, logits: torch.Tensor) -> dict
         for number in range(len(EDGES)):
             inside = group == number
             positive = int(labels[inside].sum())
-            enough = min(positive, int(inside.sum()) - positive) >= FEWEST_OF_CLASS
+            enough = min(positive, int(inside.sum()) - positive) >= MIN_OF_CLASS
             aucs.append(auc(logits.cpu()[inside], labels[inside]) if enough else None)
         found[who] = {"auc": aucs, "rows": np.bincount(group, minlength=len(EDGES)).tolist()}
     return found

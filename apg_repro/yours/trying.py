@@ -181,7 +181,7 @@ def plan_of(folder: Path, prepared: Prepared, request: Request) -> Plan:
         todo = Plan.load(path)
     else:
         device = torch.device(request.device)
-        n = min(total, search.FEWEST_ROWS)
+        n = min(total, search.MIN_SAMPLE)
         _, _, parts = datasets(prepared, 0, n, device)
         seconds, fastest = search.speed(parts[0], request.backbone)
         todo = search.plan(total, seconds, request.minutes, request.backbone, fastest)

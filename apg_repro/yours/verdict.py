@@ -26,7 +26,7 @@ WORDS: dict[str, Word] = {
     "reproduced": "better", "direction only": "better", "no difference": "no difference", "contradicted": "worse",
 }  # fmt: skip
 POWER = 0.8
-MOST_MORE = 200  # seeds: more than that are not asked for
+MAX_MORE_SEEDS = 200  # seeds: more than that are not asked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Finding:
         word: by the rule, from the test AUC of APG less that of base, seed by seed.
         difference: of AUC, in points. logloss: of logloss, in thousandths of a nat.
         judgement: the rule's own, with its marks.
-        more: seeds that would probably decide; None where it is decided, or where more than ``MOST_MORE`` would.
+        more: seeds that would probably decide; None where it is decided, or where more than ``MAX_MORE_SEEDS`` would.
     """
 
     word: Word
@@ -58,7 +58,9 @@ class Finding:
         if self.word == "no difference":
             return f"No difference that counts: {gain}, within ±{MARGIN:g}."
         if self.more is None:
-            return f"These seeds do not decide: {gain}. It would take more than {MOST_MORE} more: more rows say more."
+            return (
+                f"These seeds do not decide: {gain}. It would take more than {MAX_MORE_SEEDS} more: more rows say more."
+            )
         seeds = self.difference.n + self.more
         return (
             f"These seeds do not decide: {gain}. A study of {seeds}, fixed beforehand, probably would: --seeds {seeds}."
@@ -96,7 +98,7 @@ def paired(answer: Answer, score: str) -> list[float]:
 def more_seeds(difference: Estimate) -> int | None:
     """How many more seeds would decide with probability ``POWER``, if the true difference is the one found.
 
-    Either that it is not 0, or that it lies within the margin, whichever takes fewer; None above ``MOST_MORE``.
+    Either that it is not 0, or that it lies within the margin, whichever takes fewer; None above ``MAX_MORE_SEEDS``.
     """
     spread = difference.error * math.sqrt(difference.n)
     if not spread > 0:
@@ -107,13 +109,13 @@ def more_seeds(difference: Estimate) -> int | None:
         if distance > 0 and (wanted := seeds_for(distance / spread)) is not None
     ]
     more = min(needed, default=math.inf) - difference.n
-    return max(1, int(more)) if more <= MOST_MORE else None
+    return max(1, int(more)) if more <= MAX_MORE_SEEDS else None
 
 
 def seeds_for(effect: float) -> int | None:
     """Seeds at which a one-sided t-test finds an effect, in standard deviations, with probability ``POWER``."""
     test = TTestPower()
-    most = MOST_MORE + 100
+    most = MAX_MORE_SEEDS + 100
     if test.power(effect, most, (1 - CONFIDENCE) / 2, alternative="larger") < POWER:
         return None
     return next(
