@@ -17,7 +17,6 @@ from apg_repro.training.train import train
 from tests.conftest import evidence_of
 
 FULL = Plan(profile="full", dataset="movielens", seeds=tuple(range(1, 11)))
-CPU = torch.device("cpu")
 TINY = {"dataset": "synthetic", "rows": 2000, "hidden": (8, 4), "d_embedding": 4, "max_epochs": 1}
 
 
@@ -44,7 +43,7 @@ def test_the_start_has_a_seed_of_its_own_and_the_split_keeps_the_runs():
     second = build(RunConfig(seed=2, **TINY), data.schema).state_dict()["output.weight"]
     assert torch.equal(weights[1], second), "as the run has that starts with this seed"
     assert torch.equal(split(data, config.seed)[2].rows, split(data, other.seed)[2].rows)
-    assert train(config, data, CPU).test != train(other, data, CPU).test
+    assert train(config, data).test != train(other, data).test
 
 
 def test_a_start_that_is_the_split_s_is_the_usual_run():

@@ -85,7 +85,7 @@ def test_what_cannot_be_observed_is_refused_before_training(observe, why):
     rows = rows_of([number % 6 for number in range(400)], label=[float(number % 7 < 3) for number in range(400)])
     heard, parts = [], split(rows, 1)
     with pytest.raises(UserError, match=why):
-        train_on(RunConfig(dataset="rated", seed=1, observe=observe), parts, torch.device("cpu"), heard.append)
+        train_on(RunConfig(dataset="rated", seed=1, observe=observe), parts, heard.append)
     assert heard == []
 
 

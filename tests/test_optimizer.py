@@ -156,11 +156,11 @@ def test_weight_decay_shrinks_what_nothing_else_moves(schema, batch):
 def test_row_adam_learns_what_adam_learns(small):
     sizes = {"d_embedding": 8, "hidden": (16,), "max_epochs": 8, "patience": 8, "batch_size": 64, "learning_rate": 0.01}
     scores = {
-        optimizer: train(
-            RunConfig(dataset="small", seed=1, optimizer=optimizer, **sizes), small, torch.device("cpu"),
-        ).test["early_stopping"]["auc"]
+        optimizer: train(RunConfig(dataset="small", seed=1, optimizer=optimizer, **sizes), small).test[
+            "early_stopping"
+        ]["auc"]
         for optimizer in ("adam", "row_adam")
-    }  # fmt: skip
+    }
     assert min(scores.values()) > 0.85
     assert abs(scores["adam"] - scores["row_adam"]) < 0.03
 

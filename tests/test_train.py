@@ -17,8 +17,6 @@ from apg_repro.training.train import count, make_step, train
 from apg_repro.versions import VERSIONS
 from tests.weights import sizes_of
 
-CPU = torch.device("cpu")
-
 
 def config(version="base", seed=1, **options) -> RunConfig:
     sizes = {"d_embedding": 8, "hidden": (32, 16), "batch_size": 64, "max_epochs": 4, "learning_rate": 0.01}
@@ -29,28 +27,28 @@ def config(version="base", seed=1, **options) -> RunConfig:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_model_learns_what_is_there(version, small):
     """From a static start: from Glorot's, generated weights are products of small numbers, slow to grow on few rows."""
-    result = train(config(version, init="static_start", max_epochs=12, patience=6), small, CPU)
+    result = train(config(version, init="static_start", max_epochs=12, patience=6), small)
     assert result.status == "ok"
     assert result.test["early_stopping"]["auc"] > 0.85
 
 
 def test_the_same_seed_gives_the_same_run(small):
-    one, other = train(config("v4"), small, CPU), train(config("v4"), small, CPU)
+    one, other = train(config("v4"), small), train(config("v4"), small)
     without_time = [{k: v for k, v in e.items() if k != "seconds"} for e in one.history]
     assert without_time == [{k: v for k, v in e.items() if k != "seconds"} for e in other.history]
     assert one.test == other.test
-    assert train(config("v4", seed=2), small, CPU).test != one.test
+    assert train(config("v4", seed=2), small).test != one.test
 
 
 def test_one_epoch_is_the_first_epoch_of_the_longer_training(small):
-    short = train(config("v4", max_epochs=1), small, CPU)
-    long = train(config("v4"), small, CPU)
+    short = train(config("v4", max_epochs=1), small)
+    long = train(config("v4"), small)
     assert long.test["one_epoch"] == short.test["one_epoch"]
     assert short.test["early_stopping"] == short.test["one_epoch"]
 
 
 def test_early_stopping_keeps_the_best_epoch_and_stops_when_the_next_is_no_better(small):
-    result = train(config(max_epochs=30, learning_rate=0.05), small, CPU)
+    result = train(config(max_epochs=30, learning_rate=0.05), small)
     scores = [entry["valid_auc"] for entry in result.history]
     best = scores.index(max(scores)) + 1
     assert result.test["early_stopping"]["epoch"] == best
@@ -63,7 +61,7 @@ def test_training_and_early_stopping_see_no_test_row(small, monkeypatch):
 
     def history(parts):
         monkeypatch.setattr("apg_repro.training.train.split", lambda data, seed: parts)
-        result = train(config(max_epochs=30, learning_rate=0.05), small, CPU)
+        result = train(config(max_epochs=30, learning_rate=0.05), small)
         return result.test, [{k: v for k, v in entry.items() if k != "seconds"} for entry in result.history]
 
     training, valid, test = split(small, 1)
@@ -89,21 +87,21 @@ def test_base_and_apg_see_the_same_batches(small, monkeypatch):
 
     monkeypatch.setattr("apg_repro.training.train.make_step", watched)
     for version in seen:
-        train(config(version, max_epochs=1), small, CPU)
+        train(config(version, max_epochs=1), small)
     assert all(torch.equal(a, b) for a, b in zip(seen["base"], seen["v4"], strict=True))
     n = len(split(small, 1)[0])
     assert torch.equal(torch.cat(seen["base"]).sort().values, torch.arange(n)), "every row once"
 
 
 def test_a_diverged_run_is_recorded_not_dropped(small):
-    result = train(config(learning_rate=1e4, clip_norm=None), small, CPU)
+    result = train(config(learning_rate=1e4, clip_norm=None), small)
     assert result.status == "diverged"
     assert DIVERGED_ABOVE < result.history[0]["worst_batch_loss"] < math.inf
     assert set(result.test) == {"one_epoch", "early_stopping"}
 
 
 def test_a_run_whose_loss_is_not_finite_stops_as_diverged_without_an_auc(small):
-    result = train(config("v3", learning_rate=1e12, clip_norm=None, damping=False), small, CPU)
+    result = train(config("v3", learning_rate=1e12, clip_norm=None, damping=False), small)
     assert result.status == "diverged"
     assert len(result.history) == 1
     assert not math.isfinite(result.history[0]["worst_batch_loss"])
@@ -113,7 +111,7 @@ def test_a_run_whose_loss_is_not_finite_stops_as_diverged_without_an_auc(small):
 
 def test_a_run_whose_weights_explode_after_the_last_loss_has_diverged(small):
     """One step, whose loss is that of the start."""
-    result = train(config("v3", learning_rate=1e30, clip_norm=None, batch_size=len(small), max_epochs=1), small, CPU)
+    result = train(config("v3", learning_rate=1e30, clip_norm=None, batch_size=len(small), max_epochs=1), small)
     assert result.history[0]["worst_batch_loss"] < 1
     assert math.isnan(result.history[0]["valid_auc"])
     assert result.status == "diverged"
@@ -122,7 +120,7 @@ def test_a_run_whose_weights_explode_after_the_last_loss_has_diverged(small):
 def test_a_run_on_labels_of_one_class_does_not_diverge_but_raises_a_user_error(small):
     one_class = dataclasses.replace(small, labels=torch.ones(len(small)))
     with pytest.raises(UserError, match=r"the .* training rows are positive, and an AUC needs both classes"):
-        train(config(), one_class, CPU)
+        train(config(), one_class)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +134,7 @@ def test_a_run_on_labels_of_one_class_does_not_diverge_but_raises_a_user_error(s
 )
 def test_the_hidden_parameters_are_counted_as_trained_and_as_served(options, small):
     run = config(**options, max_epochs=1)
-    result, model = train(run, small, CPU), build(run, small.schema)
+    result, model = train(run, small), build(run, small.schema)
     assert result.n_parameters == count(model)
     assert result.n_hidden == count(model.deep)
     assert result.n_served == count(fold(copy.deepcopy(model.deep)))
@@ -161,7 +159,7 @@ def test_damping_can_be_switched_off_and_does_not_touch_base(small):
 
 def test_progress_reports_rows_per_second_and_the_validation_auc(small):
     entries = []
-    train(config(max_epochs=2), small, CPU, entries.append)
+    train(config(max_epochs=2), small, entries.append)
     done = [entry for entry in entries if "valid_auc" in entry]
     assert [entry["epoch"] for entry in done] == [1, 2]
     assert all(entry["rows_per_second"] > 0 for entry in entries)

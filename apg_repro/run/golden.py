@@ -111,10 +111,10 @@ def golden_run(config: RunConfig, *, device: str = "cpu", dtype: torch.dtype = t
     """
     golden = golden_config(config)
     with default_dtype(dtype), threads(1):  # of products as small as these, more threads only wait for each other
-        whole = train(golden, placed(made_rows(), device, dtype), torch.device(device))
+        whole = train(golden, placed(made_rows(), device, dtype))
         # Observers may need columns that these rows lack; they have been seen above.
         short = replace(golden, max_epochs=SHORT, observe="")
-        ids = train(short, placed(made_rows("ids"), device, dtype), torch.device(device))
+        ids = train(short, placed(made_rows("ids"), device, dtype))
     return values_of(whole) | {f"ids: {name}": found for name, found in values_of(ids).items()}
 
 

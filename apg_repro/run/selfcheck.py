@@ -165,7 +165,7 @@ def twice(device: str) -> Measured:
     """A run that is trained again, as one is that was stopped: nothing of the first one remains in the second."""
     with default_dtype(torch.float64):
         rows = placed(made_rows(), device, torch.float64)
-        first, second = (values_of(train(golden_config(V4), rows, torch.device(device))) for _ in range(2))
+        first, second = (values_of(train(golden_config(V4), rows)) for _ in range(2))
     return distance(first, second), 1e-6
 
 
@@ -186,7 +186,7 @@ def side_by_side(device: str) -> Measured:
 
     def losses(config: RunConfig) -> list[float]:
         with own_stream(device):
-            return [entry["train_loss"] for entry in train(config, rows, torch.device(device)).history]
+            return [entry["train_loss"] for entry in train(config, rows).history]
 
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize()  # streams of threads read the rows

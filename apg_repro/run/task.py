@@ -34,7 +34,7 @@ def train_row(config: RunConfig, device: str, on_progress: Progress = lambda _: 
     data = loaded(config.dataset, config.features, config.rows, device)
     # A GPU keeps its memory anyhow, and many runs share this process there.
     with kept_memory() if torch.device(device).type == "cpu" else nullcontext():
-        result = train(config, data, torch.device(device), on_progress)
+        result = train(config, data, on_progress)
     return trained_row(config, result, numerics, origin(device, data.checksum, commit, dirty))
 
 

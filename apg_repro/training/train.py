@@ -62,26 +62,24 @@ class Result:
 Progress = Callable[[dict[str, Any]], None]
 
 
-def train(config: RunConfig, data: Dataset, device: torch.device, on_progress: Progress = lambda _: None) -> Result:
+def train(config: RunConfig, data: Dataset, on_progress: Progress = lambda _: None) -> Result:
     """Trains one model on a random split of the data that the run's seed fixes.
 
     Args:
         config: the run.
-        data: all its rows, on the device.
-        device: where to train.
+        data: all its rows, on the device that trains.
         on_progress: called every second or so with {"epoch", "done", "rows_per_second"}, ``done`` from 0 to 1,
             and after each epoch with its history entry.
 
     Raises:
         UserError: see ``build``; or a part of the split allows no AUC, whatever the model (see ``split``).
     """
-    return train_on(config, split(data, config.seed), device, on_progress)[0]
+    return train_on(config, split(data, config.seed), on_progress)[0]
 
 
 def train_on(
-    config: RunConfig, parts: tuple[Rows, Rows, Rows], device: torch.device,
-    on_progress: Progress = lambda _: None,
-) -> tuple[Result, nn.Module]:  # fmt: skip
+    config: RunConfig, parts: tuple[Rows, Rows, Rows], on_progress: Progress = lambda _: None
+) -> tuple[Result, nn.Module]:
     """Trains one model on parts that are given: training, validation and test rows. Otherwise as ``train``.
 
     Returns:
@@ -89,7 +87,7 @@ def train_on(
     """
     start = time.perf_counter()
     train_rows, valid, test = parts
-    model = build(config, train_rows.schema).to(device)
+    model = build(config, train_rows.schema).to(train_rows.device)
     observe = observer(config.observe, model, test) if config.observe else None  # refused before anything is trained
     steps = make_step(model, train_rows, config)
     shuffle = generator(config.own_start_seed, "batches")

@@ -307,7 +307,7 @@ class Search:
 
         train_rows, valid, _ = parts
         try:
-            result, _ = train_on(config, (train_rows, valid, valid), valid.labels.device, report)
+            result, _ = train_on(config, (train_rows, valid, valid), report)
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED)
             return

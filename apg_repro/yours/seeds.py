@@ -112,7 +112,7 @@ class Seeds:
         self, config: RunConfig, encoding: Encoding, split: Parts, parts: tuple[Dataset, Dataset, Dataset]
     ) -> None:
         """Does one run, and stores its row; of seed 1, the weights too."""
-        result, model = train_on(config, parts, self.device)
+        result, model = train_on(config, parts)
         if config.seed == 1:
             path = self.model_path(config)
             path.parent.mkdir(exist_ok=True)

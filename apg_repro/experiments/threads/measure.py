@@ -28,7 +28,7 @@ def measure(measurement: Measurement) -> dict[str, Any]:
     found: dict[str, dict[Protocol, float]] = {}
     for name, n in [("again", 1), *((str(n), n) for n in counts)]:
         with threads(n):
-            found[name] = {protocol: test["auc"] for protocol, test in train(config, data, device).test.items()}
+            found[name] = {protocol: test["auc"] for protocol, test in train(config, data).test.items()}
     return {
         "threads": max(counts),
         "data": data.checksum,
