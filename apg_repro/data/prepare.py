@@ -324,7 +324,7 @@ def check_counts(
 def write_dataset(
     name: str, table: pd.DataFrame, *, fields: Sequence[str], features: dict[str, dict[str, Any]],
     source: dict[str, Any], counts: dict[str, int], extra: dict[str, Any] | None = None, part: str = "",
-    root: Path = DATA,
+    root: Path = DATA, say: Callable[[str], None] = print,
 ) -> None:  # fmt: skip
     """Writes ``root/name/rows.parquet`` and its ``manifest.json``.
 
@@ -341,6 +341,7 @@ def write_dataset(
         extra: further entries of the manifest.
         part: what the table's column ``part`` is, for people; "" if it has none and the seed of a run splits the rows.
         root: where prepared data sets lie.
+        say: takes what people are told when it is done.
 
     Raises:
         UserError: the rows do not pass the gate, or cannot be written.
@@ -372,10 +373,10 @@ def write_dataset(
         with contextlib.suppress(OSError):
             new_rows.unlink(missing_ok=True)
             new_manifest.unlink(missing_ok=True)
-    print(f"{name}: {len(table):,} rows, {manifest['positive_rate']:.1%} positive, written to {folder}")
+    say(f"{name}: {len(table):,} rows, {manifest['positive_rate']:.1%} positive, written to {folder}")
     known = {view: checksums.recorded(name, view) for view in features}
     if other := [view for view in features if known[view] not in (None, manifest["checksums"][view])]:
-        print(
+        say(
             f"{name}: these are not the rows that the committed results were computed on, in feature set "
             f"{', '.join(other)} (results/data.json)"
         )

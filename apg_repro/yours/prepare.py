@@ -6,8 +6,6 @@ rows of a split to say, as are the mean and the scale of numbers (``Encoding``).
 Shapes: R rows, F fields, C numbers, V of which lack values somewhere.
 """
 
-import contextlib
-import io
 import json
 import re
 from collections.abc import Sequence
@@ -103,13 +101,11 @@ def prepare(source: Source, columns: Columns, folder: Path) -> None:
         table[SPLIT_COLUMN] = place
     table["label"] = labels[kept]
     counts = {f"{who}s": len(values.get(safe.get(getattr(columns, who), ""), [])) for who in ("user", "item")}
-    with contextlib.redirect_stdout(io.StringIO()):
-        write_dataset(
-            YOURS, pd.DataFrame(table), fields=list(values), features={"default": view},
-            source={"file": source.path.name, "sha256": source.sha256, "official": False},
-            counts=counts,
-            root=folder,
-        )  # fmt: skip
+    write_dataset(
+        YOURS, pd.DataFrame(table), fields=list(values), features={"default": view},
+        source={"file": source.path.name, "sha256": source.sha256, "official": False},
+        counts=counts, root=folder, say=lambda text: None,
+    )  # fmt: skip
     names = {ours: theirs for theirs, ours in safe.items()}
     text = json.dumps({"names": names, "values": values}, ensure_ascii=False)
     (folder / YOURS / VALUES).write_text(text, encoding="utf-8")
