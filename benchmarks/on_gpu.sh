@@ -76,6 +76,7 @@ keep() {
 
 finish() {
     trap - EXIT
+    for group in $(jobs -p); do kill -- -"$group" 2> /dev/null; done # of beside
     [ -z "$CUT" ] || FAILED=1
     printf '%s\n' "" "$PROFILE on $DEVICE, $SECONDS s:" ${SUMMARY[@]+"${SUMMARY[@]}"}
     if ! keep; then
@@ -115,9 +116,10 @@ HOW=(--profile "$PROFILE" --device "$DEVICE")
 step table5 420 "$PYTHON" -m apg_repro run table5 "${HOW[@]}" --datasets iaac_twin
 step table10 300 "$PYTHON" -m apg_repro run table10 "${HOW[@]}" --datasets iaac_twin
 
-SUITES="speed threads comparators table4 table2 stability table6 table8 table9 figure6 figure7 figure8 starts optimizers \
-    crossed"
+MEASURED="speed threads comparators" # times, beside which nothing may run
+SUITES="table4 table2 stability table8 table9 figure6 figure7 figure8 starts crossed"
 [ $REAL = movielens ] && SUITES+=" encodings" # other ways of reading MovieLens alone
+BY_ROW="table6 optimizers" # steps that no graph holds
 TRAINED=("${HOW[@]}")
 [ -z "${JOBS:-}" ] || TRAINED+=(--jobs "$JOBS")
 [ "$PROFILE" = quick ] || TRAINED+=(--seeds 1,2,3,4,5,6,7,8,9,10)
@@ -128,20 +130,44 @@ suite() {
     step "$1" "$2" "$PYTHON" -m apg_repro run "$1" "${how[@]}" --datasets $REAL
 }
 
-for name in $SUITES; do
-    case $name in speed | threads) limit=240 ;; *) limit=600 ;; esac
-    if [ "$PROFILE" = full ] && [ $REAL = synthetic ]; then # rows that would stand beside no others
-        asked $name || continue
-        SUMMARY+=("$name: left out, MovieLens-1M is not prepared (book/reproduce.md says how)") FAILED=1
-    else
-        suite $name $limit
-    fi
-done
+# suites NAME...: one after the other; none whose rows would stand beside no others.
+suites() {
+    local name limit
+    for name in "$@"; do
+        case $name in speed | threads) limit=240 ;; *) limit=600 ;; esac
+        if [ "$PROFILE" = full ] && [ $REAL = synthetic ]; then
+            asked $name || continue
+            SUMMARY+=("$name: left out, MovieLens-1M is not prepared (book/reproduce.md says how)") FAILED=1
+        else
+            suite $name $limit
+        fi
+    done
+}
+
+# beside N: N processes train what graphs do not hold while other suites run, because there Python is what takes the time,
+# and one process runs it in one thread. The suites' own steps train what is left, and say what failed.
+beside() {
+    local number name
+    [ "$PROFILE" = quick ] || [ $REAL = movielens ] || return 0
+    set -m # each gets a process group, which ends as a whole
+    for ((number = 0; number < $1; number++)); do
+        for name in $BY_ROW; do
+            asked $name || continue
+            timeout --foreground $((BUDGET - SECONDS)) \
+                "$PYTHON" -m apg_repro run $name "${TRAINED[@]}" --jobs 2 --datasets $REAL
+        done &> /dev/null &
+    done
+    set +m
+}
+
+suites $MEASURED
+if [ "$PROFILE" = full ]; then beside 3; else beside 1; fi
+suites $SUITES $BY_ROW
 step planted 300 "$PYTHON" -m apg_repro run planted "${TRAINED[@]}"
 
 again=$CUT CUT=
 for name in $again; do
-    case " $SUITES " in
+    case " $MEASURED $SUITES $BY_ROW " in
         *" $name "*) suite "$name" $BUDGET || true ;;
         *) CUT+=" $name" ;;
     esac
