@@ -91,7 +91,7 @@ def try_apg(request: Request, command: Sequence[str] = ()) -> dict[str, Any] | N
         todo = plan_of(folder, prepared, request)
         print(f"{todo.words}; everything is kept in {folder}")
         with threads(todo.threads):
-            found = work(folder, prepared, todo, request, start)
+            found = work(folder, prepared, source, todo, request, start)
         found |= {
             "source": {
                 "file": readable(source.path.name), "sha256": source.sha256,
@@ -101,8 +101,7 @@ def try_apg(request: Request, command: Sequence[str] = ()) -> dict[str, Any] | N
             "command": readable(shlex.join(command)), "version": f"apg-repro {__version__}",
             "minutes": spent(folder, time.monotonic() - start),
         }  # fmt: skip
-        finish(folder, found, prepared, source)
-        return found
+        return finish(folder, found)
 
 
 def check_request(request: Request) -> None:
@@ -195,7 +194,9 @@ def plan_of(folder: Path, prepared: Prepared, request: Request) -> Plan:
     return todo
 
 
-def work(folder: Path, prepared: Prepared, todo: Plan, request: Request, start: float) -> dict[str, Any]:
+def work(
+    folder: Path, prepared: Prepared, source: Source, todo: Plan, request: Request, start: float
+) -> dict[str, Any]:
     """The search, the seeds, the baselines, the costs and the model: what an answer says of them."""
     device, share = torch.device(request.device), search.SEARCH_SHARE * 60 * request.minutes
     seek = Search(folder, prepared, todo)
@@ -243,7 +244,14 @@ def work(folder: Path, prepared: Prepared, todo: Plan, request: Request, start: 
             lambda: latency({side: export.fold(model) for side, model in models.items()}, parts[2]),
         ),
     }  # fmt: skip
-    return found
+    side: Side = "apg" if finding(found).word == "better" else "base"
+    if not all((folder / "model" / name).exists() for name in export.FILES):  # it was taken away, to be used
+        (folder / "exported.json").unlink(missing_ok=True)
+    kept(
+        folder / "exported.json", seeds.configs[side, 1].id,
+        lambda: exported(models[side], encoding, folder / "model", source),
+    )  # fmt: skip
+    return found | {"exported": side}
 
 
 def kept(path: Path, key: str, make: Callable[[], Any]) -> Any:
@@ -293,23 +301,14 @@ def spent(folder: Path, seconds: float) -> float:
     return total / 60
 
 
-def finish(folder: Path, found: dict[str, Any], prepared: Prepared, source: Source) -> None:
-    """Writes model, answer and report, and prints the verdict."""
-    side: Side = "apg" if finding(found).word == "better" else "base"
-    found["exported"] = side
-    todo = Plan(**found["plan"])
-    encoding, _, _ = datasets(prepared, 1, todo.rows, CPU)
-    config = search.config_of(side, found["search"][side]["options"], seed=1, rows=todo.rows, backbone=todo.backbone)
-    model = export.trained(config, encoding, folder / "models" / f"{config.id}.pt")
-    if not all((folder / "model" / name).exists() for name in export.FILES):  # it was taken away, to be used
-        (folder / "exported.json").unlink(missing_ok=True)
-    kept(folder / "exported.json", config.id, lambda: exported(model, encoding, folder / "model", source))
-    answer = json.loads(json.dumps(finite(found)))
-    found.clear()
-    found.update(answer)
+def finish(folder: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """Writes the answer and its report, and prints the verdict; the answer as it was written."""
+    answer: dict[str, Any] = json.loads(json.dumps(finite(found)))
     write_whole(folder / "answer.json", json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
     page = report.html(answer, (folder / "model" / "score.py").read_text(encoding="utf-8"))
     write_whole(folder / "report.html", page)
     print(report.scores_table(answer))
     print(finding(answer).sentence)
-    print(f"report: {folder / 'report.html'}; the model to take ({report.NAMES[side]}): {folder / 'model'}")
+    taken = report.NAMES[answer["exported"]]
+    print(f"report: {folder / 'report.html'}; the model to take ({taken}): {folder / 'model'}")
+    return answer
