@@ -37,11 +37,11 @@ def on_pretended_gpu(config: RunConfig, monkeypatch) -> training.Result:
     """A whole training there."""
     with PretendedCuda() as cuda:
         monkeypatch.setattr(training, "Graphed", without_gpu(cuda))
-        return training.train(config, rows_on("cuda"), torch.device("cuda"))
+        return training.train(config, rows_on("cuda"))
 
 
-# Every version with every kind of condition in one backbone; every backbone with base, v5 and a condition. The steps of
-# row_adam are not among them: memory of sparse gradients cannot be followed. `apg selfcheck` runs them on a real GPU.
+# Every version with every kind of condition in one backbone; every backbone with base, v5 and a condition. Sparse
+# gradients are not among them, as their memory cannot be followed: `apg selfcheck` runs them on a real GPU.
 CHOICES = [
     *({"version": version, "condition": name} for version, name in product(LAYERS, CONDITIONS)),
     *({"backbone": backbone, "version": version} for backbone, version in product(BACKBONES, ("base", "v5"))),
@@ -51,7 +51,7 @@ CHOICES = [
     *({"backbone": "FiBiNET", "backbone_options": {"bilinear": kind}} for kind in ("each", "interaction")),
     {"version": "v3", "generator_layers": 2}, {"version": "v4", "generator_layers": 2},
     {"version": "v5", "init": "glorot", "damping": False}, {"version": "v5", "clip_norm": None},
-    {"version": "v4", "weight_decay": 1e-3},
+    {"version": "v4", "weight_decay": 1e-3}, {"optimizer": "row_adam"}, {"optimizer": "row_adam", "version": "v5"},
     *({"backbone": name, "domain": domain} for name, domain in product(DOMAIN_MODELS, ("genres", "gender+age"))),
     {"observe": "user_groups"}, {"version": "v4", "observe": "states"},
     {"version": "v4", "condition": "user", "observe": "states"},
@@ -64,7 +64,7 @@ def test_a_run_trains_is_scored_and_observed_on_a_gpu_as_on_a_cpu(choices, monke
     config = config_of(**choices)
     found = on_pretended_gpu(config, monkeypatch)
     monkeypatch.undo()
-    expected = training.train(config, rows_on("cpu"), torch.device("cpu"))
+    expected = training.train(config, rows_on("cpu"))
     assert distance(values_of(found), values_of(expected)) < 1e-4
 
 
@@ -72,7 +72,9 @@ def test_steps_are_recorded_where_shapes_allow_it(monkeypatch):
     with PretendedCuda() as cuda:
         monkeypatch.setattr(training, "Graphed", without_gpu(cuda))
         rows = rows_on("cuda")
-        for options, as_graph in (({}, True), ({"backbone": "Star", "domain": "genres"}, False)):
+        for options, as_graph in (
+            ({}, True), ({"optimizer": "row_adam"}, True), ({"backbone": "Star", "domain": "genres"}, False),
+        ):  # fmt: skip
             config = config_of(**options)
             steps = training.make_step(training.build(config, rows.schema).to(torch.device("cuda")), rows, config)
             assert list(steps.epoch(torch.arange(ROWS, device="cuda"))) == [100] * 7

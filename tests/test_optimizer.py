@@ -126,10 +126,45 @@ def test_what_a_graph_holds_moves_weights_as_any_step_does(norm, dtype, monkeypa
         torch.testing.assert_close(whole, in_pieces, **CLOSE[dtype])
 
 
-def test_a_gradient_that_is_not_finite_reaches_the_weights_of_a_graphed_step(schema, batch):
+@pytest.mark.parametrize("dtype", CLOSE)
+@pytest.mark.parametrize("norm", [0.05, 1e6, None])
+def test_a_graph_holds_what_sparse_adam_does(norm, dtype, schema, batch):
+    """Rows that a batch does not hold stay as they are, with momentum too: every batch has other users."""
+    config = RunConfig(**TINY, clip_norm=norm, learning_rate=0.01, optimizer="row_adam")
+    users, moved = batch.fields[:, schema.column("user")], []
+    for graphed in (False, True):
+        model = build(config, schema).to(dtype)
+        steps = Optimizer(model, config, graphed=graphed)
+        for turn in range(6):
+            rows = (users % 3 == turn % 3).nonzero().squeeze(1)
+            steps.zero_grad()
+            model(batch.fields[rows], batch.numbers[rows].to(dtype)).square().sum().backward()
+            steps.step()
+        moved.append(list(model.parameters()))
+    for sparse, whole in zip(*moved, strict=True):
+        close = {"rtol": 1e-4, "atol": 1e-6} if dtype == torch.float32 else CLOSE[dtype]
+        torch.testing.assert_close(whole, sparse, **close)
+
+
+def test_gradients_of_big_tables_stay_sparse_under_row_adam(monkeypatch, schema):
+    def is_fixed(**options):
+        config = RunConfig(**TINY, **options)
+        return optimizers.has_fixed_shapes(build(config, schema), config)
+
+    n_numbers = sum(schema.fields.values()) * (TINY["d_embedding"] + 1)
+    for limit, is_small in ((n_numbers, True), (n_numbers - 1, False)):
+        monkeypatch.setattr(optimizers, "SMALL_TABLES", limit)
+        assert is_fixed(optimizer="row_adam") == is_small
+        assert is_fixed()
+        assert not is_fixed(backbone="MMoE", domain="user")
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "row_adam"])
+def test_a_gradient_that_is_not_finite_reaches_the_weights_of_a_graphed_step(optimizer, schema, batch):
     """So that a run that diverges is seen to, whichever way it is trained."""
-    model = build(RunConfig(**TINY), schema)
-    steps = Optimizer(model, RunConfig(**TINY), graphed=True)
+    config = RunConfig(**TINY, optimizer=optimizer)
+    model = build(config, schema)
+    steps = Optimizer(model, config, graphed=True)
     (model(batch.fields, batch.numbers).sum() * math.nan).backward()
     steps.step()
     assert model(batch.fields, batch.numbers).isnan().all()

@@ -1,6 +1,6 @@
 """All categorical fields in one table.
 
-Shapes: B batch, F categorical columns, C number columns, E embedding size, J embedded features.
+Shapes: B batch, F categorical columns, C number columns, E embedding size, J embedded features, N rows of a table.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import nn
 
 from apg_repro.data.schema import Schema
@@ -19,15 +19,20 @@ class Table(nn.Parameter):
 
     Attributes:
         by_row: gradients hold the fetched rows only (a sparse tensor); set by an optimiser that wants them so.
+        fetched: whether each row has been fetched for training since an optimiser cleared this; None: nobody asks.
     """
 
     by_row = False
+    fetched: Bool[torch.Tensor, " N"] | None = None
 
 
 def fetch(table: nn.Parameter, ids: Int[torch.Tensor, "..."]) -> Float[torch.Tensor, "... E"]:
     """The rows of these ids."""
-    if isinstance(table, Table) and table.by_row:
-        return F.embedding(ids, table, sparse=True)
+    if isinstance(table, Table):
+        if table.fetched is not None and torch.is_grad_enabled():
+            table.fetched.index_fill_(0, ids.flatten(), True)
+        if table.by_row:
+            return F.embedding(ids, table, sparse=True)
     # The same as F.embedding, whose backward is several times as slow on a CPU.
     return table.index_select(0, ids.flatten()).view(*ids.shape, table.shape[1])
 

@@ -40,7 +40,10 @@ SIZES = {"dataset": "golden", "seed": 1}
 BASE = RunConfig(**SIZES)
 V4 = RunConfig(**SIZES, version="v4", rank=8, condition="user")
 V5 = RunConfig(**SIZES, version="v5", rank=8, over=32)
-GRAPHED = [BASE, V4, V5, *(RunConfig(**SIZES, backbone=name) for name in BACKBONES if name != "WDL")]
+GRAPHED = [
+    BASE, V4, V5, RunConfig(**SIZES, optimizer="row_adam"),
+    *(RunConfig(**SIZES, backbone=name) for name in BACKBONES if name != "WDL"),
+]  # fmt: skip
 GOLDEN = [
     V5,
     replace(V5, condition="output_attention(a,b)"),
@@ -108,7 +111,7 @@ def checks(device: str) -> dict[str, Callable[[], Measured]]:
 
 def name_of(config: RunConfig) -> str:
     """What a check calls a run: "WDL v5"."""
-    return f"{config.backbone} {config.version}"
+    return f"{config.backbone} {config.version}{' by row' if config.optimizer == 'row_adam' else ''}"
 
 
 def rows_on(device: str) -> Dataset:

@@ -3,7 +3,8 @@
 ``adam`` moves every row of every table in every step, as the equations of Adam say: a row that the batch does not
 hold still follows its momentum. That costs time and memory traffic in proportion to the number of ids.
 ``row_adam`` moves the rows in the batch only, and leaves the moments of all others as they are (torch's
-SparseAdam): a step costs the same with a thousand ids as with a million. Clipping sees the same gradient in both.
+SparseAdam): a step costs the same with a thousand ids as with a million. Clipping sees the same gradient in both. On a
+GPU, small tables are passed over whole all the same, with as many kernels whatever the batch holds (``RowAdam``).
 """
 
 from math import sqrt
@@ -37,20 +38,21 @@ class Optimizer:
         self.clip_norm = config.clip_norm
         self.graphed = graphed
         self.parameters = list(model.parameters())
-        self.pieces = {one: pieces_of(one) for one in self.parameters if graphed and one.numel() >= 2 * PIECE_SIZE}
-        groups = parameter_groups(model, config.learning_rate, config.damping or config.base_damping)
-        tables: list[Table] = []
-        if config.optimizer == "row_adam":
-            tables = [parameter for parameter in self.parameters if isinstance(parameter, Table)]
-            for group in groups:
-                group["params"] = [parameter for parameter in group["params"] if not isinstance(parameter, Table)]
+        tables = tables_of(model) if config.optimizer == "row_adam" else []
         for table in tables:
-            table.by_row = True
+            table.by_row = not graphed
+        groups = parameter_groups(model, config.learning_rate, config.damping or config.base_damping)
+        for group in groups:
+            group["params"] = [one for one in group["params"] if not (tables and isinstance(one, Table))]
+        moved = [parameter for group in groups for parameter in group["params"]]
+        self.pieces = {one: pieces_of(one) for one in moved if graphed and one.numel() >= 2 * PIECE_SIZE}
         for group in groups:
             group["params"] = [piece for parameter in group["params"] for piece in self.pieces_or_whole(parameter)]
-        self.adam = Adam(groups, weight_decay=config.weight_decay, fused=True, capturable=graphed)
-        self.parts: list[torch.optim.Optimizer] = [self.adam]
-        if tables:
+        adam = Adam(groups, weight_decay=config.weight_decay, fused=True, capturable=graphed)
+        self.parts: list[Adam | RowAdam | torch.optim.SparseAdam] = [adam]
+        if tables and graphed:
+            self.parts.append(RowAdam(tables, config.learning_rate))
+        elif tables:
             self.parts.append(torch.optim.SparseAdam(tables, lr=config.learning_rate))
 
     def zero_grad(self) -> None:
@@ -74,7 +76,9 @@ class Optimizer:
             gradients = [piece.grad for piece in moved if piece.grad is not None]
             scale = divisor(gradients, self.clip_norm)
             if scale.dtype == torch.float32:
-                self.adam.grad_scale = scale
+                for part in self.parts:
+                    if not isinstance(part, torch.optim.SparseAdam):  # which no graph holds
+                        part.grad_scale = scale
             else:  # Adam would take it for float32
                 for gradient in gradients:
                     gradient.div_(scale)
@@ -92,6 +96,63 @@ class Adam(torch.optim.Adam):
     """
 
     grad_scale: torch.Tensor | None = None
+
+
+class RowAdam:
+    """What SparseAdam does, with gradients of whole tables, so that no shape depends on the batch: for a CUDA graph.
+
+    Args:
+        tables: their memory is passed over whole in each step.
+
+    Attributes:
+        grad_scale: what gradients are divided by, a scalar on their device; None: nothing.
+    """
+
+    grad_scale: torch.Tensor | None = None
+    betas, eps = (0.9, 0.999), 1e-8  # as in torch
+
+    def __init__(self, tables: list[Table], learning_rate: float) -> None:
+        self.tables, self.learning_rate = tables, learning_rate
+        self.moments = [(torch.zeros_like(table), torch.zeros_like(table)) for table in tables]
+        self.fetched = [torch.zeros(len(table), dtype=torch.bool, device=table.device) for table in tables]
+        for table, fetched in zip(tables, self.fetched, strict=True):
+            table.fetched = fetched
+        self.steps = torch.zeros((), device=tables[0].device, dtype=tables[0].dtype)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Moves the rows that have been fetched since the last step."""
+        self.steps += 1
+        one, two = self.betas
+        rate = self.learning_rate * (1 - two**self.steps).sqrt() / (1 - one**self.steps)
+        for table, fetched, (first, second) in zip(self.tables, self.fetched, self.moments, strict=True):
+            if (gradient := table.grad) is None:  # nothing was fetched
+                continue
+            if self.grad_scale is not None:
+                gradient = gradient / self.grad_scale
+            moves = fetched.unsqueeze(1).to(gradient.dtype)
+            first.lerp_(gradient, moves * (1 - one))
+            second.lerp_(gradient.square(), moves * (1 - two))
+            table.sub_(moves * rate * first / (second.sqrt() + self.eps))
+            fetched.zero_()
+
+
+SMALL_TABLES = 2**22  # numbers, up to which a pass over them takes a GPU less time than launching a step's kernels
+
+
+def tables_of(model: nn.Module) -> list[Table]:
+    """The parameters whose rows are fetched by id."""
+    return [parameter for parameter in model.parameters() if isinstance(parameter, Table)]
+
+
+def has_fixed_shapes(model: nn.Module, config: RunConfig) -> bool:
+    """Whether the shapes in a step depend on the size of its batch alone, as a CUDA graph needs.
+
+    The number of domains in a batch decides shapes, and so does that of rows with a sparse gradient: big tables have
+    one under ``row_adam``.
+    """
+    small = sum(table.numel() for table in tables_of(model)) <= SMALL_TABLES
+    return config.domain is None and (config.optimizer == "adam" or small)
 
 
 PIECE_SIZE = 2**14  # numbers

@@ -25,7 +25,7 @@ from apg_repro.seeds import generator
 from apg_repro.training.build import build
 from apg_repro.training.graphs import Eager, Graphed
 from apg_repro.training.observe import observer
-from apg_repro.training.optimizer import Optimizer
+from apg_repro.training.optimizer import Optimizer, has_fixed_shapes
 from apg_repro.training.scoring import evaluate
 
 REPORT_EVERY = 1.0  # seconds
@@ -147,8 +147,7 @@ def has_diverged(result: Result) -> bool:
 
 def make_step(model: nn.Module, rows: Rows, config: RunConfig) -> Eager:
     """What trains on these rows: epoch by epoch, each in a random order."""
-    # The number of domains in a batch, and of rows with a sparse gradient, decide shapes, which no graph can hold.
-    as_graph = rows.device.type == "cuda" and config.optimizer == "adam" and config.domain is None
+    as_graph = rows.device.type == "cuda" and has_fixed_shapes(model, config)
     optimizer = Optimizer(model, config, graphed=as_graph)
 
     def step(chosen: Int[torch.Tensor, " n"]) -> Float[torch.Tensor, ""]:

@@ -17,13 +17,13 @@ from apg_repro.config import Measurement, OptimizerName, Profile, RunConfig
 from apg_repro.data.dataset import Dataset, load, split
 from apg_repro.errors import UserError
 from apg_repro.experiments.speed.plan import IDS, N_IDS, ONE_THREAD, PEER_DATASET
-from apg_repro.experiments.table5.measure import whole_step
 from apg_repro.experiments.table5.plan import options
 from apg_repro.nn import fused
 from apg_repro.paths import ROOT
 from apg_repro.rows.provenance import cores
 from apg_repro.seeds import generator
 from apg_repro.training.build import build
+from apg_repro.training.graphs import Graphed, captured
 from apg_repro.training.timing import Clock, Effort, clock, ratios, spread, take_turns, threads
 from apg_repro.training.train import make_step, train_epoch
 
@@ -185,8 +185,8 @@ def with_users(data: Dataset, n_ids: int) -> Dataset:
 def one_step(rows: Dataset, config: RunConfig) -> Clock:
     """Training steps as every run takes them, on a GPU recorded where their shapes allow it; seconds per step."""
     device = rows.labels.device
-    if device.type == "cuda" and config.optimizer == "adam":
-        return clock(whole_step(config, rows), STEPS_PER_ROUND, str(device))
-    step = make_step(build(config, rows.schema).to(device), rows, config)
+    steps = make_step(build(config, rows.schema).to(device), rows, config)
     batches = cycle(torch.arange(len(rows), device=device).split(config.batch_size)[:-1])
-    return clock(lambda: step(next(batches)), STEPS_PER_ROUND, str(device))
+    first = next(batches)
+    work = captured(lambda: steps(first)) if isinstance(steps, Graphed) else lambda: steps(next(batches))
+    return clock(work, STEPS_PER_ROUND, str(device))
