@@ -52,6 +52,23 @@ assert (fused.apg_product(*tensors) == 7).all()
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(("value", "is_on"), [("0", False), ("1", True), (None, True)])
+def test_a_variable_of_the_environment_leaves_the_kernels_out_in_every_thread(value, is_on):
+    code = """
+import threading
+from apg_repro.nn import fused
+found = [fused.SWITCH.is_on]
+thread = threading.Thread(target=lambda: found.append(fused.SWITCH.is_on))
+thread.start()
+thread.join()
+print(found)
+"""
+    environment = {name: text for name, text in os.environ.items() if name != "APG_FUSED"} | {"PYTHONPATH": str(ROOT)}
+    environment |= {} if value is None else {"APG_FUSED": value}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == str([is_on, is_on])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_tensors_that_do_not_fit_are_refused(name):
     tensors = [torch.empty(shape) for shape in [(2, 3), (2, 6), (4, 3), (16, 6), (16,), (5, 4), (5,)]]

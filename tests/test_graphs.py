@@ -88,8 +88,8 @@ def test_a_recording_that_fails_is_ended_and_its_error_is_not_hidden(monkeypatch
     ended = []
 
     class Graph:
-        def capture_begin(self, capture_error_mode):
-            assert capture_error_mode == "thread_local"
+        def capture_begin(self, pool, capture_error_mode):
+            assert (pool, capture_error_mode) == ((0, 7), "thread_local")
 
         def capture_end(self):
             ended.append(True)
@@ -99,12 +99,60 @@ def test_a_recording_that_fails_is_ended_and_its_error_is_not_hidden(monkeypatch
         raise RuntimeError("CUDA out of memory")
 
     monkeypatch.setattr(graphs, "free_what_ended_graphs_had", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 7))
+    monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", lambda *told: ended.append(told), raising=False)
     side = object.__new__(Side)
     side.device, side.graph, side.stream = torch.device("cuda:0"), Graph(), None
     with pytest.raises(RuntimeError) as found:
         side.record(work)
-    assert ended == [True]
+    assert ended == [True, (0, (0, 7))]
     assert out_of_memory(found.value)
+
+
+def test_where_recording_fails_each_batch_is_trained_on_once_all_the_same():
+    trained = []
+
+    class Unrecordable(WithoutGpu):
+        def record(self):
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    def step(chosen):
+        trained.append(chosen.tolist())
+        return chosen.sum().float()
+
+    graphed = Unrecordable(step, 2, torch.device("cpu"))
+    with pytest.warns(UserWarning, match="one by one.*not permitted when stream is capturing"):
+        list(graphed.epoch(torch.arange(11)))
+    assert trained == [batch.tolist() for batch in torch.arange(11).split(2)]
+    assert not graphed.is_recorded
+
+
+def test_a_recording_that_lacks_memory_fails_so_that_fewer_run_at_once():
+    class Large(WithoutGpu):
+        def record(self):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        list(Large(lambda chosen: chosen.sum().float(), 2, torch.device("cpu")).epoch(torch.arange(11)))
+
+
+def test_python_ends_no_graph_by_itself_as_it_may_do_so_in_the_midst_of_a_recording(monkeypatch):
+    done, device = [], torch.device("cuda:0")
+
+    class Graph:
+        def reset(self):
+            done.append("ended")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(graphs, "FREE_STREAMS", {device: ["one", "two"]})
+    monkeypatch.setattr(graphs, "ENDED", type(graphs.ENDED)())
+    side = Side(device)
+    del side
+    gc.collect()
+    assert not done
+    other = Side(device)  # which is made at a time when nothing is recorded
+    assert done == ["ended"]
+    assert {other.stream, *graphs.FREE_STREAMS[device]} == {"one", "two"}
 
 
 def test_a_step_that_fails_is_waited_for_before_its_tensors_can_be_freed(monkeypatch):
@@ -131,8 +179,22 @@ def test_memory_that_ended_graphs_had_is_freed_once_it_is_much(monkeypatch, rese
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 5)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=100))
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: done.append(True))
+    monkeypatch.setattr(graphs, "IN_USE", {})
     graphs.free_what_ended_graphs_had(torch.device("cuda:0"))
     assert bool(done) is emptied
+
+
+def test_memory_of_graphs_that_live_is_not_taken_for_free_again_and_again(monkeypatch):
+    """torch counts the memory that a graph works in as reserved and, between replays, not as allocated."""
+    done = []
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 60)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 5)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=100))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: done.append(True))
+    monkeypatch.setattr(graphs, "IN_USE", {})
+    for _ in range(3):
+        graphs.free_what_ended_graphs_had(torch.device("cuda:0"))
+    assert len(done) == 1
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

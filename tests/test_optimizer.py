@@ -159,6 +159,12 @@ def test_gradients_of_big_tables_stay_sparse_under_row_adam(monkeypatch, schema)
         assert not is_fixed(backbone="MMoE", domain="user")
 
 
+@pytest.mark.parametrize("size", [2 * optimizers.PIECE_SIZE, 5_000_001, 300_000_000])
+def test_a_table_has_no_more_pieces_than_one_kernel_takes(size):
+    pieces = -(-size // optimizers.piece_size(torch.empty(size, device="meta")))
+    assert 1 < pieces <= optimizers.MAX_PIECES
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "row_adam"])
 def test_a_gradient_that_is_not_finite_reaches_the_weights_of_a_graphed_step(optimizer, schema, batch):
     """So that a run that diverges is seen to, whichever way it is trained."""

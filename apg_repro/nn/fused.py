@@ -93,9 +93,9 @@ def apg_product(
 
 
 class Switch(threading.local):
-    """Whether layers of this thread may be fused."""
+    """Whether layers of this thread may be fused: unless ``APG_FUSED`` is 0 in the environment."""
 
-    is_on = True
+    is_on = os.environ.get("APG_FUSED", "1") != "0"
 
 
 SWITCH = Switch()
@@ -116,7 +116,7 @@ def plain_layers() -> Iterator[None]:
 
 def is_usable(device: torch.device) -> bool:
     """Whether layers on this device are fused, if their dtype and K allow it."""
-    return could_run(device) and is_sound(device)
+    return SWITCH.is_on and could_run(device) and is_sound(device)
 
 
 def could_run(device: torch.device) -> bool:

@@ -23,7 +23,7 @@ from apg_repro.errors import out_of_memory
 from apg_repro.rows.row import TrainedRow
 from apg_repro.run.executors import RunFailed, describe
 from apg_repro.run.task import loaded, train_row
-from apg_repro.training.graphs import RECORDING, STREAMS, with_index
+from apg_repro.training.graphs import RECORDING, STREAMS, end_graphs, with_index
 from apg_repro.training.memory import predicted_by_run
 from apg_repro.training.train import Progress
 
@@ -249,4 +249,5 @@ def give_back_memory(device: str) -> None:
     gc.collect()
     if torch.device(device).type == "cuda":
         with RECORDING:
+            end_graphs()
             torch.cuda.empty_cache()

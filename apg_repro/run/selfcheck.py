@@ -44,6 +44,7 @@ GRAPHED = [
     BASE, V4, V5, RunConfig(**SIZES, optimizer="row_adam"),
     *(RunConfig(**SIZES, backbone=name) for name in BACKBONES if name != "WDL"),
 ]  # fmt: skip
+LARGE = replace(golden_config(BASE), d_embedding=512)
 GOLDEN = [
     V5,
     replace(V5, condition="output_attention(a,b)"),
@@ -102,7 +103,11 @@ def checks(device: str) -> dict[str, Callable[[], Measured]]:
         "fused layer, self-wise": lambda: fused_layer(device, None),
         "fused layer, group-wise": lambda: fused_layer(device, 32),
         "streams to record on": lambda: streams_apart(device),
-        **{f"graphed epoch, {name_of(config)}": lambda c=config: graphed_epoch(c, device) for config in GRAPHED},
+        **{
+            f"graphed epoch, {name_of(config)}": lambda c=config: graphed_epoch(golden_config(c), device)
+            for config in GRAPHED
+        },
+        "graphed epoch, a table in pieces": lambda: graphed_epoch(LARGE, device),
         **{f"golden run, {case_of(config)}": lambda c=config: golden(c, device) for config in GOLDEN},
         "the same run twice": lambda: twice(device),
         "side by side in threads": lambda: side_by_side(device),
@@ -131,15 +136,15 @@ def graphed_epoch(config: RunConfig, device: str) -> Measured:
     """The loss of an epoch with recorded steps against that of the same epoch without; the last batch is smaller."""
     if torch.device(device).type != "cuda":
         raise Skipped("graphs need a CUDA device")
-    small, losses = golden_config(config), []
+    losses = []
     rows = rows_on(device).take(torch.arange(1_150, device=device))
     for as_graph in (True, False):
-        model = build(small, rows.schema).to(torch.device(device))
-        steps = make_step(model, rows, small)
+        model = build(config, rows.schema).to(torch.device(device))
+        steps = make_step(model, rows, config)
         if not as_graph:
-            steps = Eager(steps.step, small.batch_size, steps.device)
+            steps = Eager(steps.step, config.batch_size, steps.device)
         losses.append(train_epoch(model, steps, len(rows), torch.Generator().manual_seed(0))["train_loss"])
-        if isinstance(steps, Graphed) and steps.replay is None:
+        if isinstance(steps, Graphed) and not steps.is_recorded:
             raise RuntimeError("no step was recorded")
     return abs(losses[0] - losses[1]) / losses[1], 1e-5 if config.version == "base" else 1e-2
 
@@ -147,6 +152,8 @@ def graphed_epoch(config: RunConfig, device: str) -> Measured:
 def fused_layer(device: str, d: int | None) -> Measured:
     """The kernels of ``nn.fused`` against the plain layer: outputs and gradients. D is None in a self-wise layer."""
     where = torch.device(device)
+    if not fused.SWITCH.is_on:
+        raise Skipped("APG_FUSED=0 leaves the kernels out")
     if not fused.could_run(where):
         raise Skipped("it needs Triton and a GPU of compute capability 8 or more")
     try:

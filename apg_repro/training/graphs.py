@@ -6,12 +6,17 @@ number of rows that are done. So the CPU launches one graph per step and nothing
 each in a thread of its own (``run/fleet.py``).
 """
 
+import contextlib
 import threading
+import warnings
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Int
+
+from apg_repro.errors import in_a_line, out_of_memory
 
 Step = Callable[[torch.Tensor], torch.Tensor]  # row numbers, (n,) → loss
 Work = Callable[[], object]
@@ -65,12 +70,18 @@ class Eager:
 class Graphed(Eager):
     """The same with steps that are recorded on the fourth full batch and replayed for those that follow.
 
-    Smaller batches go through the step itself. Numbers are the same, up to the order in which a GPU adds.
+    Smaller batches go through the step itself, and so do all where recording fails, which warns. Numbers are the same,
+    up to the order in which a GPU adds.
 
     Args:
         step: its shapes depend on n only, and it copies nothing from or to the CPU.
         batch_size, device: as above, a CUDA device. All epochs have the same number of rows.
+
+    Attributes:
+        is_recorded: whether recording has succeeded.
     """
+
+    is_recorded = False
 
     def __init__(self, step: Step, batch_size: int, device: torch.device) -> None:
         super().__init__(step, batch_size, device)
@@ -102,8 +113,20 @@ class Graphed(Eager):
                 if self.n_eager < EAGER_STEPS:
                     self.n_eager += 1
                     return self.run_aside()
-                self.replay = self.record()
+                self.replay = self.recorded_or_not()
         return self.replay()
+
+    def recorded_or_not(self) -> Callable[[], None]:
+        """What replays the step; the step itself where it cannot be recorded, unless memory is what it lacks."""
+        try:
+            replay = self.record()
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            warnings.warn(f"steps are launched one by one, as recording failed: {in_a_line(error)}", stacklevel=2)
+            return self.run_aside
+        self.is_recorded = True
+        return replay
 
     def next_step(self) -> None:
         """What is recorded: the step on the rows that come next."""
@@ -160,14 +183,15 @@ class Side:
 
     def __init__(self, device: torch.device | str) -> None:
         self.device = with_index(device)
-        with STREAMS_LOCK:
+        with RECORDING:
+            end_graphs()
             if self.device not in FREE_STREAMS:
                 FREE_STREAMS[self.device] = [torch.cuda.Stream(self.device, priority=-1) for _ in range(STREAMS)]
             if not FREE_STREAMS[self.device]:
                 raise RuntimeError(f"more than {STREAMS} recorded graphs on {self.device}: run fewer side by side")
             self.stream = FREE_STREAMS[self.device].pop()
         self.graph = torch.cuda.CUDAGraph()
-        weakref.finalize(self, give_back, self.graph, FREE_STREAMS[self.device], self.stream).atexit = False
+        weakref.finalize(self, ENDED.append, (self.graph, FREE_STREAMS[self.device], self.stream)).atexit = False
 
     def run(self, work: Work) -> None:
         """Does the work, after all that this thread has asked for and before all that it will."""
@@ -184,15 +208,28 @@ class Side:
         Unlike ``torch.cuda.graph``, which waits for all that the GPU has to do, of other threads as well: with an epoch
         of many runs in its queue, that takes longer than a short run.
         """
-        free_what_ended_graphs_had(self.device)
-        with torch.cuda.stream(self.stream):
+        with RECORDING, torch.cuda.stream(self.stream):
+            free_what_ended_graphs_had(self.device)
+            pool = torch.cuda.graph_pool_handle()
             # Other threads may go on meanwhile with what a recording thread must not do, such as reading a result.
-            self.graph.capture_begin(capture_error_mode="thread_local")
+            self.graph.capture_begin(pool=pool, capture_error_mode="thread_local")
             try:
                 work()
             finally:
-                self.graph.capture_end()
+                self.end_recording(pool)
         return self.replay
+
+    def end_recording(self, pool: tuple[int, int]) -> None:
+        """Ends it; where that fails, memory is no longer taken from the graph's pool all the same.
+
+        Up to torch 2.11 the allocator would go on to take it from there, and free nothing any more.
+        """
+        try:
+            self.graph.capture_end()
+        except Exception:
+            with contextlib.suppress(RuntimeError, AttributeError):
+                torch._C._cuda_endAllocateToPool(self.device.index, pool)
+            raise
 
     def replay(self) -> None:
         """Does what was recorded, on this thread's stream."""
@@ -200,21 +237,35 @@ class Side:
 
 
 STREAMS = 32  # of each priority that torch has on a GPU
-FREE_STREAMS: dict[torch.device, list[torch.cuda.Stream]] = {}  # that no graph has
-STREAMS_LOCK = threading.Lock()
+Streams = list[torch.cuda.Stream]
+FREE_STREAMS: dict[torch.device, Streams] = {}  # that no graph has
+# Graphs that nothing replays any more, whose work is done. Python may find that out at any time and in any thread, also
+# in the midst of a recording, which the end of a graph would spoil: so it only notes them here.
+ENDED: deque[tuple[torch.cuda.CUDAGraph, Streams, torch.cuda.Stream]] = deque()
 LARGE_SHARE = 0.1  # of a GPU's memory
+IN_USE: dict[torch.device, int] = {}  # bytes of reserved memory that emptying did not free: of graphs that live
+
+
+def end_graphs() -> None:
+    """Ends the graphs that nothing replays any more, and lets others have their streams."""
+    with RECORDING:
+        while ENDED:
+            graph, free, stream = ENDED.popleft()
+            try:
+                graph.reset()
+            finally:
+                free.append(stream)
 
 
 def free_what_ended_graphs_had(device: torch.device) -> None:
     """Gives back memory that nothing uses, if it is much: torch keeps that of ended graphs, and recording takes new."""
-    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    end_graphs()
+    unused = unallocated(device) - IN_USE.get(device, 0)
     if unused > LARGE_SHARE * torch.cuda.get_device_properties(device).total_memory:
         torch.cuda.empty_cache()
+        IN_USE[device] = unallocated(device)
 
 
-def give_back(graph: torch.cuda.CUDAGraph, free: list[torch.cuda.Stream], stream: torch.cuda.Stream) -> None:
-    """Ends a graph, whose work is done, and then lets another have its stream."""
-    try:
-        graph.reset()
-    finally:
-        free.append(stream)
+def unallocated(device: torch.device) -> int:
+    """Bytes that torch has reserved and no tensor has: free ones, and those that graphs work in."""
+    return torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

@@ -7,7 +7,7 @@ SparseAdam): a step costs the same with a thousand ids as with a million. Clippi
 GPU, small tables are passed over whole all the same, with as many kernels whatever the batch holds (``RowAdam``).
 """
 
-from math import sqrt
+from math import ceil, sqrt
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -68,7 +68,7 @@ class Optimizer:
         """Moves the weights by the gradient, clipped."""
         for parameter, pieces in self.pieces.items():
             gradient = parameter.grad
-            parts = [None] * len(pieces) if gradient is None else gradient.reshape(-1).split(PIECE_SIZE)
+            parts = [None] * len(pieces) if gradient is None else gradient.reshape(-1).split(piece_size(parameter))
             for piece, part in zip(pieces, parts, strict=True):
                 piece.grad = part
         if self.clip_norm is not None and self.graphed:
@@ -156,11 +156,17 @@ def has_fixed_shapes(model: nn.Module, config: RunConfig) -> bool:
 
 
 PIECE_SIZE = 2**14  # numbers
+MAX_PIECES = 252  # as many tensors as one kernel of fused Adam takes
+
+
+def piece_size(parameter: torch.Tensor) -> int:
+    """How many numbers a piece of a parameter has, the last one aside; kernels read four at once."""
+    return max(PIECE_SIZE, 4 * ceil(parameter.numel() / MAX_PIECES / 4))
 
 
 def pieces_of(parameter: nn.Parameter) -> list[nn.Parameter]:
-    """A parameter's numbers in pieces of ``PIECE_SIZE``, in the same memory."""
-    return [nn.Parameter(piece) for piece in parameter.detach().view(-1).split(PIECE_SIZE)]
+    """A parameter's numbers in pieces, in the same memory."""
+    return [nn.Parameter(piece) for piece in parameter.detach().view(-1).split(piece_size(parameter))]
 
 
 def divisor(gradients: list[torch.Tensor], norm: float) -> torch.Tensor:
