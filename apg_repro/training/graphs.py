@@ -163,6 +163,14 @@ def captured(work: Work) -> Callable[[], None]:
     return again
 
 
+def timed_step(steps: Eager, batches: Iterator[torch.Tensor]) -> Work:
+    """A training step as every run takes it: on the next batch, or where steps are recorded, a graph for the first."""
+    if isinstance(steps, Graphed):
+        first = next(batches)
+        return captured(lambda: steps(first))
+    return lambda: steps(next(batches))
+
+
 def with_index(device: torch.device | str) -> torch.device:
     """This GPU; the current one where a name says no more than "cuda"."""
     index = torch.device(device).index

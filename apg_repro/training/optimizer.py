@@ -41,9 +41,10 @@ class Optimizer:
         tables = tables_of(model) if config.optimizer == "row_adam" else []
         for table in tables:
             table.by_row = not graphed
+        moved_by_row = set(tables)
         groups = parameter_groups(model, config.learning_rate, config.damping or config.base_damping)
         for group in groups:
-            group["params"] = [one for one in group["params"] if not (tables and isinstance(one, Table))]
+            group["params"] = [one for one in group["params"] if one not in moved_by_row]
         moved = [parameter for group in groups for parameter in group["params"]]
         self.pieces = {one: pieces_of(one) for one in moved if graphed and one.numel() >= 2 * PIECE_SIZE}
         for group in groups:

@@ -23,7 +23,7 @@ from apg_repro.paths import ROOT
 from apg_repro.rows.provenance import cores
 from apg_repro.seeds import generator
 from apg_repro.training.build import build
-from apg_repro.training.graphs import Graphed, captured
+from apg_repro.training.graphs import timed_step
 from apg_repro.training.timing import Clock, Effort, clock, ratios, spread, take_turns, threads
 from apg_repro.training.train import make_step, train_epoch
 
@@ -183,10 +183,8 @@ def with_users(data: Dataset, n_ids: int) -> Dataset:
 
 
 def one_step(rows: Dataset, config: RunConfig) -> Clock:
-    """Training steps as every run takes them, on a GPU recorded where their shapes allow it; seconds per step."""
+    """Training steps of a new model on these rows; seconds per step."""
     device = rows.labels.device
     steps = make_step(build(config, rows.schema).to(device), rows, config)
     batches = cycle(torch.arange(len(rows), device=device).split(config.batch_size)[:-1])
-    first = next(batches)
-    work = captured(lambda: steps(first)) if isinstance(steps, Graphed) else lambda: steps(next(batches))
-    return clock(work, STEPS_PER_ROUND, str(device))
+    return clock(timed_step(steps, batches), STEPS_PER_ROUND, str(device))

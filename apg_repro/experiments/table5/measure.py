@@ -4,7 +4,7 @@ Shapes: B batch, I inputs, E embedding size.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import cycle, pairwise
 from pathlib import Path
@@ -32,7 +32,7 @@ from apg_repro.nn.dense import DeepPart
 from apg_repro.paper.complexity import evaluate
 from apg_repro.rows.provenance import cores
 from apg_repro.training.build import build, make_dense
-from apg_repro.training.graphs import Work, captured
+from apg_repro.training.graphs import Work, captured, timed_step
 from apg_repro.training.timing import Effort, clock, ratios, spread, take_turns, threads
 from apg_repro.training.train import count, make_step
 from apg_repro.versions import PAPER_VERSIONS
@@ -155,14 +155,10 @@ def bytes_needed(config: RunConfig) -> int:
 
 
 def whole_step(config: RunConfig, rows: Dataset) -> Work:
-    """A training step as every run takes it, on the next batch; on a GPU, a CUDA graph."""
+    """A training step of a new model on these rows, batch after batch."""
     device = rows.labels.device
-    step = make_step(build(config, rows.schema).to(device), rows, config)
-    batches: Iterator[torch.Tensor] = cycle(torch.arange(len(rows), device=device).split(config.batch_size))
-    if device.type == "cuda":
-        first = next(batches)
-        return captured(lambda: step(first))
-    return lambda: step(next(batches))
+    steps = make_step(build(config, rows.schema).to(device), rows, config)
+    return timed_step(steps, cycle(torch.arange(len(rows), device=device).split(config.batch_size)))
 
 
 def hidden_step(config: RunConfig, device: torch.device = CPU) -> Work:
