@@ -75,6 +75,15 @@ def test_the_answer_follows_the_rows(row, late, tuned, words):
     assert page.answer({"table2": Evidence(suite=elsewhere.suite, plan=FULL)}, all_models=[elsewhere]) == []
 
 
+def test_a_better_end_than_plain_base_alone_is_no_advice_to_use_it(row):
+    def auc(config):
+        return 0.8 + 0.002 * (config.version != "base" or config.base_damping)
+
+    evidence = evidence_of("table2", row, lambda config: 0.8, lambda config: {"scores": scores(0.8, auc(config))})
+    (text,) = page.by_data_set([evidence])
+    assert "not shown over damped base (+0.00 ± 0.00): try damped base first." in text
+
+
 def test_the_advice_says_what_tuning_both_changes_which_runs_diverged_and_which_seeds_there_are(row):
     """The first epoch is best at the paper's rate; one model's searches end level; a run of APG diverged."""
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.labels import words_for
-from apg_repro.report.comparison import Comparison, compare, difference_from
+from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.statistics import (
     MARKS,
     NOT_AFTER_HOLM,
@@ -26,6 +26,7 @@ from apg_repro.report.statistics import (
     Pooled,
     Verdict,
     count,
+    estimate,
     pool,
     with_marks,
 )
@@ -400,7 +401,7 @@ def differences_table(evidence: Evidence, pairs: Mapping[str, tuple[str, str]]) 
     lines = [
         {"Δ": name}
         | {
-            PROTOCOL_HEADS[how]: with_n(difference_from(evidence, evidence.cell(ours), theirs, how))
+            PROTOCOL_HEADS[how]: with_n(estimate(evidence.between([evidence.cell(ours)], [evidence.cell(theirs)], how)))
             for how in PROTOCOLS
         }
         for name, (ours, theirs) in pairs.items()

@@ -13,8 +13,7 @@ from apg_repro.experiments import get_suite
 from apg_repro.experiments.comparators import page as comparators
 from apg_repro.experiments.figure7.plan import LAYERS, OVER, RANK, K, P
 from apg_repro.experiments.grids import APG
-from apg_repro.experiments.protocol.page import answer as better_or_sooner
-from apg_repro.experiments.protocol.page import first_epoch_is_best
+from apg_repro.experiments.protocol.page import OVER_PLAIN, answer_of, first_epoch_is_best
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
 from apg_repro.experiments.table5.plan import WIDTHS
@@ -50,8 +49,11 @@ CONDITIONS = {
     "mix_user_item_context": "user, item and context, mixed",
     "self": "the layer's own input (self-wise)",
 }
-ADVICE = {  # by ``protocol.page.answer``
+ADVICE = {  # by ``protocol.page.answer_of``; {damped} is the gain over damped base with early stopping
     "better": "It ends better there: try it, and give the static model as long a search.",
+    f"better{OVER_PLAIN}": (
+        "It ends better than base there, but that is not shown over damped base ({damped}): try damped base first."
+    ),
     "only sooner": (
         "It learns sooner there and does not end better: for its AUC, try it only where a model sees each row once."
     ),
@@ -163,8 +165,9 @@ def by_data_set(all_models: Sequence[Evidence]) -> list[str]:
             else f"On {evidence.data.title}, APG changes AUC by {gains[0]} points after one epoch and by {gains[1]} "
             f"with early stopping{on_average} ({table2.n_and_seeds(evidence, 'early_stopping')})."
         )
-        word = better_or_sooner(early, late, same_weights=same)
-        advice = BEHIND_THE_BETTER if same and word == "worse" else ADVICE[word]
+        word = answer_of(evidence, PAPER_BACKBONES)
+        damped = format_difference(table2.average_over("damped base", evidence, "early_stopping"))
+        advice = BEHIND_THE_BETTER if same and word == "worse" else ADVICE[word].format(damped=damped)
         sentences[-1] = " ".join(filter(None, [sentences[-1], advice, lost(evidence), where_both_are_tuned(evidence)]))
     return sentences
 
