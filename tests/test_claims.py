@@ -505,7 +505,7 @@ def test_the_home_page_says_on_which_data_seeds_and_machines_it_rests(committed)
             data_set(name).title in text.partition("Not run:")[0].split(": ")[1].rstrip(". ").split(", ")
         )
     assert "Not run: Amazon and IAAC" in text
-    assert f"Seeds 1 to {max(row.config.seed for row in trained)}." in text
+    assert f"Seeds 1 to {max(row.config.seed for row in trained)}, fewer" in text
     assert trained[0].origin.device in text
 
 
@@ -576,6 +576,19 @@ def test_a_model_that_beats_another_below_base_is_said_to_be_below_base(row, mmo
     assert claim.rule is not None
     ours = str(claim.rule.judge(table6_with(row, mmoe, apg), "early_stopping").ours)
     assert ours.partition(")")[2] == note
+
+
+def test_a_gain_over_damped_base_has_that_over_base_beside_it(row):
+    def auc(config):
+        own = {"base": 0.79 + 0.003 * config.base_damping, "v4": 0.792}
+        return own.get(config.version)
+
+    claim = claim_with("v4 is better than base")
+    assert claim.rule is not None
+    found = evidence_of("table4", row, auc, plan=PLAN)
+    early, late = (str(claim.rule.judge(found, protocol).ours).partition(")")[2] for protocol in PROTOCOLS)
+    assert early == " over damped base, +0.20 ± 0.00 over base"
+    assert late == ""
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from apg_repro.experiments import get_suite
 from apg_repro.experiments.comparators import page
 from apg_repro.experiments.comparators.measure import measure, timed
 from apg_repro.experiments.comparators.plan import OURS, STEP, measurements
-from apg_repro.report.tables import MISSING, NBSP
+from apg_repro.report.tables import MISSING, NBSP, plain
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import SEEDS, Plan, configure
 from tests.checkout import needs_synthetic
@@ -83,6 +83,20 @@ def test_the_sentence_names_what_is_not_run_and_a_quick_run_decides_nothing(row)
     assert words.endswith("Not run: gate")
     quick = evidence_of("comparators", row, auc, extra, replace(FULL, profile="quick"))
     assert page.standing(quick, "one_epoch") == page.QUICK
+
+
+def test_what_is_shown_above_tuned_base_is_named_with_its_data_set(evidence, row):
+    """The gate's lead is steady; FiLM's depends on the seed, and the adapter and the floors are behind."""
+    assert plain(page.above_base([evidence])) == (
+        "Shown above tuned base after Holm's correction: "
+        "APG (MovieLens-1M, one epoch: +0.20 ± 0.00; MovieLens-1M, early stopping: +0.20 ± 0.00), "
+        "gate (MovieLens-1M, one epoch: +0.30 ± 0.13; MovieLens-1M, early stopping: +0.30 ± 0.13). "
+        "Not shown above it on any data set: FiLM, adapter."
+    )
+    nothing = evidence_of("comparators", row, lambda config: 0.75)
+    assert plain(page.above_base([nothing])).endswith(
+        "correction: nothing. Not shown above it on any data set: gate, FiLM, adapter."
+    )
 
 
 def test_a_line_has_its_difference_to_tuned_base_what_was_chosen_and_weights(evidence):

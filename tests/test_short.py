@@ -46,7 +46,7 @@ def words(texts):
 def test_a_page_of_differences_counts_its_verdicts_and_names_the_ends(row):
     early, late = words(gains([table4(row)]))
     assert early == (
-        "After one epoch on MovieLens-1M, the verdicts on the paper's 4 differences of AUC are ✓ 2 reproduced "
+        "After one epoch on MovieLens-1M, the verdicts on the paper's 4 differences of AUC are ✓ 2 reproduced, "
         "= 2 no difference. Ours range from +0.00 ± 0.00 points (v1, n = 3) to +1.02 ± 0.02 points (v4, n = 3)."
     )
     assert late.startswith("With early stopping on MovieLens-1M, the verdicts on the paper's 4 differences")
@@ -86,7 +86,8 @@ def test_differences_that_the_paper_does_not_claim_have_no_verdict(row):
     )
     half = evidence_of("optimizers", row, lambda config: auc(config) if config.version == "base" else None, plan=PLAN)
     assert words(gains([half]))[0] == (
-        "After one epoch on MovieLens-1M, 1 of the 2 differences of AUC is −0.10 ± 0.00 points (base by row, n = 3)."
+        "After one epoch on MovieLens-1M, the 1 difference of AUC that has been run (of 2) is "
+        "−0.10 ± 0.00 points (base by row, n = 3)."
     )
 
 
@@ -129,7 +130,7 @@ def test_text_is_escaped_and_markup_is_not():
 
 def test_few_claims_are_named_with_their_verdicts_and_many_are_counted():
     (complexities, _) = words(claims_of(stored("table1")))
-    assert complexities.startswith("Complexities of the versions (Table 1) (")
+    assert complexities.startswith("Complexities of the versions (Table 1), on ")
     early, late = words(claims_of(stored("figure7")))
     assert "the verdicts on the paper's 10 claims are" in early
     assert late.startswith("With early stopping on MovieLens-1M")
@@ -150,8 +151,8 @@ def test_times_are_said_of_each_kind_of_device():
     plan = replace(PLAN, dataset="iaac_twin")
     texts = claims_of([measured_of("table10", {"1 candidate": {"engines": engines, "models": models}}, plan=plan)])
     assert words(texts)[0] == (
-        f"APG responds about as fast as base, or faster ({data_set('iaac_twin').title}): on a CPU ✓ reproduced, "
-        "0.50 × base; on a GPU ○ not run."
+        f"APG responds about as fast as base, or faster (widest layers), on {data_set('iaac_twin').title}: on a CPU ✓ "
+        "reproduced, 0.50 × base; on a GPU ○ not run."
     )
 
 

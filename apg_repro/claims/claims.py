@@ -234,9 +234,9 @@ def hyperparameters() -> list[Claim]:
 def serving() -> list[Claim]:
     """Appendix F."""
     return [
-        *by_device(fact("APG responds about as fast as base, or faster", "table10", ResponseTime("apg"),
+        *by_device(fact("APG responds about as fast as base, or faster (widest layers)", "table10", ResponseTime("apg"),
                         number="14.8 ms against 14.5 ms")),
-        *by_device(fact("v1 responds far later", "table10", ResponseTime("v1"), number="57.1 ms")),
+        *by_device(fact("v1 responds far later (widest layers)", "table10", ResponseTime("v1"), number="57.1 ms")),
         fact("APG's memory is 8 times smaller than base's", "table10", By(measured.memory_served),
              number="16.14 M against 138.03 M"),
         *by_device(fact(

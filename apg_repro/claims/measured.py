@@ -170,7 +170,7 @@ class GroupDistance(Rule):
         claim, found = figure1.CLAIMS[self.what], contrasts[0]["distances"][self.what]
         return Finding(
             verdict=figure1.difference_verdict(claim, **found),
-            ours=f"{found['distance']:.2f} ({found['low']:.2f} to {found['high']:.2f})",
+            ours=f"total variation {found['distance']:.2f} ({found['low']:.2f} to {found['high']:.2f})",
         )
 
 

@@ -59,7 +59,8 @@ def scope(found: Committed) -> Markup:
     return Markup(
         f"<p><b>Scope.</b> Real data: {escape(', '.join(ran))}. "
         + (f"Not run: {' and '.join(absent)}, whose files are not at hand. " if absent else "")
-        + f"Seeds {seeds[0]} to {seeds[-1]}. Machine: {escape(each(row.origin.device for row in rows.values()))}; "
+        + f"Seeds {seeds[0]} to {seeds[-1]}, fewer where a page says so. "
+        f"Machines: {escape(each(row.origin.device for row in rows.values()))}; "
         "the foot of each page has the number of cores where it was recorded, and "
         '<a href="executed/compute.html">the status page</a> shows what is complete.</p>'
     )

@@ -186,6 +186,14 @@ class Compared(Rule):
         is_above = self.difference(evidence, protocol).is_above
         return below(evidence, protocol, self.sides(evidence)) if is_above else ""
 
+    def over_which(self, evidence: Evidence, protocol: Protocol) -> str:
+        """Where the better of their cell and its rivals is a rival: which one, and the gain over their cell itself."""
+        ours, theirs = self.sides(evidence)
+        if len(theirs) > 1 or (rival := evidence.stronger(theirs[0], protocol)) == theirs[0]:
+            return ""
+        gain = estimate(evidence.between(ours, theirs, protocol))
+        return f" over {rival.name}, {format_difference(gain)} over {theirs[0].name}" if gain.n else ""
+
     def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
         difference = self.difference(evidence, protocol)
         found = self.judge_difference(difference)
@@ -193,8 +201,8 @@ class Compared(Rule):
         if len(ours) == 1 and evidence.declared_reference(ours[0]) in theirs:  # then its table judges it, too
             judgement = compare(evidence, protocol)[ours[0].key].judgement
             found = replace(found, marks=judgement.marks) if judgement.word == found.verdict else found
-        if below := self.below(evidence, protocol):
-            found = replace(found, ours=f"{found.ours}; {below}")
+        texts = f"{found.ours}{self.over_which(evidence, protocol)}", self.below(evidence, protocol)
+        found = replace(found, ours="; ".join(filter(None, texts)))
         is_against_plain = bool(difference.n) and any(evidence.lacks_rival(cell, protocol) for cell in theirs)
         rows = [row for cell in self.cells(evidence) for row in evidence.found(cell, protocol)]
         return replace(

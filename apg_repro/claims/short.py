@@ -40,7 +40,7 @@ def claims_of(found: Sequence[Evidence]) -> list[Text]:
     claims = [claim for group in named.values() for claim in group]
     texts = []
     for protocol in PROTOCOLS:
-        verdicts = badges(judge_claim(claim, evidence)[protocol].verdict for claim in claims)
+        verdicts = badges((judge_claim(claim, evidence)[protocol].verdict for claim in claims), between=", ")
         start = f"{WHEN[protocol]} on {escape(evidence.data.title)}"
         texts.append(Markup(f"{start}, the verdicts on the paper's {len(claims)} claims are {verdicts}."))
     return texts
@@ -87,7 +87,7 @@ def in_words(words: str, claims: Sequence[Claim], evidence: Evidence) -> Markup:
             verdict = " ".join(filter(None, [where, badge(finding.text).html]))
             parts.append(", ".join(filter(None, [verdict, finding.ours_html])))
     words = words if re.match(r"v\d", words) else words[:1].upper() + words[1:]  # versions are written small
-    return Markup(f"{escape(words)} ({escape(evidence.data.title)}): {'; '.join(parts)}.")
+    return Markup(f"{escape(words)}, on {escape(evidence.data.title)}: {'; '.join(parts)}.")
 
 
 def models_in_short(found: Sequence[Evidence]) -> list[Text]:

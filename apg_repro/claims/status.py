@@ -32,9 +32,9 @@ from apg_repro.rows.evidence import Evidence
 
 SELF = ("WDL", "self")
 REFERENCES = {
-    "apg": "against base",
+    "apg": "against base (after one epoch, the better of base and damped base)",
     "apg over tuned base": "against a base whose learning rate and weight decay are searched as long as APG's K and P",
-    "tuned apg": "where APG had that search, too",
+    "tuned apg": "with learning rate and weight decay searched for both",
 }
 
 
@@ -176,7 +176,7 @@ def model_verdicts(evidence: Evidence, protocol: Protocol, name: str) -> Markup 
         return "not run"
     n = f"n{NBSP}={NBSP}{seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
     n_plain = sum(line.is_against_plain for line in lines if line.difference.n)
-    marked = f", {n_plain} of {len(lines)} {AGAINST_PLAIN}" if n_plain else ""
+    marked = f"; {n_plain} of the {len(lines)} {AGAINST_PLAIN}" if n_plain else ""
     return badge_over("", f"{badges(count([line.judgement for line in lines]))}<br>{n}{marked}")
 
 

@@ -89,21 +89,25 @@ def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:
     titles = list(dict.fromkeys(evidence.data.title for evidence, _ in ran))
     shown = [(evidence, line) for evidence, line in shown if evidence.data.title in titles]
     where = titles[0] if len(titles) == 1 else f"{len(titles)} data sets"
+    several = [pair for pair in ran if pair[1].difference.n > 1] or ran
     low, high = (
-        end_in_words(*end(ran, key=lambda pair: pair[1].difference.mean), with_title=len(titles) > 1)
+        end_in_words(*end(several, key=lambda pair: pair[1].difference.mean), with_title=len(titles) > 1)
         for end in (min, max)
     )
-    verdicts = badges(count([line.judgement for _, line in shown]))
+    verdicts = badges(count([line.judgement for _, line in shown]), between=", ")
     judged = any(line.verdict not in ("", "not run") for _, line in shown)
     whose = "the paper's " if all(line.is_printed for _, line in shown) else "the "
-    of = f"{whose}{len(shown)} difference{'s' * (len(shown) > 1)} of AUC"
-    if len(ran) < len(shown) and not judged:
-        of = f"{len(ran)} of {of}"
+    n = len(shown) if judged else len(ran)
+    of = f"{whose}{n} difference{'s' * (n > 1)} of AUC"
+    if n < len(shown):
+        of += f" that {'have' if n > 1 else 'has'} been run (of {len(shown)})"
     start = f"{WHEN[protocol]} on {escape(where)}, "
-    span = f"range from {low} to {high}" if low != high else f"are all {low}" if len(ran) > 1 else f"is {low}"
+    many = len(several) > 1
+    span = f"range from {low} to {high}" if low != high else f"are all {low}" if many else f"is {low}"
     if not judged:
         return Markup(f"{start}{escape(of)} {escape(span)}.")
-    return Markup(f"{start}the verdicts on {escape(of)} are {verdicts}. Ours {escape(span)}.")
+    subject = "Ours" if len(several) == len(ran) else "Those with several seeds" if many else "That with several seeds"
+    return Markup(f"{start}the verdicts on {escape(of)} are {verdicts}. {subject} {escape(span)}.")
 
 
 def end_in_words(evidence: Evidence, line: Comparison, with_title: bool) -> str:

@@ -205,13 +205,13 @@ def badge_over(verdict: str, below: str) -> Markup:
     return Markup("<br>".join(filter(None, [badge(verdict).html if verdict else "", below])))
 
 
-def badges(verdicts: Iterable[str] | Counter[str]) -> Markup:
+def badges(verdicts: Iterable[str] | Counter[str], between: str = " ") -> Markup:
     """How often each verdict occurs among these, those that do not survive Holm's correction (†) apart.
 
     Empty ones do not count.
     """
     found = verdicts if isinstance(verdicts, Counter) else Counter(verdicts)
-    return Markup(" ".join(badge(verdict, found[verdict]).html for verdict in verdict_order() if found[verdict]))
+    return Markup(between.join(badge(verdict, found[verdict]).html for verdict in verdict_order() if found[verdict]))
 
 
 def verdict_order() -> list[str]:

@@ -19,9 +19,9 @@ from apg_repro.experiments.table5 import page as table5
 from apg_repro.experiments.table5.plan import WIDTHS
 from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare, difference_from
-from apg_repro.report.costs import rounded
+from apg_repro.report.costs import measured_values, rounded
 from apg_repro.report.devices import measured_devices, on_a
-from apg_repro.report.statistics import HOLDS, estimate, judge, with_marks
+from apg_repro.report.statistics import HOLDS, Estimate, estimate, judge, with_marks
 from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
     PROTOCOL_HEADS,
@@ -30,6 +30,7 @@ from apg_repro.report.tables import (
     Markup,
     Table,
     badge_over,
+    count_first_epochs,
     format_difference,
     judgement_text,
     note_on_verdicts,
@@ -141,8 +142,8 @@ def answer(found: dict[str, Evidence], all_models: Sequence[Evidence] = ()) -> l
         place = "ahead of" if tuned.is_below else "behind" if tuned.is_above else "not told apart from"
         sentences.append(
             f"On {models.data.title}, a static model whose learning rate and weight decay were searched as long as K "
-            f"and P is {place} APG with early stopping: APG less that model is {format_difference(tuned)} points "
-            f"(n = {tuned.n}). Tune yours first."
+            f"and P is {place} APG at the paper's learning rate with early stopping: APG less that model is "
+            f"{format_difference(tuned)} points (n = {tuned.n}). Search the learning rate first."
         )
     return sentences
 
@@ -188,15 +189,18 @@ def lost(evidence: Evidence) -> str:
 
 
 def where_both_are_tuned(evidence: Evidence) -> str:
-    """The gain with early stopping in the models in which learning rate and weight decay are searched for both."""
+    """The average gain in the models in which learning rate and weight decay are searched for both."""
     models = [name for name in PAPER_BACKBONES if table2.average(evidence, "early_stopping", "tuned apg", [name]).n]
-    gain = table2.average(evidence, "early_stopping", "tuned apg", models) if models else estimate([])
-    if gain.n < 2:
+    gains: dict[Protocol, Estimate] = {
+        how: table2.average(evidence, how, "tuned apg", models) if models else estimate([]) for how in PROTOCOLS
+    }
+    if min(gain.n for gain in gains.values()) < 2:
         return ""
-    return (
-        f"With both tuned ({len(models)} of {len(PAPER_BACKBONES)} models), early stopping gives "
-        f"{format_difference(gain)} (n = {gain.n}): {judge(gain, 1.0).word}."
-    )
+    texts = [
+        f"{format_difference(gain)} {WHEN[how].lower()} ({judge(gain, 1.0).word}, n = {gain.n})"
+        for how, gain in gains.items()
+    ]
+    return f"With both tuned ({len(models)} of {len(PAPER_BACKBONES)} models), it is {' and '.join(texts)}."
 
 
 def each_condition(sets: Sequence[Evidence]) -> Markup:
@@ -207,6 +211,8 @@ def each_condition(sets: Sequence[Evidence]) -> Markup:
 def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
     """On which data sets with several seeds WDL gains or loses, and with which z: what survives Holm's correction."""
     sets = [evidence for evidence in sets if any(line.difference.n > 1 for line in by_condition(evidence, protocol))]
+    same = [evidence for evidence in sets if protocol == "early_stopping" and every_first_epoch_is_best(evidence)]
+    sets = [evidence for evidence in sets if evidence not in same]
     gains, losses = (
         [(evidence, judged_as(words, evidence, protocol)) for evidence in sets] for words in (HOLDS, ("contradicted",))
     )
@@ -217,8 +223,20 @@ def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
     ]
     return (
         f"{WHEN[protocol]}, a gain is shown on {named(gains, f' of {len(sets)} data sets')}; "
-        f"a loss on {named(losses)}.{over_damped_base(above)}{below_damped_base(sets, protocol)}"
+        f"a loss on {named(losses)}.{over_damped_base(above)}{below_damped_base(sets, protocol)}{tested_before(same)}"
     )
+
+
+def every_first_epoch_is_best(evidence: Evidence) -> bool:
+    """Whether every run of a table has its best epoch first, so that both protocols test the same weights."""
+    n_first, n = count_first_epochs(evidence, evidence.cells)
+    return n_first == n > 0
+
+
+def tested_before(sets: Sequence[Evidence]) -> str:
+    """On which data sets early stopping tests the weights of the first epoch; "" if on none."""
+    titles = " and ".join(evidence.data.title for evidence in sets)
+    return f" On {titles} the first epoch is the best of every run, so these are the same weights." if sets else ""
 
 
 def named(found: Sequence[tuple[Evidence, Sequence[Comparison]]], of_all: str = "") -> str:
@@ -246,9 +264,11 @@ def below_damped_base(sets: Sequence[Evidence], protocol: Protocol) -> str:
 def over_damped_base(above: Sequence[bool]) -> str:
     """How many of some gains are shown over damped base as well, by whether each is."""
     if len(above) < 2:
-        return f" This gain is {'' if above[0] else 'not '}shown over damped base too." if above else ""
-    n = "all are" if all(above) else f"{sum(above)} are" if sum(above) > 1 else f"{sum(above) or 'none'} is"
-    return f" Of these {len(above)} gains, {n} shown over damped base too."
+        return f" This gain is {'also' if above[0] else 'not'} shown over damped base." if above else ""
+    if all(above):
+        return f" All {len(above)} gains are also shown over damped base."
+    n = f"{sum(above)} are also" if sum(above) > 1 else "one is also" if sum(above) else "none is"
+    return f" Of these {len(above)} gains, {n} shown over damped base."
 
 
 def judged_as(words: Collection[str], evidence: Evidence, protocol: Protocol) -> list[Comparison]:
@@ -272,6 +292,7 @@ def when_table(sets: Sequence[Evidence]) -> Table:
     caption = (
         f"WDL with v5, K = {sizes['rank']} and P = {sizes['over']}. Δ of test AUC in points, ± 95 % confidence; "
         "after one epoch from the better of base and damped base, with early stopping from base."
+        f"{tested_before([evidence for evidence in sets if every_first_epoch_is_best(evidence)])}"
         f"{note_on_verdicts(texts)}"
     )
     return Table(pd.DataFrame(lines), caption, wrap=True)
@@ -295,11 +316,12 @@ def choices_table(found: dict[str, Evidence]) -> Table:
 
 def self_wise_elsewhere(sets: Sequence[Evidence]) -> Markup:
     """Which conditions self-wise APG is behind on the data sets that the table of choices does not speak of."""
-    texts = []
+    texts: list[str] = []
     for evidence in sets:
         if evidence.plan.dataset == DATASET:
             continue
-        for protocol in PROTOCOLS:
+        is_same = every_first_epoch_is_best(evidence)
+        for protocol in PROTOCOLS[:1] if is_same else PROTOCOLS:
             gaps = {
                 words: difference_from(evidence, evidence.cell("self"), name, protocol)
                 for name, words in CONDITIONS.items()
@@ -307,10 +329,12 @@ def self_wise_elsewhere(sets: Sequence[Evidence]) -> Markup:
             }
             behind = [f"{words} ({format_difference(gap)})" for words, gap in gaps.items() if gap.is_below]
             if behind:
-                texts.append(f"on {evidence.data.title}, {PROTOCOL_TITLES[protocol]}, behind {'; '.join(behind)}")
+                when = "both protocols" if is_same else PROTOCOL_TITLES[protocol]
+                texts.append(f"{evidence.data.title}, {when}: {', '.join(behind)}")
     if not texts:
         return Markup("")
-    return Markup(f"<p>On other data sets self-wise APG is not the best: {escape('. And '.join(texts))}. Try each.</p>")
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return Markup(f"<p>Elsewhere self-wise APG is behind other conditions, so try each:</p><ul>{items}</ul>")
 
 
 def best_of(evidence: Evidence, choice: Choice, protocol: Protocol) -> Markup:
@@ -356,6 +380,29 @@ def costs_table(found: dict[str, Evidence]) -> Table:
         "weights and the same time."
     )
     return Table(pd.DataFrame(lines), caption)
+
+
+def steps_sentence(sets: Sequence[Evidence]) -> Markup:
+    """How long a training step of the APG takes that is compared by AUC, on each kind of device.
+
+    Args:
+        sets: the comparators on several data sets.
+    """
+    times: dict[str, list[str]] = {}
+    for evidence in sets:
+        for on in measured_devices(evidence):
+            layers = measured_values(on, comparators.STEP).get("layers", {})
+            if layers:
+                ratio = rounded(layers[comparators.OURS]["self"]["ratio"]["p50"])
+                times.setdefault(on_a(on), []).append(f"{ratio} on {evidence.data.title}")
+    sizes = APG["full"]
+    texts = [
+        f"<p>The APG of the tables of AUC is self-wise and wider (here K = {sizes['rank']} and P = {sizes['over']}, in "
+        f"the default layers). A training step of it {escape(where)}, one thread, takes this many times that of base: "
+        f"{escape(', '.join(ratios))}.</p>"
+        for where, ratios in times.items()
+    ]
+    return Markup("".join(texts))
 
 
 def weights_sentence(found: dict[str, Evidence]) -> Markup:

@@ -11,7 +11,7 @@ from html import escape
 import pandas as pd
 
 from apg_repro.config import PROTOCOLS, Protocol
-from apg_repro.experiments.comparators.plan import OURS, STEP
+from apg_repro.experiments.comparators.plan import LAYERS, OURS, STEP
 from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.costs import measured_values, rounded
@@ -20,6 +20,7 @@ from apg_repro.report.statistics import estimate, judge_family
 from apg_repro.report.tables import (
     MISSING,
     NBSP,
+    PROTOCOL_TITLES,
     Markup,
     Table,
     differences_table,
@@ -162,6 +163,26 @@ def standing(evidence: Evidence, protocol: Protocol) -> str:
     missing = [name for name, line in lines.items() if not line.ours.n]
     words = f"after Holm's correction, APG is {told}" if told else "nothing to compare with was run"
     return words + (f". Not run: {', '.join(missing)}" if missing else "")
+
+
+def above_base(found: Sequence[Evidence]) -> Markup:
+    """Which layers and floors are shown above tuned base, after Holm's correction over the lines of a table."""
+    if not all(evidence.is_result for evidence in found):
+        return Markup(f"<p>{QUICK.capitalize()}.</p>")
+    shown: dict[str, list[str]] = {}
+    for evidence in found:
+        for protocol in PROTOCOLS:
+            lines = {line.cell.name: line for line in compare(evidence, protocol).values() if line.difference.n}
+            judged = judge_family({name: (line.difference, 1.0) for name, line in lines.items()})
+            for name, line in lines.items():
+                if line.difference.is_above and judged[name].survives:
+                    where = f"{evidence.data.title}, {PROTOCOL_TITLES[protocol]}: {format_difference(line.difference)}"
+                    shown.setdefault(name, []).append(where)
+    absent = [name for name in LAYERS if name not in shown]
+    parts = [f"{name} ({'; '.join(places)})" for name, places in shown.items()]
+    text = f"Shown above tuned base after Holm's correction: {', '.join(parts) or 'nothing'}."
+    text += f" Not shown above it on any data set: {', '.join(absent)}." if absent else ""
+    return Markup(f"<p>{escape(text)}</p>")
 
 
 TABLES = (versus_table,)

@@ -338,7 +338,8 @@ def main_points(found: Sequence[Evidence]) -> list[Text]:
                 Markup(
                     f"{WHEN[protocol]}, at the centre of the settings, base lacks {centre.gap.mean:.2f} points of the "
                     f"best possible AUC, and {BY_GROUP} changes AUC by {format_difference(centre.gains[BY_GROUP])} "
-                    f"(n = {centre.gains[BY_GROUP].n}): {badge(centre.verdict)}. {pays_in(entries)}"
+                    f"(n = {centre.gains[BY_GROUP].n}). Whether its specific parameters do that: "
+                    f"{badge(centre.verdict)}. {pays_in(entries)}"
                 )
             )
     return texts
@@ -350,7 +351,7 @@ def pays_in(entries: Mapping[Planted, Point]) -> str:
     pays, costs = (sides[side] or "none" for side in ("pays", "costs"))
     verdicts = Counter(entry.verdict for entry in entries.values() if side_of(entry.gains[BY_GROUP]) == "pays")
     counted = ", ".join(f"{word} in {n}" for word, n in verdicts.most_common())
-    whose = f" Where it pays, the verdict on the specific parameters is {counted}." if verdicts else ""
+    whose = f" Where it pays, the same verdict is {counted}." if verdicts else ""
     return f"Of {len(entries)} settings it pays in {pays} and costs in {costs}.{whose}"
 
 

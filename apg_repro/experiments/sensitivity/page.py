@@ -268,8 +268,8 @@ def sentences(found: Sensitivity, protocol: Protocol) -> str:
     divided = Counter({word: now[word] for word in ("no difference", "contradicted", "undecided")})
     return (
         f"<b>{PROTOCOL_HEADS[protocol]}.</b> How many verdicts each variant changes: {changes}. The "
-        f"variants say {ranges}. The rule of the first round called {divided.total()} of these differences not "
-        f"reproduced, without telling apart what is now {listed(divided)}."
+        f"variants say {ranges}. The rule that we began with (see the log) called "
+        f"{divided.total()} of these differences not reproduced, without telling apart what is now {listed(divided)}."
     )
 
 

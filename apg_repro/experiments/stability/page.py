@@ -143,7 +143,7 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
             calm = [name for name, (n_diverged, _) in shares.items() if not n_diverged]
             names = f": “{'”, “'.join(calm)}”" if calm else ""
             texts.append(
-                f"On {evidence.data.title}, runs of APG diverge most often with the safeguards “{most}”: "
+                f"On {evidence.data.title}, runs of APG diverge most often with “{most}”: "
                 f"{shares[most][0]} of {shares[most][1]}. With {len(calm)} of {len(shares)} combinations of safeguards "
                 f"none diverges{names}."
             )

@@ -180,6 +180,7 @@ def cells_table(evidence: Evidence, protocol: Protocol) -> Table:
     """Every AUC, the paper's and ours, and what was chosen for it; ``gains_table`` has the differences."""
     found = {key: line for key, line in compare(evidence, protocol).items() if line.cell.name != "apg over tuned base"}
     shown_above = ["Paper Δ", "Our Δ", "Verdict", "Against", "Corrected ±", "p, Holm"]
+    found = {key: line for key, line in found.items() if line.ours.n} or found
     table = comparison_frame(found).drop(columns=shown_above, errors="ignore")
     caption = f"{title_of(evidence, protocol)}. Test AUC in percent, ± 95 % confidence, n seeds."
     return Table(table, caption)
