@@ -381,15 +381,17 @@ def over_controls(entry: Point) -> dict[str, Estimate]:
 def where_it_pays(sweep: str, entries: Mapping[Planted, Point]) -> str:
     """At which values of a sweep APG by group pays (reproducibly better than base by ``MARGIN``), and where it costs.
 
-    "" before there are two.
+    The centre, which all sweeps share, is left out; "" before there is another value.
     """
     sides: dict[str, list[str]] = {"pays": [], "costs": [], "neither": []}
     for setting in SWEEPS[sweep]:
+        if setting == CENTRE:
+            continue
         gain = entries[setting].gains[BY_GROUP] if setting in entries else estimate([])
         if gain.n:
             sides[side_of(gain)].append(f"{getattr(setting, sweep)} ({format_difference(gain)})")
-    if sum(map(len, sides.values())) < 2:
+    if not any(sides.values()):
         return ""
-    words = {"pays": "it pays at", "costs": "it costs at", "neither": "not shown either way at"}
+    words = {"pays": "it pays at", "costs": "it costs at", "neither": "neither is shown at"}
     texts = [f"{words[side]} {', '.join(values)}" for side, values in sides.items() if values]
-    return f"By {AXES[sweep]}: {'; '.join(texts)}."
+    return f"By {AXES[sweep]}, {getattr(CENTRE, sweep)} at the centre: {'; '.join(texts)}."
