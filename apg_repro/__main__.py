@@ -91,7 +91,7 @@ def add_run(commands: Commands) -> None:
     train = commands.add_parser("run", help="train the runs of a table or figure that the store lacks")
     train.set_defaults(command=run)
     train.add_argument("suite", help="its name, such as table4; `apg status` lists them")
-    train.add_argument("--datasets", default="", help="names joined by commas; default: movielens, or all of a suite")
+    train.add_argument("--datasets", help="names joined by commas; default: movielens, or all of a suite")
     train.add_argument("--jobs", type=int, help="runs side by side; default: one per core, or 16 per GPU (submitit: 1)")
     train.add_argument("--threads", type=int, help="of each run; default: cores divided by jobs, 1 on a cluster")
     train.add_argument(
@@ -140,7 +140,7 @@ def add_notebooks(commands: Commands) -> None:
     book = commands.add_parser("notebooks", help="execute the notebooks for the book")
     book.set_defaults(command=notebooks)
     book.add_argument("names", nargs="*", help="such as table4; default: all")
-    book.add_argument("--datasets", default="", help="names joined by commas; default: what is at hand")
+    book.add_argument("--datasets", help="names joined by commas; default: what is at hand")
     book.add_argument("--run", choices=["missing", "none"], default="missing", help="train what is missing, or not")
     add_what_is_trained(book)
 
@@ -178,7 +178,7 @@ def add_try(commands: Commands) -> None:
 def add_what_is_trained(command: argparse.ArgumentParser) -> None:
     """The options that ``run`` and ``notebooks`` share."""
     command.add_argument("--profile", choices=get_args(Profile), default="quick")
-    command.add_argument("--seeds", default="", help="numbers joined by commas; default: the profile's")
+    command.add_argument("--seeds", help="numbers joined by commas; default: the profile's")
     command.add_argument("--device", default="cpu", help="where to train and to take times: cpu, cuda, cuda:1")
 
 
@@ -203,7 +203,7 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(
             f"{suite.name} trains nothing, it counts or measures: leave out --seeds, --jobs, --threads and --executor"
         )
-    datasets = parse_names(args.datasets) or usual_datasets(suite, args.profile)
+    datasets = parse_datasets(args.datasets) or usual_datasets(suite, args.profile)
     suite.check_datasets(*datasets)
     plans = [Plan(profile=args.profile, dataset=dataset, seeds=parse_seeds(args.seeds)) for dataset in datasets]
     for plan in plans if args.again is None else ():
@@ -275,7 +275,7 @@ def notebooks(args: argparse.Namespace) -> None:
 
     parameters = {
         "profile": args.profile,
-        "datasets": parse_names(args.datasets),
+        "datasets": parse_datasets(args.datasets),
         "seeds": list(parse_seeds(args.seeds)),
         "device": args.device,
         "run": args.run,
@@ -311,6 +311,14 @@ def parse_names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def parse_datasets(text: str | None) -> list[str]:
+    """Names joined by commas; none where the option is left out."""
+    names = parse_names(text or "")
+    if text is not None and not names:
+        raise UserError(f"--datasets names none in {text!r}: name some, joined by commas, or leave the option out")
+    return names
+
+
 def parse_options(text: str) -> dict[str, Any]:
     """NAME=VALUE joined by commas; values that are JSON, such as numbers, are taken as such."""
     found = {}
@@ -325,10 +333,10 @@ def parse_options(text: str) -> dict[str, Any]:
     return found
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Numbers joined by commas; none for no text."""
+def parse_seeds(text: str | None) -> tuple[int, ...]:
+    """Numbers joined by commas; none where the option is left out."""
     try:
-        return tuple(int(seed) for seed in text.split(",")) if text else ()
+        return () if text is None else tuple(int(seed) for seed in text.split(","))
     except ValueError as error:
         raise UserError(f"--seeds must be numbers joined by commas, not {text!r}") from error
 

@@ -30,6 +30,12 @@ def in_a_line(error: BaseException, most: int = 200) -> str:
     return f"{type(error).__name__}: {first_line(error, most)}"
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Whether this error says that the memory of the CPU or of a device does not suffice."""
+    # torch says it in words where the CPU's memory is short.
+    return isinstance(error, MemoryError) or out_of_memory(error) or "can't allocate memory" in str(error)
+
+
 def out_of_memory(error: BaseException | None) -> bool:
     """Whether this error, or one that it came after, is one of a device's memory. Ending a recording may hide it.
 

@@ -29,7 +29,7 @@ def within(folder: Path, name: str) -> Path:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file, text as UTF-8. Whatever interrupts it, the file is the new one or as it was.
+    """Writes a file, text as UTF-8. If the process is killed, the file is the new one or as it was.
 
     Raises:
         OSError: it cannot be written.

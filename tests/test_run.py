@@ -259,6 +259,22 @@ def test_a_row_for_which_there_is_no_room_is_kept_elsewhere(store, tmp_path, mon
     assert len(rows(store)) == 2
 
 
+@pytest.mark.fault("somebody damages the file of rows while a run is trained", "the row is kept elsewhere")
+def test_a_row_whose_file_is_damaged_meanwhile_is_kept_elsewhere(store, tmp_path, monkeypatch):
+    path, whole = store.runs_path("quick", "small"), task.train
+
+    def damaged_meanwhile(config, *args):
+        path.write_text("<<<<<<< HEAD\n{}\n")
+        return whole(config, *args)
+
+    monkeypatch.setattr(task, "train", damaged_meanwhile)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(UserError, match=r"cannot be written .* is damaged.* mend it, `cat") as caught:
+        run.run_suite(suite_of(BASE), PLAN, jobs=1, store=store)
+    path.write_bytes(Path(re.search(r"`cat (\S+) >> ", str(caught.value))[1]).read_bytes())
+    assert len(rows(store)) == 1
+
+
 @pytest.mark.fault("the disk is full, and so is every other place", "the row is in the message")
 def test_a_row_for_which_there_is_no_room_anywhere_is_in_the_message(store, monkeypatch):
     path = almost_full(store)

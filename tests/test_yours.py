@@ -172,15 +172,57 @@ def test_a_folder_with_other_work_is_left_alone(done, tmp_path):
         try_apg(dataclasses.replace(request, rows=500))
 
 
-@pytest.mark.parametrize("name", ["plan.json", "baselines.json", "latency.json", "yours/values.json"])
+@pytest.mark.parametrize("name", ["plan.json", "baselines.json", "latency.json"])
 @pytest.mark.fault("a file of `apg try` is torn, or holds something else", "one sentence that names it")
 def test_a_damaged_folder_says_which_file(name, done, tmp_path):
     request, _ = done
     shutil.copytree(request.folder, tmp_path / "copy")
     for text in ("{", "", "[]", "[" * 100_000, *(["{}", '{"seeds": "five"}'] if name != "baselines.json" else [])):
         (tmp_path / "copy" / name).write_text(text)
-        with pytest.raises(UserError, match=f"{name} is damaged .*: delete its folder"):
+        with pytest.raises(UserError, match=f"{name} is damaged .*: delete it"):
             try_apg(dataclasses.replace(request, out=tmp_path / "copy"))
+
+
+@pytest.mark.fault("rows that `apg try` has prepared are damaged or gone", "they are prepared again from the same file")
+def test_damaged_prepared_rows_are_prepared_again(done, tmp_path):
+    request, answer = done
+    shutil.copytree(request.folder, tmp_path / "copy")
+    for name in ("values.json", "rows.parquet", "manifest.json"):
+        whole = (tmp_path / "copy" / "yours" / name).read_bytes()
+        (tmp_path / "copy" / "yours" / name).write_bytes(whole[:50])
+        found = try_apg(dataclasses.replace(request, out=tmp_path / "copy"))
+        assert found is not None
+        assert found["runs"] == answer["runs"]
+        assert (tmp_path / "copy" / "yours" / name).read_bytes() == whole
+
+
+@pytest.mark.fault("the memory is too small for `apg try`", "one sentence with the remedy")
+def test_too_little_memory_is_one_sentence(done, tmp_path, monkeypatch):
+    request, _ = done
+    monkeypatch.setattr(search, "speed", lambda *args: torch.empty(2**60))
+    with pytest.raises(UserError, match="too little memory for these rows: take fewer, --rows"):
+        try_apg(dataclasses.replace(request, out=tmp_path / "new"))
+
+
+def test_seeds_that_time_cut_short_are_not_added_to_by_the_same_command(done, tmp_path, monkeypatch):
+    request, _ = done
+    many = search.Plan(threads=1, backbone="WDL", trials=1, search_rows=N, seeds=100, rows=N, total=N)
+    monkeypatch.setattr(search, "plan", lambda *args: many)
+    short = dataclasses.replace(request, out=tmp_path / "short", minutes=0.1, trials=None, seeds=None, rows=None)
+    first, again = try_apg(short), try_apg(dataclasses.replace(short, minutes=5.0))
+    assert first is not None
+    assert again is not None
+    assert 3 <= len(first["seeds"]) < 100
+    assert again["runs"] == first["runs"]
+
+
+@pytest.mark.fault("the work folder of `apg try` holds files of the user's own", "it refuses, and leaves them alone")
+def test_a_folder_with_files_of_the_users_own_is_refused(done, tmp_path):
+    request, _ = done
+    (tmp_path / "schema.json").write_text("mine")
+    with pytest.raises(UserError, match=r"holds other files, such as schema\.json: give a new folder, --out"):
+        try_apg(dataclasses.replace(request, out=tmp_path))
+    assert (tmp_path / "schema.json").read_text() == "mine"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
@@ -398,7 +440,7 @@ def answer_with(differences, split="random"):
         ([0.02, -0.02, 0.01, -0.01, 0.0], "no difference", "within ±0.1"),
         ([-0.5, -0.6, -0.55, -0.52, -0.58], "worse", "APG is worse than base"),
         ([0.9, -0.4, 0.7, -0.2, 0.6], "undecided", ", fixed beforehand, probably would: --seeds"),
-        ([math.nan, 0.1, 0.2], "undecided", "do not decide"),
+        ([math.nan, 0.1, 0.2], "undecided", "No verdict: some runs diverged"),
     ],
 )
 def test_the_verdict_is_the_rules(differences, word, sentence):
@@ -475,7 +517,7 @@ def test_a_baseline_that_is_ahead_of_both_is_named(above, says):
 def test_gains_are_of_test_rows_by_their_training_rows(done):
     _, answer = done
     rows = answer["runs"]["apg"][0]["groups"]["user"]["rows"]
-    assert sum(rows) == N // 10
+    assert N // 10 - sum(rows) == 9, "so many test rows have no user"
     assert [name for name, n, _ in verdict.gains(answer, "user") if n] == ["10–29", "30–99"]
 
 

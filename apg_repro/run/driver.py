@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from apg_repro.catalogue import check_prepared
 from apg_repro.config import Profile, RunConfig
-from apg_repro.errors import UserError, out_of_memory
+from apg_repro.errors import UserError, first_line, lacks_memory
 from apg_repro.rows.numerics import case_of, version_of
 from apg_repro.rows.row import Row, TrainedRow
 from apg_repro.rows.store import Store
@@ -147,8 +147,7 @@ def row_of(future: Future[TrainedRow], config: RunConfig) -> TrainedRow:
     try:
         return future.result()
     except (MemoryError, RuntimeError) as error:
-        # torch says it in words where the CPU's memory is short.
-        if isinstance(error, MemoryError) or out_of_memory(error) or "can't allocate memory" in str(error):
+        if lacks_memory(error):
             raise UserError(
                 f"run {config.id} ({config.backbone} {config.version}) needs more memory than there is: rows of "
                 "finished runs are in the store; run the same command with fewer --jobs"
@@ -160,7 +159,7 @@ def write(row: TrainedRow, store: Store, profile: Profile, pending: Iterable[Fut
     """Writes a row into the store; where that fails, a UserError says where it and all that is done by now are kept."""
     try:
         is_new = store.append(profile, row)
-    except OSError as error:
+    except (OSError, UserError) as error:  # the disk is full; somebody has damaged the file meanwhile
         done = [future.result() for future in pending if future.done() and not future.exception()]
         raise rescued(done, store, profile, error) from error
     if not is_new:
@@ -170,7 +169,7 @@ def write(row: TrainedRow, store: Store, profile: Profile, pending: Iterable[Fut
         )
 
 
-def rescued(rows: Sequence[Row], store: Store, profile: Profile, error: OSError) -> UserError:
+def rescued(rows: Sequence[Row], store: Store, profile: Profile, error: OSError | UserError) -> UserError:
     """Saves rows that the store could not write, in a file of their own or else in the text of the error.
 
     Args:
@@ -181,16 +180,20 @@ def rescued(rows: Sequence[Row], store: Store, profile: Profile, error: OSError)
         What says where they are.
     """
     path = store.path(profile, rows[0])
-    what = f"{path} cannot be written ({error.strerror or error})"
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
+    what, remedy = (
+        f"{path} cannot be written ({reason})",
+        "free some space" if isinstance(error, OSError) else "mend it",
+    )
     try:
         beside = Store(Path(mkdtemp(prefix="apg-rows-")))
         for row in rows:
             beside.append(profile, row)
     except OSError:
         lines = "\n".join(json.dumps(row.as_json()) for row in rows)
-        return UserError(f"{what}: free some space, and add what was trained to that file, these lines:\n{lines}")
+        return UserError(f"{what}: {remedy}, and add what was trained to that file, these lines:\n{lines}")
     kept = beside.path(profile, rows[0])
     return UserError(
-        f"{what}: what was trained is in {kept}; free some space, `cat {quote(str(kept))} >> {quote(str(path))}`, and "
+        f"{what}: what was trained is in {kept}; {remedy}, `cat {quote(str(kept))} >> {quote(str(path))}`, and "
         "run the same command again"
     )

@@ -21,6 +21,7 @@ from apg_repro.yours.read import pc
 
 LEAK_AUC = 0.95  # of a column by itself: no honest column of a click log tells so much
 ROW_ID_SHARE = 0.98  # different values per row, from which on an id says nothing but which row it is
+EXACT_SHARE = 0.9  # different values of a number that stay different in single precision: with fewer it is an id
 MAX_CATEGORIES = 32  # different whole numbers, up to which they are taken for categories
 PROSE_LENGTH = 60  # characters: longer values on average are prose
 SAMPLE_SIZE = 100_000  # rows on which columns are tried by themselves
@@ -31,7 +32,7 @@ ITEM = re.compile(
     r"item|product|article|movie|merchant|ad_?id|\bad\b|creative|goods|sku|video|song|app\b", re.IGNORECASE
 )
 ID = re.compile(
-    r"(^|_|\b)(id|ids|code|key|hash|zip|group|segment|cluster|category|brand|shop|seller|city|region|country|page)(_|\b|$)|id$",
+    r"(^|_|\b)(id|ids|code|key|hash|zip|group|segment|cluster|category|brand|shop|seller|city|region|country|page|site|domain|campaign|publisher|advertiser|placement|channel)(_|\b|$)|id$",
     re.IGNORECASE,
 )
 TIME = re.compile(r"time|date|timestamp|\bts\b|_at$", re.IGNORECASE)
@@ -154,10 +155,13 @@ def labels_of(table: pa.Table, label: str, positive: str) -> np.ndarray:
         truth = [int(value == positive) for value in values]
     else:
         lower = [value.lower() for value in values]
-        if len(set(lower)) > 2 or not set(lower) <= POSITIVE | NEGATIVE:
+        one_sided = len(values) > 1 and (set(lower) <= NEGATIVE or set(lower) <= POSITIVE)
+        if len(set(lower)) > 2 or one_sided or not set(lower) <= POSITIVE | NEGATIVE:
+            likely_ones = [value for value in values if value.lower() in POSITIVE]
+            likely_ones = likely_ones or [value for value in values if value.lower() not in NEGATIVE]
             raise UserError(
                 f"label {label!r} is not binary, it has {some(values)}: say which value counts as 1, "
-                f"--positive {next((value for value in values if value.lower() not in NEGATIVE), 'VALUE')}"
+                f"--positive {likely_ones[0] if len(likely_ones) == 1 else 'VALUE'}"
             )
         truth = [int(value in POSITIVE) for value in lower]
     labels = np.array([-1, *truth], np.int8)[codes + 1]
@@ -237,7 +241,7 @@ def kind_of(name: str, values: list[str], numbers: np.ndarray | None, n_rows: in
         return "time"
     if n > ROW_ID_SHARE * n_rows and (is_id or np.array_equal(np.sort(numbers), np.arange(n) + np.nanmin(numbers))):
         return "row id"
-    if is_id:
+    if is_id or len(np.unique(numbers.astype(np.float32))) < EXACT_SHARE * n:
         return "id"
     return "category" if n <= MAX_CATEGORIES else "number"
 
@@ -294,7 +298,11 @@ def choose(found: Sequence[Column], label: str, wishes: Wishes) -> Columns:
         part: tuple(name for name, role in roles.items() if role == part) for part in LISTS
     }
     if not picked["fields"]:
-        raise UserError("no column is an id or a category, and embeddings need one: name some in --fields")
+        kinds = ", ".join(f"{column.name} ({column.kind})" for column in found)
+        raise UserError(
+            "no column is taken for an id or a category, and embeddings need one: name some in --fields; there are "
+            f"{kinds}"
+        )
     times = [column.name for column in found if column.kind == "time" and roles[column.name] == "drop"]
     chosen = Columns(
         label=label, positive=wishes.positive, **picked,

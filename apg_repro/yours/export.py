@@ -64,6 +64,9 @@ if lacking:
     needs, has = ", ".join(lacking), ", ".join(rows.column_names)
     sys.exit(f"error: {{sys.argv[1]}} lacks {{needs}}, which the model needs; it has {{has}}")
 text = {{name: plain(rows[name]).to_pandas() for name in [*known["ids"], *known["numbers"]]}}
+for name, one in known["ids"].items():
+    if (share := (text[name].notna() & ~text[name].isin(list(one))).mean()) > 0.5:
+        print(f"{{share:.0%}} of the rows have a {{name}} that training never saw or saw too rarely", file=sys.stderr)
 ids = [text[name].map(one).fillna({rare}).where(text[name].notna(), {missing}) for name, one in known["ids"].items()]
 numbers = [pd.to_numeric(text[n], errors="coerce").to_numpy("float64", na_value=np.nan) for n in known["numbers"]]
 numbers = [np.where(np.abs(one) < {infinite}, one, np.nan).astype("float32") for one in numbers]

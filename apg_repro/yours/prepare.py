@@ -183,8 +183,9 @@ def place_of(rows: pa.Table, columns: Columns) -> np.ndarray | None:
 def parts(prepared: Prepared, seed: int, n: int) -> Parts:
     """The numbers of the training, validation and test rows.
 
-    A random split has 80, 10 and 10 % of the rows and is another one for every seed. A split by time has the same
-    shares, the last rows for the test, and is the same for every seed; so is one by a column.
+    A random split has 80, 10 and 10 % of the rows and is another one for every seed. A split by time has about
+    the same shares, the last rows for the test, and no time in two parts; it is the same for every seed, as is one by
+    a column.
 
     Args:
         n: of a random sample of so many rows; the same sample for every seed.
@@ -199,8 +200,10 @@ def parts(prepared: Prepared, seed: int, n: int) -> Parts:
         first, second, third = (chosen[part.numpy()] for part in random_parts(len(chosen), seed))
     elif prepared.columns.split == "time":
         order = chosen[np.argsort(prepared.place[chosen], kind="stable")]
+        changes = np.flatnonzero(np.diff(prepared.place[order])) + 1  # where another time begins
         tenth = len(order) // 10
-        first, second, third = np.split(order, [len(order) - 2 * tenth, len(order) - tenth])
+        cuts = [changes[np.abs(changes - cut).argmin()] for cut in (len(order) - 2 * tenth, len(order) - tenth)]
+        first, second, third = np.split(order, cuts)
     else:
         first, second, third = (chosen[prepared.place[chosen] == part] for part in range(3))
     for name, part in zip(("training", "validation", "test"), (first, second, third), strict=True):

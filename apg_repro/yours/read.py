@@ -72,6 +72,7 @@ def read(path: Path) -> Source:
     delimiter = ""
     try:
         if form == "parquet":
+            check_names(path, [name.strip() for name in pq.read_schema(path).names])  # pyarrow reads no name twice
             table = pq.read_table(path)
         elif form == "json":
             with opened(path) as file:
@@ -238,7 +239,9 @@ def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if not pa.types.is_string(column.type):
         column = column.cast(pa.string())
     column = pc.utf8_trim_whitespace(column)
-    return pc.if_else(pc.is_in(column, pa.array(MISSING)), pa.scalar(None, pa.string()), column)
+    column = pc.if_else(pc.is_in(column, pa.array(MISSING)), pa.scalar(None, pa.string()), column)
+    is_pointed = pc.all(pc.match_substring_regex(column, r"^-?\d+\.0+$")).as_py()  # pandas, where a value is missing
+    return pc.replace_substring_regex(column, r"\.0+$", "") if is_pointed else column
 
 
 def stored(path: Path, *entries: str) -> dict[str, Any]:
@@ -256,9 +259,6 @@ def stored(path: Path, *entries: str) -> dict[str, Any]:
             raise ValueError(f"it has no entry {lacking[0]!r}")
         return found
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({first_line(error)}): delete its folder, and begin again") from error
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of what an error says, shortened."""
-    return str(error).partition("\n")[0][:200] or type(error).__name__
+        raise UserError(
+            f"{path} is damaged ({first_line(error)}): delete it, and run the same command again"
+        ) from error

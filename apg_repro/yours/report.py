@@ -59,11 +59,12 @@ def verdict_line(answer: Answer) -> Markup:
             f"±{corrected.half:.2f}, and the verdict would be another one."
         )
     if diverged := [run for side in NAMES for run in answer["runs"][side] if run["status"] != "ok"]:
-        notes.append(f"{len(diverged)} runs diverged.")
+        notes.append(f"{len(diverged)} run{'s' * (len(diverged) > 1)} diverged.")
     if answer["plan"]["rows"] < answer["plan"]["total"]:
         notes.append(
             f"This is an answer for a random sample of {answer['plan']['rows']:,} of {answer['plan']['total']:,} rows, "
-            "which fits into the time that was given: for all of them, give more --minutes and another --out."
+            "those asked for or those that fit into the time: for all, leave --rows out, and give more --minutes and "
+            "another --out."
         )
     return Markup(f"<p>{badge(found.word)} {escape(' '.join(notes))}</p>")
 

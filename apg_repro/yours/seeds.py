@@ -136,14 +136,15 @@ def by_frequency(prepared: Prepared, split: Parts, logits: torch.Tensor) -> dict
             continue
         codes = rows.fields[:, rows.schema.column(name)]
         count = np.bincount(codes[train], minlength=int(codes.max()) + 1)[codes[test]]
-        group = torch.from_numpy(np.searchsorted(EDGES, count, side="right") - 1)
+        group = np.searchsorted(EDGES, count, side="right") - 1
+        group = torch.from_numpy(np.where(codes[test] == 0, len(EDGES), group))  # rows that lack it are in no group
         aucs: list[float | None] = []
         for number in range(len(EDGES)):
             inside = group == number
             positive = int(labels[inside].sum())
             enough = min(positive, int(inside.sum()) - positive) >= MIN_OF_CLASS
             aucs.append(auc(logits.cpu()[inside], labels[inside]) if enough else None)
-        found[who] = {"auc": aucs, "rows": np.bincount(group, minlength=len(EDGES)).tolist()}
+        found[who] = {"auc": aucs, "rows": np.bincount(group, minlength=len(EDGES))[: len(EDGES)].tolist()}
     return found
 
 

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from apg_repro import __version__
-from apg_repro.errors import UserError
+from apg_repro.errors import UserError, lacks_memory
 from apg_repro.models import BACKBONES
 from apg_repro.paths import write_whole
 from apg_repro.rows.row import TrainedRow, finite
@@ -86,12 +86,14 @@ def try_apg(request: Request, command: Sequence[str] = ()) -> dict[str, Any] | N
         return None
     folder = request.folder
     with at_work(folder), kept_memory():
-        begin(folder, source, columns, request)
-        prepared = load(columns, folder)
+        prepared = begin(folder, source, columns, request)
         todo = plan_of(folder, prepared, request)
         print(f"{todo.words}; everything is kept in {folder}")
-        with threads(todo.threads):
-            found = work(folder, prepared, source, todo, request, start)
+        try:
+            with threads(todo.threads):
+                found = work(folder, prepared, source, todo, request, start)
+        finally:
+            minutes = spent(folder, time.monotonic() - start)
         found |= {
             "source": {
                 "file": readable(source.path.name), "sha256": source.sha256,
@@ -99,7 +101,7 @@ def try_apg(request: Request, command: Sequence[str] = ()) -> dict[str, Any] | N
             },
             "columns": asdict(columns), "inspected": [asdict(column) for column in inspected],
             "command": readable(shlex.join(command)), "version": f"apg-repro {__version__}",
-            "minutes": spent(folder, time.monotonic() - start),
+            "minutes": minutes,
         }  # fmt: skip
         return finish(folder, found)
 
@@ -149,6 +151,12 @@ def at_work(folder: Path) -> Iterator[None]:
     try:
         with lock:
             yield
+    except BrokenPipeError:  # who reads the output has gone: ``main`` ends quietly
+        raise
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        raise UserError("there is too little memory for these rows: take fewer, --rows 100000 --out FOLDER") from error
     except OSError as error:
         raise UserError(
             f"{error.filename or folder} cannot be used ({error.strerror or error}): free some space, or check its "
@@ -156,8 +164,8 @@ def at_work(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def begin(folder: Path, source: Source, columns: Columns, request: Request) -> None:
-    """Prepares the rows, unless they are there from an earlier run; refuses a folder that holds other work."""
+def begin(folder: Path, source: Source, columns: Columns, request: Request) -> Prepared:
+    """Prepares the rows, unless they are there from an earlier run; refuses a folder that holds anything else."""
     what = {"sha256": source.sha256, **asdict(columns), "backbone": request.backbone}
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     path = folder / "key"
@@ -165,12 +173,18 @@ def begin(folder: Path, source: Source, columns: Columns, request: Request) -> N
         if path.read_bytes() != key.encode():
             raise UserError(
                 f"{folder} holds the work on another file, other columns or another backbone: give another folder, "
-                "--out, or delete it"
+                "--out"
             )
-        return
+    elif others := sorted(entry.name for entry in folder.iterdir() if entry.name not in (".lock", "key.part")):
+        raise UserError(f"{folder} holds other files, such as {others[0]}: give a new folder, --out")
+    else:
+        write_whole(path, key)
+    if (folder / "schema.json").exists():
+        with contextlib.suppress(UserError):  # what is damaged is prepared again, from the same file
+            return load(columns, folder)
     prepare(source, columns, folder)
     columns.save(folder / "schema.json")
-    write_whole(path, key)
+    return load(columns, folder)
 
 
 def plan_of(folder: Path, prepared: Prepared, request: Request) -> Plan:
@@ -183,7 +197,8 @@ def plan_of(folder: Path, prepared: Prepared, request: Request) -> Plan:
         n = min(total, search.MIN_SAMPLE)
         _, _, parts = datasets(prepared, 0, n, device)
         seconds, fastest = search.speed(parts[0], request.backbone)
-        todo = search.plan(total, seconds, request.minutes, request.backbone, fastest)
+        wanted = min(request.rows or total, total)
+        todo = replace(search.plan(wanted, seconds, request.minutes, request.backbone, fastest), total=total)
     if request.rows:
         rows = min(request.rows, total)
         if path.exists() and rows != todo.rows:
@@ -221,6 +236,8 @@ def work(
         seeds = Seeds(folder, prepared, todo, best, device)
         stage("seeds", len(seeds.missing), min(BASELINE_SEEDS, todo.seeds))
         seeds.run(start + 2 * share if request.seeds is None else float("inf"), done)
+        todo = replace(todo, seeds=len(seeds.paired))
+        todo.save(folder / "plan.json")  # nor does it add seeds to those that time has allowed
         stage("baselines", min(BASELINE_SEEDS, todo.seeds), 0)
         plain = baselines(prepared, todo, folder / "baselines.json", done)
         bar.set_description("times")

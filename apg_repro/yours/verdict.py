@@ -49,6 +49,11 @@ class Finding:
     @property
     def sentence(self) -> str:
         """The verdict in a sentence."""
+        if math.isnan(self.difference.mean):
+            return (
+                "No verdict: some runs diverged, so their AUC is not a number. A longer search may find a learning "
+                "rate at which none does: more --minutes, and another --out."
+            )
         gain = f"{format_difference(self.difference)} points of AUC over {self.difference.n} paired seeds"
         if self.word == "better":
             small = f", less than the {MARGIN:g} that counts" if self.difference.mean < MARGIN else ""
