@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import sys
 
 import pytest
@@ -28,6 +29,23 @@ def test_jobs_of_submitit_give_the_same_rows_and_end_with_their_driver(checkout,
     driver.kill()
     driver.wait()
     assert is_idle(checkout)
+    assert checkout.run("--executor", "submitit", "--jobs", "2").wait(ENOUGH) == 0, checkout.words()
+    assert checkout.lines() == whole
+
+
+@in_proc
+@needs_synthetic
+@needs("submitit")
+@pytest.mark.fault("a SLURM job is killed", "that run fails alone; the same command trains it")
+def test_a_job_that_is_killed_costs_its_own_run_alone(checkout, whole):
+    driver = checkout.run("--executor", "submitit", "--jobs", "2")
+    jobs = []
+    assert eventually(lambda: bool(jobs.extend(checkout.processes("submitit.core._submit")) or jobs)), checkout.words()
+    os.kill(jobs[0], signal.SIGKILL)
+    assert driver.wait(ENOUGH) == 1, checkout.words()
+    assert "ended without a row" in checkout.words()
+    assert f"1 of {len(whole)} runs failed, the others are in the store" in checkout.words()
+    assert len(checkout.lines()) == len(whole) - 1
     assert checkout.run("--executor", "submitit", "--jobs", "2").wait(ENOUGH) == 0, checkout.words()
     assert checkout.lines() == whole
 

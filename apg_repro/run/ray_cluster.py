@@ -26,7 +26,7 @@ from apg_repro.paths import DATA, ROOT
 from apg_repro.rows import provenance
 from apg_repro.rows.numerics import PATH as NUMERICS
 from apg_repro.rows.row import TrainedRow
-from apg_repro.run.executors import Cluster, optional
+from apg_repro.run.executors import Cluster, RunFailed, optional
 from apg_repro.run.task import row_or_mistake
 
 FILES = ("rows.parquet", "manifest.json")  # of a prepared data set
@@ -110,9 +110,9 @@ class Ray:
             error, self.ray.exceptions.RayTaskError
         ):
             future.set_exception(
-                UserError(
-                    f"run {config.id} was lost with its node or process {RETRIES + 1} times ({type(error).__name__}; "
-                    "short of memory?): rows of finished runs are in the store; run the same command again"
+                RunFailed(
+                    f"{config.id} was lost with its node or process {RETRIES + 1} times ({type(error).__name__}; short "
+                    "of memory?)"
                 )
             )
         else:

@@ -17,7 +17,7 @@ from apg_repro.config import RunConfig
 from apg_repro.errors import UserError
 from apg_repro.rows import provenance
 from apg_repro.rows.row import TrainedRow
-from apg_repro.run.executors import Cluster, optional
+from apg_repro.run.executors import Cluster, RunFailed, optional
 from apg_repro.run.task import row_or_mistake
 
 TIMEOUT_MINUTES = 24 * 60  # minutes that a job may take, unless the options say otherwise; submitit's own are five
@@ -73,16 +73,16 @@ class Submitit:
 
     def settle(self, future: "Future[TrainedRow]", config: RunConfig, job: Any) -> None:
         """Hands the outcome of a job on."""
+        found: TrainedRow | Exception
         try:
             found = job.result()
         except self.failed as error:
-            if isinstance(error, optional("submitit").core.utils.FailedJobError):  # an exception in the job
-                future.set_exception(error)
-                return
-            found = UserError(
-                f"the job {job.job_id} of run {config.id} ended without a row ({job.state}; out of time or memory?): "
-                f"its log is {job.paths.stderr}; rows of finished runs are in the store"
-            )
+            found = error
+            if not isinstance(error, optional("submitit").core.utils.FailedJobError):  # that is an exception in the job
+                found = RunFailed(
+                    f"{config.id} ended without a row (job {job.job_id}, {job.state}; out of time or memory?): its log "
+                    f"is {job.paths.stderr}"
+                )
         if isinstance(found, TrainedRow):
             future.set_result(found)
         else:

@@ -175,7 +175,7 @@ def begin(folder: Path, source: Source, columns: Columns, request: Request) -> P
                 f"{folder} holds the work on another file, other columns or another backbone: give another folder, "
                 "--out"
             )
-    elif others := sorted(entry.name for entry in folder.iterdir() if entry.name not in (".lock", "key.part")):
+    elif others := sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith((".", "key."))):
         raise UserError(f"{folder} holds other files, such as {others[0]}: give a new folder, --out")
     else:
         write_whole(path, key)
