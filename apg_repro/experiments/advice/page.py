@@ -189,18 +189,19 @@ def lost(evidence: Evidence) -> str:
 
 
 def where_both_are_tuned(evidence: Evidence) -> str:
-    """The average gain in the models in which learning rate and weight decay are searched for both."""
+    """The average gain under each protocol in the models in which learning rate and weight decay are searched."""
     models = [name for name in PAPER_BACKBONES if table2.average(evidence, "early_stopping", "tuned apg", [name]).n]
     gains: dict[Protocol, Estimate] = {
         how: table2.average(evidence, how, "tuned apg", models) if models else estimate([]) for how in PROTOCOLS
     }
     if min(gain.n for gain in gains.values()) < 2:
         return ""
-    texts = [
-        f"{format_difference(gain)} {WHEN[how].lower()} ({judge(gain, 1.0).word}, n = {gain.n})"
-        for how, gain in gains.items()
-    ]
-    return f"With both tuned ({len(models)} of {len(PAPER_BACKBONES)} models), it is {' and '.join(texts)}."
+    early, late = (f"{format_difference(gain)} ({judge(gain, 1.0).word})" for gain in gains.values())
+    n = " to ".join(str(n) for n in sorted({gain.n for gain in gains.values()}))
+    return (
+        f"With both tuned ({len(models)} of {len(PAPER_BACKBONES)} models, n = {n}): {early} after one epoch, {late} "
+        "at the end."
+    )
 
 
 def each_condition(sets: Sequence[Evidence]) -> Markup:
