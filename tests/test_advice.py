@@ -42,8 +42,8 @@ def test_a_value_with_few_seeds_is_not_picked(row):
             0.3,
             [
                 "learns sooner there and does not end better",
-                "is ahead of APG",
-                "is −0.30 ± 0.00 points (n = 2)",
+                "is behind a static model",
+                "as long as K and P: −0.30 ± 0.00 points (n = 2)",
             ],
         ),
         (
@@ -51,8 +51,8 @@ def test_a_value_with_few_seeds_is_not_picked(row):
             0.0,
             [
                 "ends better there",
-                "is behind APG",
-                "is +0.40 ± 0.00 points (n = 2)",
+                "is ahead of a static model",
+                "as long as K and P: +0.40 ± 0.00 points (n = 2)",
             ],
         ),
     ],

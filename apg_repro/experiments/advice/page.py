@@ -139,11 +139,11 @@ def answer(found: dict[str, Evidence], all_models: Sequence[Evidence] = ()) -> l
     sentences = by_data_set([models, *elsewhere])
     tuned = table2.average(models, "early_stopping", "apg over tuned base")
     if tuned.n:
-        place = "ahead of" if tuned.is_below else "behind" if tuned.is_above else "not told apart from"
+        place = "behind" if tuned.is_below else "ahead of" if tuned.is_above else "not told apart from"
         sentences.append(
-            f"On {models.data.title}, a static model whose learning rate and weight decay were searched as long as K "
-            f"and P is {place} APG at the paper's learning rate with early stopping: APG less that model is "
-            f"{format_difference(tuned)} points (n = {tuned.n}). Search the learning rate first."
+            f"On {models.data.title} with early stopping, APG at the paper's learning rate is {place} a static model "
+            f"whose rate and weight decay were searched as long as K and P: {format_difference(tuned)} points (n = "
+            f"{tuned.n}). Search those first."
         )
     return sentences
 
