@@ -198,10 +198,7 @@ def where_both_are_tuned(evidence: Evidence) -> str:
         return ""
     early, late = (f"{format_difference(gain)} ({judge(gain, 1.0).word})" for gain in gains.values())
     n = " to ".join(str(n) for n in sorted({gain.n for gain in gains.values()}))
-    return (
-        f"With both tuned ({len(models)} of {len(PAPER_BACKBONES)} models, n = {n}): {early} after one epoch, {late} "
-        "at the end."
-    )
+    return f"With both tuned ({len(models)} of {len(PAPER_BACKBONES)} models, n = {n}): {early}, then {late}."
 
 
 def each_condition(sets: Sequence[Evidence]) -> Markup:
