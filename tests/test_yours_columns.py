@@ -468,6 +468,13 @@ def test_a_split_by_time_trains_on_the_past_and_tests_on_the_last_rows(tmp_path)
     assert parts(found, 2, N)[2].tolist() == test.tolist()
 
 
+def test_a_sample_of_one_time_cannot_be_split_by_it(tmp_path):
+    rows = table().assign(when=["2026-01-01"] * (N - 1) + ["2026-01-02"])
+    found = prepared(written(tmp_path, rows=rows), tmp_path, Wishes(split="time"))
+    with pytest.raises(UserError, match=r"of the 0 validation rows are positive.* split in another way"):
+        parts(found, 1, N // 2)
+
+
 @pytest.mark.parametrize(
     ("when", "message"),
     [

@@ -201,6 +201,7 @@ def parts(prepared: Prepared, seed: int, n: int) -> Parts:
     elif prepared.columns.split == "time":
         order = chosen[np.argsort(prepared.place[chosen], kind="stable")]
         changes = np.flatnonzero(np.diff(prepared.place[order])) + 1  # where another time begins
+        changes = changes if len(changes) else np.array([len(order)])  # a sample of one time: no row is left to test
         tenth = len(order) // 10
         cuts = [changes[np.abs(changes - cut).argmin()] for cut in (len(order) - 2 * tenth, len(order) - tenth)]
         first, second, third = np.split(order, cuts)
