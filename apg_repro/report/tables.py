@@ -396,6 +396,12 @@ def count_first_epochs(evidence: Evidence, cells: Sequence[Cell]) -> tuple[int, 
     return epochs.count(1), len(epochs)
 
 
+def all_first_epochs_best(evidence: Evidence, cells: Sequence[Cell]) -> bool:
+    """Whether every run of these cells has its best epoch first, so that both protocols test the same weights."""
+    n_first, n = count_first_epochs(evidence, cells)
+    return n_first == n > 0
+
+
 def differences_table(evidence: Evidence, pairs: Mapping[str, tuple[str, str]]) -> Table:
     """Differences between two cells of WDL that the paper's table does not print, by what they are called."""
     lines = [

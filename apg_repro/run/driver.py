@@ -181,10 +181,8 @@ def rescued(rows: Sequence[Row], store: Store, profile: Profile, error: OSError 
     """
     path = store.path(profile, rows[0])
     reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
-    what, remedy = (
-        f"{path} cannot be written ({reason})",
-        "free some space" if isinstance(error, OSError) else "mend it",
-    )
+    remedy = "free some space" if isinstance(error, OSError) else "mend it"
+    what = f"{path} cannot be written ({reason})"
     try:
         beside = Store(Path(mkdtemp(prefix="apg-rows-")))
         for row in rows:

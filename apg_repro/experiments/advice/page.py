@@ -29,8 +29,8 @@ from apg_repro.report.tables import (
     WHEN,
     Markup,
     Table,
+    all_first_epochs_best,
     badge_over,
-    count_first_epochs,
     format_difference,
     judgement_text,
     note_on_verdicts,
@@ -209,7 +209,7 @@ def each_condition(sets: Sequence[Evidence]) -> Markup:
 def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
     """On which data sets with several seeds WDL gains or loses, and with which z: what survives Holm's correction."""
     sets = [evidence for evidence in sets if any(line.difference.n > 1 for line in by_condition(evidence, protocol))]
-    same = [evidence for evidence in sets if protocol == "early_stopping" and every_first_epoch_is_best(evidence)]
+    same = with_same_weights(sets) if protocol == "early_stopping" else []
     sets = [evidence for evidence in sets if evidence not in same]
     gains, losses = (
         [(evidence, judged_as(words, evidence, protocol)) for evidence in sets] for words in (HOLDS, ("contradicted",))
@@ -225,10 +225,9 @@ def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
     )
 
 
-def every_first_epoch_is_best(evidence: Evidence) -> bool:
-    """Whether every run of a table has its best epoch first, so that both protocols test the same weights."""
-    n_first, n = count_first_epochs(evidence, evidence.cells)
-    return n_first == n > 0
+def with_same_weights(sets: Sequence[Evidence]) -> list[Evidence]:
+    """The data sets on which both protocols test the same weights in every run of the table."""
+    return [evidence for evidence in sets if all_first_epochs_best(evidence, evidence.cells)]
 
 
 def tested_before(sets: Sequence[Evidence]) -> str:
@@ -290,7 +289,7 @@ def when_table(sets: Sequence[Evidence]) -> Table:
     caption = (
         f"WDL with v5, K = {sizes['rank']} and P = {sizes['over']}. Δ of test AUC in points, ± 95 % confidence; "
         "after one epoch from the better of base and damped base, with early stopping from base."
-        f"{tested_before([evidence for evidence in sets if every_first_epoch_is_best(evidence)])}"
+        f"{tested_before(with_same_weights(sets))}"
         f"{note_on_verdicts(texts)}"
     )
     return Table(pd.DataFrame(lines), caption, wrap=True)
@@ -318,7 +317,7 @@ def self_wise_elsewhere(sets: Sequence[Evidence]) -> Markup:
     for evidence in sets:
         if evidence.plan.dataset == DATASET:
             continue
-        is_same = every_first_epoch_is_best(evidence)
+        is_same = all_first_epochs_best(evidence, evidence.cells)
         for protocol in PROTOCOLS[:1] if is_same else PROTOCOLS:
             gaps = {
                 words: difference_from(evidence, evidence.cell("self"), name, protocol)

@@ -20,7 +20,7 @@ from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
     MISSING,
     Table,
-    count_first_epochs,
+    all_first_epochs_best,
     format_difference,
     with_n,
     without_empty_columns,
@@ -86,8 +86,7 @@ def first_epoch_is_best(evidence: Evidence, models: Sequence[str] = PAPER_BACKBO
 
     Then the protocols differ in their reference alone.
     """
-    n_first, n = count_first_epochs(evidence, [evidence.cell(name, model) for model in models for name in MODELS])
-    return n_first == n > 0
+    return all_first_epochs_best(evidence, [evidence.cell(name, model) for model in models for name in MODELS])
 
 
 def answer(early: Estimate, late: Estimate, *, same_weights: bool) -> str:
