@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -161,6 +163,32 @@ def test_measurements_are_made_once_and_kept(tmp_path, monkeypatch):
     assert row.values["rows"] == 200_000
     monkeypatch.setattr(run, "measured_row", lambda *args: pytest.fail("measured twice"))
     run.run_suite(suite, plan, store=store)
+
+
+@needs_synthetic
+@pytest.mark.fault("two commands measure the same thing at once", "the second waits; nothing is measured twice")
+def test_two_commands_never_measure_at_once(tmp_path, monkeypatch):
+    suite = Suite(
+        name="table7", title="M", datasets=("synthetic",),
+        measurements=lambda plan: plan.measurements("table7", ("a", "b")),
+    )  # fmt: skip
+    plan, whole, at_once, most, made = Plan(profile="quick", dataset="synthetic"), run.measured_row, [], [], []
+
+    def watched(measurement, *args):
+        at_once.append(measurement.id)
+        time.sleep(0.2)  # long enough for the other to come
+        row = whole(measurement, *args)
+        most.append(len(at_once))
+        at_once.remove(measurement.id)
+        made.append(row.id)
+        return row
+
+    monkeypatch.setattr(run, "measured_row", watched)
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(run.run_suite, suite, plan, store=Store(tmp_path)) for _ in range(2)]:
+            done.result()
+    assert most == [1, 1]
+    assert set(made) == set(Store(tmp_path).measured("quick", "table7", "synthetic"))
 
 
 @needs_synthetic

@@ -17,7 +17,7 @@ from apg_repro.errors import UserError
 from apg_repro.rows import provenance
 from apg_repro.rows.evidence import Evidence, gather
 from apg_repro.rows.row import TrainedRow
-from apg_repro.rows.store import Store
+from apg_repro.rows.store import Store, locked
 from apg_repro.run.driver import rescued, train_all
 from apg_repro.run.executors import Cluster
 from apg_repro.run.fleet import RUNS_PER_GPU, devices_of
@@ -62,15 +62,26 @@ def run_suite(
             for _ in trained:
                 pass  # each is in the store by now
             check_data(gather(suite, plan, store), store)
-    measured = store.measured(plan.profile, suite.name, plan.dataset)
-    todo = missing(suite.measurements(plan.on(device)), measured)
-    if todo:
-        store.check_writable(store.measured_path(plan.profile, suite.name))
+    measure(suite, plan.on(device), device, store)
+
+
+def measure(suite: Suite, plan: Plan, device: str, store: Store) -> None:
+    """Makes the measurements that the store lacks, one command at a time: two at once would slow each other down.
+
+    Raises:
+        UserError: a row cannot be written; it is kept elsewhere.
+    """
+    wanted, path = suite.measurements(plan), store.measured_path(plan.profile, suite.name)
+    if not missing(wanted, store.measured(plan.profile, suite.name, plan.dataset)):
+        return
+    store.check_writable(path)
+    with locked(path.with_suffix(".measuring.lock")):
+        todo = missing(wanted, store.measured(plan.profile, suite.name, plan.dataset))  # another may have made some
         for measurement in tqdm(todo, desc=f"{suite.name} {plan.dataset}", unit="measurement", dynamic_ncols=True):
             row = measured_row(measurement, suite.is_timed, device)
             try:
                 store.append(plan.profile, row)
-            except OSError as error:
+            except (OSError, UserError) as error:
                 raise rescued([row], store, plan.profile, error) from error
 
 
