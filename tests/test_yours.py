@@ -21,16 +21,18 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from apg_repro.__main__ import main  # noqa: E402
+from apg_repro.catalogue import YOURS  # noqa: E402
 from apg_repro.errors import UserError  # noqa: E402
 from apg_repro.paths import ROOT  # noqa: E402
 from apg_repro.report.statistics import quantile  # noqa: E402
+from apg_repro.rows.store import Store  # noqa: E402
 from apg_repro.training.timing import Effort  # noqa: E402
 from apg_repro.yours import costs, export, page, report, search, seeds, trying, verdict  # noqa: E402
 from apg_repro.yours.columns import Columns  # noqa: E402
 from apg_repro.yours.export import served, trained  # noqa: E402
 from apg_repro.yours.prepare import MISSING, RARE, datasets, encode, load, prepare, standardised  # noqa: E402
 from apg_repro.yours.read import read  # noqa: E402
-from apg_repro.yours.trying import Request, try_apg  # noqa: E402
+from apg_repro.yours.trying import Request, begin, columns_of, origin_of, try_apg  # noqa: E402
 
 N = 1200
 CPU = torch.device("cpu")
@@ -166,10 +168,29 @@ def test_a_folder_with_other_work_is_left_alone(done, tmp_path):
     request, _ = done
     rows = clicks(seed=1)
     rows.to_csv(tmp_path / "other.csv", index=False)
-    with pytest.raises(UserError, match="holds the work on another file, other columns or another backbone"):
+    with pytest.raises(UserError, match="holds the work on another file, other columns, another backbone or"):
         try_apg(dataclasses.replace(request, file=tmp_path / "other.csv"))
     with pytest.raises(UserError, match="holds the work on 1,200 rows"):
         try_apg(dataclasses.replace(request, rows=500))
+
+
+def test_seeds_of_a_cpu_and_of_a_gpu_are_not_mixed(done):
+    request, _ = done
+    source = read(request.file)
+    columns = columns_of(source, request)[1]
+    assert begin(request.folder, source, columns, request)
+    with pytest.raises(UserError, match="or another kind of device: give another folder, --out"):
+        begin(request.folder, source, columns, dataclasses.replace(request, device="cuda"))
+
+
+def test_an_answer_says_when_its_last_run_was_done_and_on_which_machines(done):
+    request, answer = done
+    stored = Store(request.folder).runs("full", YOURS).values()
+    rows = [row for row in stored if row.config.seed in answer["seeds"]]
+    assert answer["origin"]["finished"] == max(row.origin.finished for row in rows)
+    elsewhere = dataclasses.replace(rows[0].origin, device="Another CPU", finished="2000-01-01T00:00:00")
+    found = origin_of([*rows[1:], dataclasses.replace(rows[0], origin=elsewhere)])
+    assert found == answer["origin"] | {"device": " and ".join(sorted([answer["origin"]["device"], "Another CPU"]))}
 
 
 @pytest.mark.parametrize("name", ["plan.json", "baselines.json", "latency.json"])

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from apg_repro import __version__
+from apg_repro.config import kind_of
 from apg_repro.errors import UserError, lacks_memory
 from apg_repro.models import BACKBONES
 from apg_repro.paths import write_whole
@@ -166,14 +167,16 @@ def at_work(folder: Path) -> Iterator[None]:
 
 def begin(folder: Path, source: Source, columns: Columns, request: Request) -> Prepared:
     """Prepares the rows, unless they are there from an earlier run; refuses a folder that holds anything else."""
-    what = {"sha256": source.sha256, **asdict(columns), "backbone": request.backbone}
+    what = {
+        "sha256": source.sha256, **asdict(columns), "backbone": request.backbone, "device": kind_of(request.device)
+    }  # fmt: skip
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     path = folder / "key"
     if path.exists():
         if path.read_bytes() != key.encode():
             raise UserError(
-                f"{folder} holds the work on another file, other columns or another backbone: give another folder, "
-                "--out"
+                f"{folder} holds the work on another file, other columns, another backbone or another kind of device: "
+                "give another folder, --out"
             )
     elif others := sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith((".", "key."))):
         raise UserError(f"{folder} holds other files, such as {others[0]}: give a new folder, --out")
@@ -255,7 +258,7 @@ def work(
         },
         "seeds": seeds.paired, "group_names": list(GROUPS),
         "runs": {side: [run_of(rows[side, seed]) for seed in seeds.paired] for side in SIDES},
-        "baselines": plain, "costs": costs(rows), "origin": asdict(rows["base", 1].origin),
+        "baselines": plain, "costs": costs(rows), "origin": origin_of(rows.values()),
         "latency": kept(
             folder / "latency.json", " ".join(seeds.configs[side, 1].id for side in SIDES),
             lambda: latency({side: export.fold(model) for side, model in models.items()}, parts[2]),
@@ -286,6 +289,12 @@ def exported(model: torch.nn.Module, encoding: Encoding, folder: Path, source: S
     """Exports the model for files like this one; the names of what was written."""
     export.export(model, encoding, folder, source.form, source.delimiter)
     return sorted(path.name for path in folder.iterdir())
+
+
+def origin_of(rows: Iterable[TrainedRow]) -> dict[str, Any]:
+    """The origin of the run that was done last, with the device of each: a folder may have been taken elsewhere."""
+    origins = sorted((row.origin for row in rows), key=lambda origin: origin.finished)
+    return asdict(origins[-1]) | {"device": " and ".join(sorted({origin.device for origin in origins}))}
 
 
 def run_of(row: TrainedRow) -> dict[str, Any]:
