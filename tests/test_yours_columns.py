@@ -135,6 +135,9 @@ FAULTS = {
     "JSON, of two kinds": (b'{"a": 1, "b": 2}\n{"a": 0, "b": "2"}\n' * 150, "changed from number to string"),
     "JSON array": (table().to_json(orient="records").encode(), "is one JSON array: write one object per line"),
     "JSON, nested": (b'{"click": 1, "tags": ["a"]}\n' * 300, "column 'tags' holds lists or objects"),
+    "JSON, a fault in a later block": (
+        b'{"click": 1, "user": "%s"}\n' % (b"u" * 4000) * 999 + b'{"click": }\n' + b'{"click": 1}\n', "in row 1000"
+    ),
     "JSON, torn": (b'{"click": 1, "user": 2}\n' * 300 + b'{"click": ', "cannot be read"),
     "torn Parquet": (b"PAR1" + bytes(500), "cannot be read"),
 }  # fmt: skip

@@ -7,6 +7,7 @@ bytes say, not its name. Every fault ends in one sentence with the line and the 
 import codecs
 import gzip
 import hashlib
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ pc: Any = pyarrow.compute  # makes its functions when it is imported: their name
 MAX_BYTES = 10 * 10**9  # bytes: all columns are held in memory
 MIN_ROWS = 200  # rows; with fewer, a tenth of them are too few test rows to rank
 BLOCK = 1 << 24  # bytes
+WHOLE = (1 << 31) - 1  # bytes, the largest block that pyarrow takes
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N")  # what is read as no value
 GZIP = b"\x1f\x8b"
@@ -75,8 +77,7 @@ def read(path: Path) -> Source:
             check_names(path, [name.strip() for name in pq.read_schema(path).names])  # pyarrow reads no name twice
             table = pq.read_table(path)
         elif form == "json":
-            with opened(path) as file:
-                table = pjson.read_json(file)
+            table = read_json(path)
         else:
             delimiter, table = read_text(path)
     except (*UNREADABLE, ValueError, pa.ArrowException) as error:
@@ -200,6 +201,23 @@ def read_text(path: Path) -> tuple[str, pa.Table]:
     if "\n" in last and quotes_of(path) % 2:
         raise UserError(f"{path}: the quote before {last.partition(chr(10))[0][-40:]!r} is never closed: close it")
     return delimiter, found
+
+
+def read_json(path: Path) -> pa.Table:
+    """The columns of a file of JSON lines.
+
+    Raises:
+        ValueError: it has a fault; the text counts rows as they are in the file, from 1, without empty lines.
+    """
+    try:
+        with opened(path) as file:
+            return pjson.read_json(file)
+    except pa.ArrowInvalid:  # it counts the rows of a block, so the file is read as one
+        try:
+            with opened(path) as file:
+                return pjson.read_json(file, read_options=pjson.ReadOptions(block_size=WHOLE))
+        except pa.ArrowInvalid as error:
+            raise ValueError(re.sub(r"row (\d+)", lambda found: f"row {int(found[1]) + 1}", str(error))) from error
 
 
 def quotes_of(path: Path) -> int:
