@@ -287,10 +287,12 @@ def cost_claim(
     """Table 5: a version's time or memory relative to a rival's, judged in each of these widths.
 
     Args:
-        number: where the paper says something else than the change in percent.
+        number: where the paper says something else than the change in percent. The ratio of its cells is added: ours
+            is a ratio.
     """
     rule = CostRatio(version, metric, tuple(widths), rival)
-    return fact(words, "table5", rule, number=number or printed_change(rule))
+    ratios = [printed_ratio(version, width, metric, rival) for width in rule.widths]
+    return fact(words, "table5", rule, number=f"{number or printed_change(rule)} ({measured.span(ratios, rival)})")
 
 
 def time_claims(
