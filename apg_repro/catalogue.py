@@ -50,7 +50,7 @@ class DataSet:
     @property
     def absent(self) -> str:
         """What pages say where nothing could be run on it."""
-        return "cannot be tested outside" if self.kind == "private" else "not run: file not at hand"
+        return "needs the authors' data or traffic" if self.kind == "private" else "not run: file not at hand"
 
 
 CATALOGUE = {

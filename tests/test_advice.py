@@ -6,6 +6,7 @@ import pytest
 
 from apg_repro.experiments.advice import page
 from apg_repro.experiments.figure7.plan import K
+from apg_repro.report.statistics import estimate
 from apg_repro.report.tables import plain
 from apg_repro.rows.evidence import Evidence
 from tests.conftest import FULL, evidence_of, scores
@@ -43,7 +44,7 @@ def test_a_value_with_few_seeds_is_not_picked(row):
             [
                 "learns sooner there and does not end better",
                 "is behind a static model",
-                "as long as K and P: −0.30 ± 0.00 points (n = 2)",
+                "weight decay were searched: −0.30 ± 0.00 points (n = 2)",
             ],
         ),
         (
@@ -52,7 +53,7 @@ def test_a_value_with_few_seeds_is_not_picked(row):
             [
                 "ends better there",
                 "is ahead of a static model",
-                "as long as K and P: +0.40 ± 0.00 points (n = 2)",
+                "weight decay were searched: +0.40 ± 0.00 points (n = 2)",
             ],
         ),
     ],
@@ -81,7 +82,8 @@ def test_a_better_end_than_plain_base_alone_is_no_advice_to_use_it(row):
 
     evidence = evidence_of("table2", row, lambda config: 0.8, lambda config: {"scores": scores(0.8, auc(config))})
     (text,) = page.by_data_set([evidence])
-    assert "not shown over damped base (+0.00 ± 0.00): try damped base first." in text
+    assert "no better than damped base (+0.00 ± 0.00, no difference): try damped base first." in text
+    assert page.beside_damped_base(estimate([-0.5, 0.5])).startswith("not shown over damped base (+0.00 ± ")
 
 
 def test_the_advice_says_what_tuning_both_changes_which_runs_diverged_and_which_seeds_there_are(row):
@@ -99,7 +101,7 @@ def test_the_advice_says_what_tuning_both_changes_which_runs_diverged_and_which_
 
     plan = replace(FULL, dataset="tmall", seeds=(6, 7))
     (text,) = page.by_data_set([evidence_of("table2", row, auc, extra, plan=plan)])
-    assert text.startswith("On Tmall, every run of base, damped base and APG is best after its first epoch")
+    assert text.startswith("On Tmall, at the paper's learning rate, every run of base, damped base and APG is best")
     assert "(n = 2, seeds 6 to 7). It is behind the better of the two: take that one instead." in text
     assert "1 of 14 runs of APG diverged, none of base." in text
     assert "With both tuned (1 of 7 models, n = 2): +0.00 ± 0.00 (no difference), then +0.00 ± 0.00 (no" in text
@@ -169,14 +171,14 @@ def test_where_it_pays_follows_the_rows(row):
     sets = [evidence_of("table8", row, auc, extra, plan=replace(PLAN, dataset=name)) for name in ("movielens", "tmall")]
     assert page.where(sets, "one_epoch") == (
         "After one epoch, a gain is shown on 1 of 2 data sets: MovieLens-1M (self-wise); a loss on 1: MovieLens-1M "
-        "(user). This gain is also shown over damped base."
+        "(user)."
     )
     late = page.where(sets, "early_stopping")
     assert late == "With early stopping, a gain is shown on none of 2 data sets; a loss on none."
     first = {protocol: replace(score, epoch=1) for protocol, score in scores(0.8, 0.8).items()}
     again = evidence_of("table8", row, auc, lambda config: {"scores": first}, plan=replace(PLAN, dataset="frappe"))
     assert page.where([*sets, again], "early_stopping") == (
-        f"{late} On Frappe the first epoch is the best of every run, so these are the same weights."
+        f"{late} On Frappe the first epoch is the best of every run: same weights, same verdicts."
     )
     alone = [evidence_of("table8", row, auc, extra, plan=replace(PLAN, dataset="frappe", seeds=(1,)))]
     assert page.where([*sets, *alone], "one_epoch") == page.where(sets, "one_epoch"), "one seed shows nothing"

@@ -91,12 +91,22 @@ def test_what_is_shown_above_tuned_base_is_named_with_its_data_set(evidence, row
         "Shown above tuned base after Holm's correction: "
         "APG (MovieLens-1M, one epoch: +0.20 ± 0.00; MovieLens-1M, early stopping: +0.20 ± 0.00), "
         "gate (MovieLens-1M, one epoch: +0.30 ± 0.13; MovieLens-1M, early stopping: +0.30 ± 0.13). "
-        "Not shown above it on any data set: FiLM, adapter."
+        "Not shown above it on any: FiLM (run on 1 of 1), adapter (run on 1 of 1)."
     )
     nothing = evidence_of("comparators", row, lambda config: 0.75)
     assert plain(page.above_base([nothing])).endswith(
-        "correction: nothing. Not shown above it on any data set: gate, FiLM, adapter."
+        "on any: gate (run on 1 of 1), FiLM (run on 1 of 1), adapter (run on 1 of 1)."
     )
+
+
+def test_a_page_begins_with_the_data_sets_on_which_apg_is_above_tuned_base(evidence, row):
+    below = evidence_of(
+        "comparators", row, lambda config: 0.75 - 0.01 * (config.version == "v5"), plan=replace(FULL, dataset="frappe")
+    )
+    early, late = page.main_points([evidence, below])
+    told = "APG is above tuned base on MovieLens-1M (+0.20 ± 0.00, n = 2); below it on Frappe (−1.00 ± 0.00, n = 2)."
+    assert (early, late) == (f"After one epoch, {told}", f"With early stopping, {told}")
+    assert page.main_points([Evidence(suite=evidence.suite, plan=evidence.plan)]) == []
 
 
 def test_a_line_has_its_difference_to_tuned_base_what_was_chosen_and_weights(evidence):

@@ -102,9 +102,20 @@ def test_every_suite_names_each_cell_once_and_reports_no_run_of_its_search():
 def test_base_is_tuned_with_as_many_points_as_apg():
     cells = {cell.key: cell for cell in SUITES["table2"].cells(FULL)}
     assert len(cells) == 7 * len(BACKBONES)
-    assert cells["WDL", "tuned apg"].grid == cells["WDL", "tuned base"].grid == cells["WDL", "tuned damped base"].grid
+    sizes = dict.fromkeys(("base", "damped base"), 0) | {"tuned apg": 39}
     for (_, name), cell in cells.items():
-        assert len(cell.grid) == (0 if name in ("base", "damped base") else 20)
+        assert len(cell.grid) == sizes.get(name, 20)
+
+
+def test_where_both_are_tuned_either_side_has_two_grids():
+    """Base's, plain and damped, are one grid; APG's share the point that both have, the sizes at the paper's rate."""
+    evidence = Evidence(suite=SUITES["table2"], plan=FULL)
+    names = ("tuned apg", "apg", "tuned base", "tuned damped base")
+    both, shapes, base, damped = (evidence.cell(name, "DCN") for name in names)
+    assert base.grid == damped.grid == both.grid[: len(base.grid)]
+    searched = [{config.id for config in evidence.candidates(cell)} for cell in (both, shapes)]
+    assert len(searched[0]) == len(both.grid) == 2 * len(base.grid) - 1
+    assert searched[1] < searched[0]
 
 
 def suite_of(*cells: Cell) -> Suite:
@@ -147,9 +158,11 @@ def test_differences_are_taken_for_the_seeds_that_both_sides_have():
     assert np.isnan(evidence.differences(evidence.cell("slow"), "early_stopping")).all()  # neither got there
 
 
-@pytest.mark.parametrize(("grid", "early"), [((), "base"), (({"learning_rate": 0.01},), "damped")])
-def test_a_rival_of_a_searched_reference_counts_under_both_protocols(grid, early):
-    """Otherwise after one epoch alone. The better on validation is taken, whatever the test rows say."""
+@pytest.mark.parametrize(
+    ("grid", "epoch", "early"), [((), 2, "base"), ((), 1, "damped"), (({"learning_rate": 0.01},), 2, "damped")]
+)
+def test_a_rival_counts_after_one_epoch_and_under_both_protocols_if_base_is_searched_or_best_then(grid, epoch, early):
+    """The better on validation is taken, whatever the test rows say."""
     suite = suite_of(
         Cell(name="base", against=None, grid=grid),
         Cell(name="damped", against=None, grid=grid, rival_of="base", options={"patience": 2}),
@@ -167,7 +180,8 @@ def test_a_rival_of_a_searched_reference_counts_under_both_protocols(grid, early
         score = Score(
             epoch=1, valid_auc=0.7 + config.patience / 100, test_auc=0.8 - config.patience / 100, test_logloss=0.5
         )
-        rows.append(replace(trained_row(config), scores={"one_epoch": score, "early_stopping": score}))
+        late = replace(score, epoch=epoch)
+        rows.append(replace(trained_row(config), scores={"one_epoch": score, "early_stopping": late}))
     evidence = Evidence(suite=suite, plan=plan, runs={row.id: row for row in rows})
     assert evidence.reference(evidence.cell("apg"), "one_epoch").name == "damped"
     assert evidence.reference(evidence.cell("apg"), "early_stopping").name == early

@@ -147,9 +147,9 @@ def test_the_sentences_name_the_settings_in_which_apg_pays_and_in_which_it_costs
     text = str(lesson([setting_of(row), setting_of(row, ALIKE, gains=GAINS | {"APG by group": 0.0}), worse]))
     assert "At the centre base lacks 2.00 points" in text
     assert "Where all groups are alike: undecided." in text
-    assert "By number of groups, 100 at the centre: it costs at 500 (−0.77 ± 0.14)." in text
-    assert "share of preferences, %, 50 at the centre: neither is shown at 0 (+0.03 ± 0.14)." in text
-    assert "By labels" not in text
+    assert "Number of groups (100 at the centre): it costs at 500 (−0.77 ± 0.14)." in text
+    assert "share of preferences, % (50 at the centre): neither is shown at 0 (+0.03 ± 0.14)." in text
+    assert "Labels that" not in text
     assert str(lesson([setting_of(row, ALIKE)])) == "<p>The centre was not run.</p>"
 
 
@@ -157,8 +157,8 @@ def test_the_first_sentences_count_the_settings_in_which_it_pays_and_costs(row):
     worse = setting_of(row, PLANTED["planted-h50-g500-n0"], gains=GAINS | {"APG by group": -0.008})
     level = setting_of(row, ALIKE, gains=GAINS | {"APG by group": 0.0})
     text = str(main_points([setting_of(row), level, worse])[0])
-    assert "Of 3 settings it pays in 1 and costs in 1. Where it pays, the same verdict" in text
-    assert "the same verdict is specific in 1." in text
+    assert "Of 3 settings it pays in 1 and costs in 1. Where it pays, that verdict" in text
+    assert "that verdict is specific in 1." in text
     assert "pays in none and costs in none" in str(main_points([setting_of(row, gains=GAINS | {BY_GROUP: 0.0})])[0])
 
 

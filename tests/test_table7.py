@@ -58,7 +58,7 @@ def test_a_count_is_reproduced_by_the_very_same_number():
 def test_what_is_not_at_hand_and_what_is_private_are_called_so():
     table = table_of(evidence_of("movielens", 1_000_209, 6_040, 3_706))
     assert set(table.loc[["Amazon", "IAAC"], "Ours"]) == {"not run: file not at hand"}
-    assert set(table.loc[["IndusData"], "Ours"]) == {"cannot be tested outside"}
+    assert set(table.loc[["IndusData"], "Ours"]) == {"needs the authors' data or traffic"}
     assert set(table.loc[["Amazon", "IAAC", "IndusData"], "Verdict"]) == {"not run"}
 
 

@@ -13,14 +13,16 @@ from apg_repro.claims.page import SAME, Committed, by_default
 from apg_repro.claims.rules import in_a_row
 from apg_repro.claims.status import of_models
 from apg_repro.config import DEVICE_KINDS, PROTOCOLS, Protocol, RunConfig
+from apg_repro.experiments.comparators import page as comparators
 from apg_repro.experiments.encodings.plan import ENCODINGS
+from apg_repro.experiments.protocol.page import first_epoch_is_best
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
 from apg_repro.experiments.table5.plan import WIDEST
 from apg_repro.paper import numbers as paper
 from apg_repro.report.costs import Spread, rounded
 from apg_repro.report.devices import measured_devices, on_a
-from apg_repro.report.statistics import estimate
+from apg_repro.report.statistics import Estimate, estimate
 from apg_repro.report.tables import (
     MISSING,
     PROTOCOL_HEADS,
@@ -35,39 +37,74 @@ from apg_repro.suite import Cell
 
 
 def answer(found: Committed) -> Markup:
-    """What came of the paper's two promises, as a paragraph."""
-    return Markup(f"<p>{escape(' '.join(promises(found)) or 'Not all of this has been run.')}</p>")
+    """What came of the paper's two promises: in words, and then in numbers."""
+    lead, *rest = gains(found) or [""]
+    paragraphs = [text for text in (lead, " ".join([*rest, *savings(found)])) if text]
+    return Markup("".join(f"<p>{escape(text)}</p>" for text in paragraphs or ["Not all of this has been run."]))
 
 
 def promises(found: Committed) -> list[str]:
-    """What came of the paper's two promises, better models and cheaper ones, in a sentence each."""
-    costs, sentences = by_default(found, "table5"), list[str]()
-    parts = []
-    plain = []
-    for evidence, *means in table2.averages(of_models(found)):
+    """What came of the paper's two promises, better models and cheaper ones, some sentences each."""
+    return [*gains(found), *savings(found)]
+
+
+def gains(found: Committed) -> list[str]:
+    """On which data sets APG is ahead of base on the average of the models, and by how much."""
+    averages = table2.averages(of_models(found))
+    if not averages:
+        return []
+    parts, same = list[str](), [evidence for evidence, *_ in averages if first_epoch_is_best(evidence)]
+    for evidence, *means in averages:
         early, late = map(format_difference, means)
         n = dict.fromkeys(table2.n_and_seeds(evidence, protocol) for protocol in PROTOCOLS)
         where = f"on {evidence.data.title} ({' and '.join(n)})"
-        first = f"{early} after one epoch and {late} with early stopping {where}"
-        parts.append(f"{early} and {late} {where}" if parts else first)
-        plain.append(table2.average_over("base", evidence, "one_epoch"))
-    if parts:
-        gain = "On average over the paper's seven models, APG's gain of AUC in points (v5, self-wise) is"
-        sentences.append(f"{gain} {'; '.join(parts)}.")
-        sentences.append(
-            "After one epoch these are gains over the better of base and damped base, whose hidden weights take steps "
-            f"as small as APG's; over base itself, as in the paper, they are {in_a_row(plain)}."
-        )
+        both = f"{early} and {late} {where}" if parts else f"{early} and then {late} {where}"
+        parts.append(f"{early} {where}" if evidence in same else both)
+    plain = [table2.average_over("base", evidence, "one_epoch") for evidence, *_ in averages]
+    titles = " and ".join(evidence.data.title for evidence in same)
+    where = f", and on {titles}, where the first epoch is the best," if same else ""
+    return [
+        "APG generates a model's hidden layers anew for every row; base has fixed ones. After one epoch, on the "
+        f"average of the paper's seven models, APG (v5, self-wise) is {standing(averages, 'one_epoch')}. With early "
+        f"stopping it is {standing(averages, 'early_stopping')}.",
+        f"In points of AUC, APG's gain is {'; '.join(parts)}.",
+        f"After one epoch{where} these are gains over the better of base and damped base, whose hidden weights take "
+        "smaller steps, by the rule that damps APG's; over base itself, as in the paper, they are then "
+        f"{in_a_row(plain)}.",
+    ]
+
+
+def standing(averages: Sequence[tuple[Evidence, Estimate, Estimate]], protocol: Protocol) -> str:
+    """On which data sets the average gain is above 0, on which below, and on which neither."""
+    found: dict[str, list[str]] = {"ahead of base on": [], "behind on": [], "neither on": []}
+    for evidence, *gains in averages:
+        gain = gains[PROTOCOLS.index(protocol)]
+        side = "ahead of base on" if gain.is_above else "behind on" if gain.is_below else "neither on"
+        damped = table2.average_over("damped base", evidence, protocol)
+        is_plain = gain.is_above and damped.n > 0 and not damped.is_above
+        found[side].append(evidence.data.title + " (not of damped base)" * is_plain)
+    return ", ".join(f"{words} {' and '.join(titles)}" for words, titles in found.items() if titles)
+
+
+def savings(found: Committed) -> list[str]:
+    """The training time and the hidden weights of v4 in the widest layers, and the time of the APG that gains."""
+    costs, sentences = by_default(found, "table5"), list[str]()
     times = {on: pair[0]["p50"] for on, pair in trained_in(costs).items() if pair}
     if times:
         weights = next(pair for on in measured_devices(costs) if (pair := table5.ratio_to(on, "v4", WIDEST, MEMORY)))
         ours = " and ".join(f"{rounded(time)} times the time of base {on}" for on, time in times.items())
         sentences.append(
-            f"With hidden layers of {in_units(WIDEST)} units, the widest, its version v4, with the user as its "
+            f"With hidden layers of {in_units(WIDEST)} units, the widest, APG's version v4, with the user as its "
             f"condition, trains in {ours} and has {rounded(weights[0]['p50'])} times the hidden weights of base."
         )
         unknown = [on for on, pair in trained_in(costs).items() if not pair]
         sentences += [f"Its time {on} has not been measured yet." for on in unknown]
+        steps = by_default(found, "comparators")
+        sentences += [
+            f"A training step of the self-wise v5, whose AUC is above, takes {step} times base's {on_a(on)}."
+            for on in measured_devices(steps)
+            if (step := comparators.own_step(on))
+        ]
     return sentences
 
 

@@ -21,6 +21,7 @@ from apg_repro.report.tables import (
     badges,
     format_difference,
     format_pooled,
+    note_on_verdicts,
     text_of,
     verdict_order,
 )
@@ -113,7 +114,8 @@ def models_in_short(found: Sequence[Evidence]) -> list[Text]:
     ]
     if elsewhere:
         texts.append(f"On average against base, after one epoch, then with early stopping: {'; '.join(elsewhere)}.")
-    return texts
+    note = note_on_verdicts(map(str, texts)).strip()
+    return [*texts, note] if note else texts
 
 
 def encodings_in_short(found: Sequence[Evidence]) -> list[Text]:

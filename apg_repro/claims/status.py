@@ -33,8 +33,8 @@ from apg_repro.rows.evidence import Evidence
 SELF = ("WDL", "self")
 REFERENCES = {
     "apg": "against base (after one epoch, the better of base and damped base)",
-    "apg over tuned base": "against a base whose learning rate and weight decay are searched as long as APG's K and P",
-    "tuned apg": "with learning rate and weight decay searched for both",
+    "apg over tuned base": "against a base whose learning rate and weight decay are searched",
+    "tuned apg": "with both tuned",
 }
 
 
@@ -67,7 +67,8 @@ def status_table(found: Mapping[tuple[str, str], Evidence]) -> Table:
     texts = [cell.html if isinstance(cell, Markup) else cell for line in lines for cell in line.values()]
     caption = (
         f"{models.data.title}, where a line names no other data set. Δ of test AUC in points, ± 95 % confidence, n "
-        f"seeds.{table2.note_on_references(models)}{note_on_verdicts(texts)}"
+        f"seeds.{table2.note_on_references(models)} SD: of the true differences between data sets; I²: their share of "
+        f"the variance.{note_on_verdicts(texts)}"
     )
     return Table(pd.DataFrame(lines), caption, wrap=True)
 
@@ -87,7 +88,7 @@ def models_elsewhere(found: Mapping[tuple[str, str], Evidence]) -> list[dict[str
         if evidence.plan.dataset != DATASET
     ]
     if len(sets) > 1:
-        lines.append({"Gain of AUC": f"the average of these models, random-effects mean of {len(sets)} data sets"})
+        lines.append({"Gain of AUC": f"the average of the 7 models, random-effects mean of {len(sets)} data sets"})
         for how in PROTOCOLS:
             mean = pool([table2.average(evidence, how, "apg") for evidence in sets])
             lines[-1][heads(how)] = format_pooled(mean) if mean else ""

@@ -56,10 +56,9 @@ LONG_TEXT = 21  # characters: as many as a difference, its interval and its n ha
 TOTAL = "all"  # of a line that adds verdicts up
 MARK = "*"  # of what was added or changed when results were known
 AGAINST_PLAIN = "§"  # of a verdict until damped base has been run
-NOTES = MARKS | {AGAINST_PLAIN: "is against a base with full steps: the damped one lacks runs"}
-# What gains over base are taken from, under each protocol, and in a sentence on both.
-REFERENCE: dict[Protocol, str] = {"one_epoch": "the better of base and damped base", "early_stopping": "base"}
-AGAINST_THE_BETTER = f"against base, or after one epoch against {REFERENCE['one_epoch']}"
+NOTES = MARKS | {AGAINST_PLAIN: "is against plain base alone: damped base lacks runs"}
+THE_BETTER = "the better of base and damped base"  # from which gains of weights after one epoch are taken
+AGAINST_THE_BETTER = f"against base, or after one epoch against {THE_BETTER}"
 SIGNS: dict[str, str] = {  # of verdicts, so that colour is not all that tells them apart
     "reproduced": "✓",
     "direction only": "↗",
@@ -368,7 +367,7 @@ def auc_table(evidence: Evidence, protocol: Protocol, names: Sequence[str] = (),
     found = compare(evidence, protocol)
     found = {key: found[key] for key in [("WDL", name) for name in names] or found}
     has_one = {line.cell.against for line in found.values()} <= {None, "base"}
-    base = REFERENCE[protocol] if any(cell.rival_of for cell in evidence.cells) else "base"
+    base = reference_in_words(evidence, protocol)
     against = against or (base if has_one else base.replace("base", "its own base", 1))
     caption = (
         f"{title_of(evidence, protocol)}. Test AUC in percent, Δ against {against} in points, "
@@ -380,6 +379,15 @@ def auc_table(evidence: Evidence, protocol: Protocol, names: Sequence[str] = (),
     return Table(comparison_frame(found), caption)
 
 
+def reference_in_words(evidence: Evidence, protocol: Protocol) -> str:
+    """What gains over base are taken from."""
+    rivalled = {(cell.backbone, cell.rival_of) for cell in evidence.cells if cell.rival_of and not cell.grid}
+    found = [bool(evidence.rivals(evidence.cell(name, backbone), protocol)) for backbone, name in rivalled]
+    if any(found) and not all(found):
+        return f"base, or where every run of it is best after its first epoch {THE_BETTER}"
+    return THE_BETTER if any(found) else "base"
+
+
 def note_on_first_epochs(evidence: Evidence, cells: Sequence[Cell], protocol: Protocol) -> str:
     """That both protocols test the same weights, where most runs have their best epoch first; "" elsewhere."""
     if protocol != "early_stopping":
@@ -387,7 +395,9 @@ def note_on_first_epochs(evidence: Evidence, cells: Sequence[Cell], protocol: Pr
     n_first, n = count_first_epochs(evidence, cells)
     if 2 * n_first <= n:
         return ""
-    return f" In {n_first} of {n} runs the first epoch is the best: then both protocols test the same weights."
+    note = f" In {n_first} of {n} runs the first epoch is the best: then both protocols test the same weights"
+    has_same_reference = reference_in_words(evidence, protocol) == THE_BETTER
+    return f"{note}, against the same reference." if has_same_reference else f"{note}."
 
 
 def count_first_epochs(evidence: Evidence, cells: Sequence[Cell]) -> tuple[int, int]:

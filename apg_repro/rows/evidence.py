@@ -154,11 +154,13 @@ class Evidence:
         return declared and self.stronger(declared, protocol)
 
     def rivals(self, cell: Cell, protocol: Protocol) -> list[Cell]:
-        """The cells that stand beside a cell as references: after one epoch alone, unless it is searched.
+        """The cells that stand beside a cell as references: those of one epoch beside weights of one epoch.
 
-        A rival of a searched cell is a further part of its grid, and belongs to it under both protocols.
+        With early stopping they do so where every run of the cell is best after its first epoch. A rival of a searched
+        cell is a further part of its grid, and belongs to it under both protocols.
         """
-        if protocol != "one_epoch" and not cell.grid:
+        epochs = {row.epoch(protocol) for row in self.found(cell, protocol)}
+        if protocol != "one_epoch" and epochs != {1} and not cell.grid:
             return []
         return [other for other in self.cells if (other.backbone, other.rival_of) == cell.key]
 

@@ -19,7 +19,7 @@ from apg_repro.experiments.table5 import page as table5
 from apg_repro.experiments.table5.plan import WIDTHS
 from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare, difference_from
-from apg_repro.report.costs import measured_values, rounded
+from apg_repro.report.costs import rounded
 from apg_repro.report.devices import measured_devices, on_a
 from apg_repro.report.statistics import HOLDS, Estimate, estimate, judge, with_marks
 from apg_repro.report.tables import (
@@ -50,11 +50,9 @@ CONDITIONS = {
     "mix_user_item_context": "user, item and context, mixed",
     "self": "the layer's own input (self-wise)",
 }
-ADVICE = {  # by ``protocol.page.answer_of``; {damped} is the gain over damped base with early stopping
+ADVICE = {  # by ``protocol.page.answer_of``; {damped} says what is over damped base
     "better": "It ends better there: try it, and give the static model as long a search.",
-    f"better{OVER_PLAIN}": (
-        "It ends better than base there, but that is not shown over damped base ({damped}): try damped base first."
-    ),
+    f"better{OVER_PLAIN}": "It ends better than base there, but {damped}: try damped base first.",
     "only sooner": (
         "It learns sooner there and does not end better: for its AUC, try it only where a model sees each row once."
     ),
@@ -142,8 +140,8 @@ def answer(found: dict[str, Evidence], all_models: Sequence[Evidence] = ()) -> l
         place = "behind" if tuned.is_below else "ahead of" if tuned.is_above else "not told apart from"
         sentences.append(
             f"On {models.data.title} with early stopping, APG at the paper's learning rate is {place} a static model "
-            f"whose rate and weight decay were searched as long as K and P: {format_difference(tuned)} points (n = "
-            f"{tuned.n}). Search those first."
+            f"whose rate and weight decay were searched: {format_difference(tuned)} points (n = {tuned.n}). Search "
+            "those first."
         )
     return sentences
 
@@ -157,20 +155,29 @@ def by_data_set(all_models: Sequence[Evidence]) -> list[str]:
     sentences = []
     for number, (evidence, early, late) in enumerate(table2.averages(all_models)):
         gains, same = [format_difference(gain) for gain in (early, late)], first_epoch_is_best(evidence)
+        over_base = format_difference(table2.average_over("base", evidence, "one_epoch"))
         on_average = "" if number else ", on average over the seven models"
         sentences.append(
-            f"On {evidence.data.title}, every run of base, damped base and APG is best after its first epoch: APG "
-            f"changes AUC by {gains[0]} points relative to the better of base and damped base, and by {gains[1]} "
-            f"relative to base{on_average} ({table2.n_and_seeds(evidence, 'early_stopping')})."
+            f"On {evidence.data.title}, at the paper's learning rate, every run of base, damped base and APG is best "
+            f"after its first epoch: APG changes AUC by {gains[0]} points relative to the better of base and damped "
+            f"base, and by {over_base} relative to base{on_average} "
+            f"({table2.n_and_seeds(evidence, 'early_stopping')})."
             if same
             else f"On {evidence.data.title}, APG changes AUC by {gains[0]} points after one epoch and by {gains[1]} "
             f"with early stopping{on_average} ({table2.n_and_seeds(evidence, 'early_stopping')})."
         )
         word = answer_of(evidence, PAPER_BACKBONES)
-        damped = format_difference(table2.average_over("damped base", evidence, "early_stopping"))
+        damped = beside_damped_base(table2.average_over("damped base", evidence, "early_stopping"))
         advice = BEHIND_THE_BETTER if same and word == "worse" else ADVICE[word].format(damped=damped)
         sentences[-1] = " ".join(filter(None, [sentences[-1], advice, lost(evidence), where_both_are_tuned(evidence)]))
     return sentences
+
+
+def beside_damped_base(gain: Estimate) -> str:
+    """What a gain over damped base that is not shown is: none, or not known."""
+    text = f"({format_difference(gain)}"
+    is_none = judge(gain, 1.0).word == "no difference"
+    return f"no better than damped base {text}, no difference)" if is_none else f"not shown over damped base {text})"
 
 
 def with_each_condition(sets: Sequence[Evidence]) -> str:
@@ -218,6 +225,7 @@ def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
         difference_from(evidence, line.cell, "damped base", protocol).is_above
         for evidence, lines in gains
         for line in lines
+        if protocol != "one_epoch"  # there the reference is the better of base and damped base already
     ]
     return (
         f"{WHEN[protocol]}, a gain is shown on {named(gains, f' of {len(sets)} data sets')}; "
@@ -233,7 +241,7 @@ def with_same_weights(sets: Sequence[Evidence]) -> list[Evidence]:
 def tested_before(sets: Sequence[Evidence]) -> str:
     """On which data sets early stopping tests the weights of the first epoch; "" if on none."""
     titles = " and ".join(evidence.data.title for evidence in sets)
-    return f" On {titles} the first epoch is the best of every run, so these are the same weights." if sets else ""
+    return f" On {titles} the first epoch is the best of every run: same weights, same verdicts." if sets else ""
 
 
 def named(found: Sequence[tuple[Evidence, Sequence[Comparison]]], of_all: str = "") -> str:
@@ -288,7 +296,8 @@ def when_table(sets: Sequence[Evidence]) -> Table:
     sizes = APG["full"]
     caption = (
         f"WDL with v5, K = {sizes['rank']} and P = {sizes['over']}. Δ of test AUC in points, ± 95 % confidence; "
-        "after one epoch from the better of base and damped base, with early stopping from base."
+        "after one epoch from the better of base and damped base, with early stopping from base (from the better of "
+        "both where the first epoch is base's best)."
         f"{tested_before(with_same_weights(sets))}"
         f"{note_on_verdicts(texts)}"
     )
@@ -331,7 +340,8 @@ def self_wise_elsewhere(sets: Sequence[Evidence]) -> Markup:
     if not texts:
         return Markup("")
     items = "".join(f"<li>{escape(text)}</li>" for text in texts)
-    return Markup(f"<p>Elsewhere self-wise APG is behind other conditions, so try each:</p><ul>{items}</ul>")
+    what = "self-wise minus the other, in points, not corrected for their number"
+    return Markup(f"<p>Elsewhere self-wise APG is behind other conditions ({what}), so try each:</p><ul>{items}</ul>")
 
 
 def best_of(evidence: Evidence, choice: Choice, protocol: Protocol) -> Markup:
@@ -388,9 +398,7 @@ def steps_sentence(sets: Sequence[Evidence]) -> Markup:
     times: dict[str, list[str]] = {}
     for evidence in sets:
         for on in measured_devices(evidence):
-            layers = measured_values(on, comparators.STEP).get("layers", {})
-            if layers:
-                ratio = rounded(layers[comparators.OURS]["self"]["ratio"]["p50"])
+            if ratio := comparators.own_step(on):
                 times.setdefault(on_a(on), []).append(f"{ratio} on {evidence.data.title}")
     sizes = APG["full"]
     texts = [

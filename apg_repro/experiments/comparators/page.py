@@ -21,6 +21,7 @@ from apg_repro.report.tables import (
     MISSING,
     NBSP,
     PROTOCOL_TITLES,
+    WHEN,
     Markup,
     Table,
     differences_table,
@@ -98,6 +99,12 @@ def relative_time(evidence: Evidence, cell: Cell, found: list[TrainedRow]) -> st
     layers = measured_values(evidence, STEP).get("layers", {})
     chosen = sorted({row.config.condition for row in found})
     return ", ".join(rounded(layers[cell.name][one]["ratio"]["p50"]) for one in chosen if layers) or MISSING
+
+
+def own_step(evidence: Evidence) -> str:
+    """The time of a training step of APG, self-wise, relative to base's; "" before it is measured."""
+    layers = measured_values(evidence, STEP).get("layers", {})
+    return rounded(layers[OURS]["self"]["ratio"]["p50"]) if layers else ""
 
 
 def steps_table(found: Sequence[Evidence]) -> Table | Markup:
@@ -178,11 +185,38 @@ def above_base(found: Sequence[Evidence]) -> Markup:
                 if line.difference.is_above and judged[name].survives:
                     where = f"{evidence.data.title}, {PROTOCOL_TITLES[protocol]}: {format_difference(line.difference)}"
                     shown.setdefault(name, []).append(where)
-    absent = [name for name in LAYERS if name not in shown]
+    run = {name: sum(name in names_run(evidence) for evidence in found) for name in LAYERS}
+    absent = [f"{name} (run on {n} of {len(found)})" for name, n in run.items() if name not in shown]
     parts = [f"{name} ({'; '.join(places)})" for name, places in shown.items()]
     text = f"Shown above tuned base after Holm's correction: {', '.join(parts) or 'nothing'}."
-    text += f" Not shown above it on any data set: {', '.join(absent)}." if absent else ""
+    text += f" Not shown above it on any: {', '.join(absent)}." if absent else ""
     return Markup(f"<p>{escape(text)}</p>")
+
+
+def main_points(found: Sequence[Evidence]) -> list[str]:
+    """On which data sets APG is above tuned base, and on which below, after Holm's correction, by protocol."""
+    texts = []
+    for protocol in PROTOCOLS:
+        sides: dict[str, list[str]] = {"above tuned base on": [], "below it on": [], "neither on": []}
+        for evidence in found:
+            lines = {line.cell.name: line.difference for line in compare(evidence, protocol).values()}
+            gain = lines[OURS]
+            if not gain.n:
+                continue
+            judged = judge_family({name: (difference, 1.0) for name, difference in lines.items() if difference.n})
+            survives = judged[OURS].survives
+            above, below, neither = sides
+            side = above if gain.is_above and survives else below if gain.is_below and survives else neither
+            sides[side].append(f"{evidence.data.title} ({format_difference(gain)}, n = {gain.n})")
+        told = "; ".join(f"{side} {', '.join(where)}" for side, where in sides.items() if where)
+        if told:
+            texts.append(f"{WHEN[protocol]}, APG is {told}.")
+    return texts
+
+
+def names_run(evidence: Evidence) -> set[str]:
+    """The layers that have been run here."""
+    return {name for protocol in PROTOCOLS for (_, name), line in compare(evidence, protocol).items() if line.ours.n}
 
 
 TABLES = (versus_table,)

@@ -19,12 +19,12 @@ from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
     PROTOCOL_HEADS,
     PROTOCOL_TITLES,
-    REFERENCE,
     Table,
     badges,
     comparison_frame,
     marked,
     note_on_marks,
+    reference_in_words,
     title_of,
 )
 from apg_repro.rows.evidence import Evidence
@@ -136,7 +136,7 @@ def axis_table(evidence: Evidence, axis: str, protocol: Protocol) -> Table:
     cells = [evidence.cell("base"), evidence.cell("damped base"), *evidence.labelled(axis=axis)]
     return Table(
         comparison_frame({cell.key: found[cell.key] for cell in cells}),
-        f"{title_of(evidence, protocol)}: {AXES[axis]}. Δ against {REFERENCE[protocol]}.",
+        f"{title_of(evidence, protocol)}: {AXES[axis]}. Δ against {reference_in_words(evidence, protocol)}.",
     )
 
 

@@ -22,7 +22,7 @@ from apg_repro.data.planted import CENTRE, N_ROWS, PLANTED, SWEEPS, Planted
 from apg_repro.experiments.planted.plan import BY_GROUP, CONTROLS
 from apg_repro.report.figures import Picture, drawn
 from apg_repro.report.short import Text
-from apg_repro.report.statistics import MARGIN, Estimate, estimate, verdict
+from apg_repro.report.statistics import MARGIN, Estimate, estimate, judge_family, verdict
 from apg_repro.report.tables import (
     MISSING,
     PROTOCOL_HEADS,
@@ -321,7 +321,7 @@ def lesson(found: Sequence[Evidence]) -> Markup:
     if not all(evidence.is_result for evidence in found):
         return Markup("<p>A quick run decides nothing.</p>")
     paragraphs = [
-        f"<p><b>{PROTOCOL_HEADS[protocol]}.</b> {' '.join(sentences(entries))}</p>"
+        f"<p><b>{PROTOCOL_HEADS[protocol]}</b></p><ul><li>{'</li><li>'.join(sentences(entries))}</li></ul>"
         for protocol in PROTOCOLS
         if CENTRE in (entries := points(found, protocol))
     ]
@@ -338,7 +338,7 @@ def main_points(found: Sequence[Evidence]) -> list[Text]:
                 Markup(
                     f"{WHEN[protocol]}, at the centre of the settings, base lacks {centre.gap.mean:.2f} points of the "
                     f"best possible AUC, and {BY_GROUP} changes AUC by {format_difference(centre.gains[BY_GROUP])} "
-                    f"(n = {centre.gains[BY_GROUP].n}). Whether its specific parameters do that: "
+                    f"(n = {centre.gains[BY_GROUP].n}). The verdict on its specific parameters: "
                     f"{badge(centre.verdict)}. {pays_in(entries)}"
                 )
             )
@@ -349,10 +349,13 @@ def pays_in(entries: Mapping[Planted, Point]) -> str:
     """In how many settings APG by group gains, and in how many it costs; of the gains, whose they are."""
     sides = Counter(side_of(entry.gains[BY_GROUP]) for entry in entries.values())
     pays, costs = (sides[side] or "none" for side in ("pays", "costs"))
-    verdicts = Counter(entry.verdict for entry in entries.values() if side_of(entry.gains[BY_GROUP]) == "pays")
-    counted = ", ".join(f"{word} in {n}" for word, n in verdicts.most_common())
-    whose = f" Where it pays, the same verdict is {counted}." if verdicts else ""
-    return f"Of {len(entries)} settings it pays in {pays} and costs in {costs}.{whose}"
+    judged = judge_family({key: (entry.gains[BY_GROUP], 1.0) for key, entry in entries.items()})
+    paid = {key: entry.verdict for key, entry in entries.items() if side_of(entry.gains[BY_GROUP]) == "pays"}
+    counted = ", ".join(f"{word} in {n}" for word, n in Counter(paid.values()).most_common())
+    n_survive = sum(judged[key].survives for key in paid)
+    holm = f" ({n_survive} after Holm's correction)" if n_survive < len(paid) else ""
+    whose = f" Where it pays, that verdict is {counted}." if paid else ""
+    return f"Of {len(entries)} settings it pays in {pays}{holm} and costs in {costs}.{whose}"
 
 
 def side_of(gain: Estimate) -> Literal["pays", "costs", "neither"]:
@@ -394,4 +397,4 @@ def where_it_pays(sweep: str, entries: Mapping[Planted, Point]) -> str:
         return ""
     words = {"pays": "it pays at", "costs": "it costs at", "neither": "neither is shown at"}
     texts = [f"{words[side]} {', '.join(values)}" for side, values in sides.items() if values]
-    return f"By {AXES[sweep]}, {getattr(CENTRE, sweep)} at the centre: {'; '.join(texts)}."
+    return f"{AXES[sweep].capitalize()} ({getattr(CENTRE, sweep)} at the centre): {'; '.join(texts)}."

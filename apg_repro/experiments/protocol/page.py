@@ -31,7 +31,7 @@ MODELS = ("base", "damped base", "apg")  # cells, in every backbone
 COLUMNS = 4  # of axes
 NOTE_ON_SAME_WEIGHTS = (
     " Where the first epoch is the best of every run of base, damped base and APG, both protocols test the same "
-    "weights, and the two Δ differ in their reference alone: the answer is that of the first."
+    "weights, against the same reference."
 )
 OVER_PLAIN = " than plain base"  # after "better", where it is not shown over damped base
 
@@ -82,26 +82,20 @@ def curves_figure(evidence: Evidence) -> Picture:
 
 
 def first_epoch_is_best(evidence: Evidence, models: Sequence[str] = PAPER_BACKBONES) -> bool:
-    """Whether the first epoch is the best of all runs of base, damped base and APG, none of them searched by rate.
-
-    Then the protocols differ in their reference alone.
-    """
+    """Whether the first epoch is the best of all runs of base, damped base and APG, none of them searched by rate."""
     return all_first_epochs_best(evidence, [evidence.cell(name, model) for model in models for name in MODELS])
 
 
-def answer(early: Estimate, late: Estimate, *, same_weights: bool) -> str:
+def answer(early: Estimate, late: Estimate) -> str:
     """Better, only sooner, worse or no answer, by the gains of the two protocols: each is above 0 if its interval is.
 
     *Better*: APG is above base with early stopping. *Sooner*: above it after one epoch alone; *only sooner* if the
     interval of early stopping lies below ``MARGIN``, so that a gain that matters is ruled out, and *at least* if it
     does not. *Worse*: above it under neither protocol, and below it with early stopping; *worse, at first*: below it
-    after one epoch alone. *Cannot tell*: else. Where both protocols test the same weights, nothing is sooner: the gain
-    from the better of base and damped base counts for both.
+    after one epoch alone. *Cannot tell*: else.
     """
     if not early.n or not late.n:
         return "not run"
-    if same_weights:
-        late = early
     if late.is_above:
         return "better"
     if early.is_above:
@@ -114,7 +108,7 @@ def answer(early: Estimate, late: Estimate, *, same_weights: bool) -> str:
 def answer_of(evidence: Evidence, models: Sequence[str]) -> str:
     """The answer for the average of these models; "better than plain base", if not shown over damped base."""
     early, late = (average(evidence, protocol, "apg", models) for protocol in PROTOCOLS)
-    found = answer(early, late, same_weights=first_epoch_is_best(evidence, models))
+    found = answer(early, late)
     damped = average_over("damped base", evidence, "early_stopping", models)
     return found + OVER_PLAIN * (found == "better" and damped.n > 0 and not damped.is_above)
 
@@ -160,8 +154,9 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
         is_whole = words[AVERAGE] != "not run"
         if is_whole:
             early, late = (format_difference(average(evidence, protocol, "apg")) for protocol in PROTOCOLS)
+            over_base = format_difference(average_over("base", evidence, "one_epoch"))
             same = first_epoch_is_best(evidence)
-            numbers = f"{early} points ({late} from plain base)" if same else f"{early}, then {late} points"
+            numbers = f"{early} points ({over_base} from plain base)" if same else f"{early}, then {late} points"
             text += f"; on average “{words[AVERAGE]}”: {numbers}"
         texts[is_whole].append(f"{text}.")
     return texts[True] or texts[False]
