@@ -205,7 +205,7 @@ def test_a_run_that_stopped_on_a_plateau_is_named(row):
     runs = found.runs | {late.id: replace(found.runs[late.id], scores=scores(0.758, 0.75))}
     text = str(plateaus([replace(found, runs=runs)]))
     assert "1 of 27 runs" in text
-    assert "APG by group, the centre, seed 2." in text
+    assert "<li>APG by group, the centre, seed 2</li>" in text
 
 
 def test_the_figure_has_one_line_per_contender_through_its_shares(row):

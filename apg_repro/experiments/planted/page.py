@@ -252,8 +252,9 @@ def plateaus(found: Sequence[Evidence]) -> Markup:
             middle = float(np.median(list(gaps.values()))) if gaps else math.nan
             where = f"{cell.name}, {described(PLANTED[evidence.plan.dataset])}"
             off += [f"{where}, seed {seed}" for seed, gap in gaps.items() if gap - middle > OFF]
-    text = f"{len(off)} of {n_runs} runs end more than {OFF} points farther from the best AUC than the median seed"
-    return Markup(f"<p>{text}{': ' if off else ''}{'; '.join(off)}.</p>")
+    text = f"{len(off)} of {n_runs} runs end more than {OFF} points farther from the best AUC than the median seed."
+    items = "".join(f"<li>{one}</li>" for one in off)
+    return Markup(f"<details><summary>{text}</summary><ul>{items}</ul></details>" if off else f"<p>{text}</p>")
 
 
 def is_cut_off(row: TrainedRow) -> bool:
