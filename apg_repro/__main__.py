@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from apg_repro import __version__
 from apg_repro.config import Profile
 from apg_repro.errors import UserError
-from apg_repro.paths import require_checkout
+from apg_repro.paths import RESULTS, require_checkout
 from apg_repro.suite import Plan
 
 if TYPE_CHECKING:
@@ -108,6 +108,10 @@ def add_run(commands: Commands) -> None:
         help="submitit: such as slurm_partition=gpu,timeout_min=600,mem_gb=8",
     )  # fmt: skip
     train.add_argument(
+        "--results", type=Path, default=RESULTS, metavar="FOLDER",
+        help="where rows are, in quick/ and full/; default: results, whose full/ the book shows",
+    )  # fmt: skip
+    train.add_argument(
         "--again", type=int, metavar="N", help="train N random runs of each data set again, and print the differences"
     )
     add_what_is_trained(train)
@@ -190,7 +194,7 @@ def run(args: argparse.Namespace) -> None:
     from apg_repro.run.suite import check_ready, describe_again, run_again, run_suite
     from apg_repro.study import usual_datasets
 
-    suite, store = get_suite(args.suite), Store()
+    suite, store = get_suite(args.suite), Store(args.results)
     cluster = cluster_of(args)
     if args.deterministic:
         if cluster:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every row of the book that a GPU can make, within half an hour: a self-check, times, training.
 #
-#   benchmarks/on_gpu.sh                                  into results/full
+#   benchmarks/on_gpu.sh                                  into results/cuda, which benchmarks/take.py takes over
 #   OUT=/a/folder benchmarks/on_gpu.sh                    the same, and the changed files as rows.tar.gz in that folder
 #   BUDGET=560 benchmarks/on_gpu.sh                       for so many seconds instead of 1,800
 #   benchmarks/on_gpu.sh --only table5,speed              these steps alone
@@ -36,6 +36,9 @@ done
 default=python3
 [ -x .venv/bin/python ] && default=.venv/bin/python
 PYTHON=${PYTHON:-$default}
+# A GPU's runs are in a folder of their own: beside the CPU's, differences would be of two machines.
+RESULTS=results
+[ "$DEVICE" = cpu ] || RESULTS=results/cuda
 export PYTHONPATH=. TORCH_CPP_LOG_LEVEL=ERROR KINETO_LOG_LEVEL=99
 BUDGET=${BUDGET:-1800} # seconds for everything; SECONDS is bash's own clock
 STEPS=, SUMMARY=() FAILED=0 CUT=
@@ -73,22 +76,29 @@ step() {
 # Copies what has changed to OUT after each step, because this script may be killed.
 STARTED=$(mktemp)
 keep() {
-    [ -z "${OUT:-}" ] || [ ! -d "results/$PROFILE" ] || {
-        mkdir -p "$OUT" && find "results/$PROFILE" -name '*.jsonl' -newer "$STARTED" -print0 |
+    [ -z "${OUT:-}" ] || [ ! -d "$RESULTS/$PROFILE" ] || {
+        mkdir -p "$OUT" && find "$RESULTS/$PROFILE" -name '*.jsonl' -newer "$STARTED" -print0 |
             tar -czf "$OUT/.rows" --null -T - && mv "$OUT/.rows" "$OUT/rows.tar.gz"
     }
 }
 
+# Ends what trains beside other suites, and waits for it.
+end_beside() {
+    local group
+    for group in $(jobs -p); do kill -- -"$group" 2> /dev/null; done
+    wait
+}
+
 finish() {
     trap - EXIT
-    for group in $(jobs -p); do kill -- -"$group" 2> /dev/null; done # of beside
+    end_beside
     [ -z "$CUT" ] || FAILED=1
     printf '%s\n' "" "$PROFILE on $DEVICE, $SECONDS s:" ${SUMMARY[@]+"${SUMMARY[@]}"}
     if ! keep; then
-        echo "error: the rows could not be copied to $OUT; they are in results/$PROFILE" >&2
+        echo "error: the rows could not be copied to $OUT; they are in $RESULTS/$PROFILE" >&2
         FAILED=1
-    elif [ -d "results/$PROFILE" ]; then
-        echo "rows: results/$PROFILE${OUT:+, and $OUT/rows.tar.gz}"
+    elif [ -d "$RESULTS/$PROFILE" ]; then
+        echo "rows: $RESULTS/$PROFILE${OUT:+, and $OUT/rows.tar.gz}"
     fi
     rm -f "$STARTED"
     exit $FAILED
@@ -122,7 +132,7 @@ step selfcheck 420 "$PYTHON" -m apg_repro selfcheck --device "$DEVICE" || {
     }
 }
 
-HOW=(--profile "$PROFILE" --device "$DEVICE")
+HOW=(--profile "$PROFILE" --device "$DEVICE" --results "$RESULTS")
 step table5 420 "$PYTHON" -m apg_repro run table5 "${HOW[@]}" --datasets iaac_twin
 step table10 300 "$PYTHON" -m apg_repro run table10 "${HOW[@]}" --datasets iaac_twin
 
@@ -173,6 +183,7 @@ if [ "$PROFILE" = full ]; then beside 3; else beside 1; fi
 suites $SUITES $EAGER
 step planted 300 "$PYTHON" -m apg_repro run planted "${TRAINED[@]}"
 
+end_beside # times may be taken again, beside which nothing may run
 again=$CUT CUT=
 for name in $again; do
     case " $MEASURED $SUITES $EAGER " in

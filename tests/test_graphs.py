@@ -122,9 +122,36 @@ def test_where_recording_fails_each_batch_is_trained_on_once_all_the_same():
 
     graphed = Unrecordable(step, 2, torch.device("cpu"))
     with pytest.warns(UserWarning, match="one by one.*not permitted when stream is capturing"):
-        list(graphed.epoch(torch.arange(11)))
-    assert trained == [batch.tolist() for batch in torch.arange(11).split(2)]
+        list(graphed.epoch(torch.arange(31)))
+    assert trained == [batch.tolist() for batch in torch.arange(31).split(2)]
     assert not graphed.is_recorded
+    assert graphed.n_failed == graphs.TRIES
+
+
+def test_a_recording_that_another_thread_has_spoilt_is_tried_again_on_another_stream():
+    trained, sides = [], []
+
+    class SpoiltOnce(WithoutGpu):
+        def record(self):
+            sides.append(self.side)
+            if self.n_failed == 0:
+                raise RuntimeError("the capture was invalidated")
+            return super().record()
+
+        def run_aside(self):
+            self.side = self.side or object()
+            super().run_aside()
+
+    def step(chosen):
+        trained.append(chosen.tolist())
+        return chosen.sum().float()
+
+    graphed = SpoiltOnce(step, 2, torch.device("cpu"))
+    list(graphed.epoch(torch.arange(31)))
+    assert trained == [batch.tolist() for batch in torch.arange(31).split(2)]
+    assert graphed.is_recorded
+    assert graphed.n_replayed == 15 - 2 * EAGER_STEPS
+    assert sides[0] is not sides[1]
 
 
 def test_a_recording_that_lacks_memory_fails_so_that_fewer_run_at_once():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
@@ -60,6 +61,19 @@ def test_a_check_that_fails_is_named_and_the_others_go_on(monkeypatch, capsys):
     assert [line.split()[0] for line in found.out.splitlines()] == ["failed", "failed", "failed", "ok"]
     assert "RuntimeError: no kernel image" in found.out
     assert "3 checks failed on cpu" in found.err
+
+
+def test_a_recording_that_fails_side_by_side_is_no_pass(monkeypatch):
+    """Losses agree all the same, as such a run goes on step by step."""
+
+    def spoilt(config, rows):
+        warnings.warn("steps are launched one by one, as recording failed: it was invalidated", stacklevel=1)
+
+    monkeypatch.setattr(selfcheck, "train", spoilt)
+    monkeypatch.setattr(selfcheck, "checks", lambda device: {"side by side": lambda: selfcheck.side_by_side(device)})
+    (check,) = selfcheck.self_check("cpu")
+    assert check.outcome == "failed"
+    assert "as recording failed: it was invalidated" in check.far
 
 
 def test_a_golden_run_that_has_moved_fails(monkeypatch):

@@ -6,10 +6,12 @@ import platform
 import subprocess
 from pathlib import Path
 
+from apg_repro.config import DeviceKind
 from apg_repro.paths import ROOT
 
 # The version of the way of timing (``training/timing.py``): raised by hand when that changes.
 TIMING = 2
+GPU_MAKERS = ("NVIDIA", "AMD Instinct", "AMD Radeon")  # how the names of GPUs begin
 
 
 @functools.cache
@@ -39,6 +41,11 @@ def cpu_name() -> str:
             return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def kind_named(device: str) -> DeviceKind:
+    """Which kind of device a row's machine is, by its name."""
+    return "cuda" if device.startswith(GPU_MAKERS) else "cpu"
 
 
 def cores() -> int:

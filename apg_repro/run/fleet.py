@@ -29,6 +29,8 @@ from apg_repro.training.train import Progress
 
 # A GPU has 8 queues for its streams unless this says otherwise before it is used: of 16 runs, some would wait in line.
 os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")
+# cuBLAS keeps a workspace for each thread and stream, on a Hopper 32 MiB unless this says otherwise: these are 8 MiB.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2:16:8")
 
 RUNS_PER_GPU = 16  # on each GPU, unless --jobs says otherwise: more gain little
 MEMORY_SHARE = 0.8  # of what is free may be used

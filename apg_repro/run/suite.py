@@ -45,7 +45,8 @@ def run_suite(
         store: where the rows go.
 
     Raises:
-        UserError: no such device or data set; a run failed (rows of other runs are kept).
+        UserError: no such device or data set; the store has runs of this suite from another kind of device; a run
+            failed (rows of other runs are kept).
     """
     store = store or Store()
     jobs, threads = workers(device, jobs, threads, cluster)
@@ -54,6 +55,7 @@ def run_suite(
         todo = missing(evidence.search() if stage == "search" else evidence.wanted(), evidence.runs)
         if todo:
             check_data(evidence, store)
+            check_kind(evidence, store, device)
             store.check_writable(store.runs_path(plan.profile, plan.dataset))
             title = f"{suite.name} {plan.dataset} {stage}"
             trained = train_all(
@@ -111,6 +113,23 @@ def check_data(evidence: Evidence, store: Store) -> None:
             f"{path}: {len(stale)} of {len(there)} runs of {evidence.suite.name} "
             f"were trained on other rows than `{how_to_prepare(plan.dataset)}` has prepared since, as {stale[0]}: "
             "prepare the former rows again or take these lines out, then run the same command again"
+        )
+
+
+def check_kind(evidence: Evidence, store: Store, device: str) -> None:
+    """Raises a UserError if runs of the suite are of a CPU and others would be of a GPU: differences must not mix them.
+
+    The quick profile, whose numbers are no results, may.
+    """
+    plan, kind = evidence.plan, kind_of(device)
+    wanted = {config.id for config in [*evidence.search(), *evidence.wanted()]}
+    names = {row.origin.device for one, row in evidence.runs.items() if one in wanted}
+    others = sorted(name for name in names if provenance.kind_named(name) != kind)
+    if others and plan.profile == "full":
+        raise UserError(
+            f"{store.runs_path(plan.profile, plan.dataset)} has runs of {evidence.suite.name} from {others[0]}, and a "
+            "difference must not be of a CPU and a GPU: train all of them on one, into a folder of its own, such as "
+            f"--results results/{kind}"
         )
 
 

@@ -69,10 +69,11 @@ def be_deterministic() -> None:
 
 
 def check_device(device: str) -> None:
-    """Raises a UserError if torch cannot use the device."""
+    """Raises a UserError if torch cannot use the device; on one that it can, products are in float32."""
     kind_of(device)
     try:
         torch.zeros(1, device=device)
+        torch.set_float32_matmul_precision("highest")  # TORCH_ALLOW_TF32_CUBLAS_OVERRIDE may say otherwise
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {device!r} cannot be used here: {first_line(error)}") from error
 

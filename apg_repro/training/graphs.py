@@ -21,6 +21,7 @@ from apg_repro.errors import in_a_line, out_of_memory
 Step = Callable[[torch.Tensor], torch.Tensor]  # row numbers, (n,) → loss
 Work = Callable[[], object]
 EAGER_STEPS = 3  # before recording, so that allocations and library handles have settled
+TRIES = 3  # at recording: another thread may spoil one, by what makes all of a GPU's streams wait
 RECORDING = threading.RLock()  # one thread at a time records
 
 
@@ -70,8 +71,8 @@ class Eager:
 class Graphed(Eager):
     """The same with steps that are recorded on the fourth full batch and replayed for those that follow.
 
-    Smaller batches go through the step itself, and so do all where recording fails, which warns. Numbers are the same,
-    up to the order in which a GPU adds.
+    Smaller batches go through the step itself, and so do all where recording fails ``TRIES`` times, which warns.
+    Numbers are the same, up to the order in which a GPU adds.
 
     Args:
         step: its shapes depend on n only, and it copies nothing from or to the CPU.
@@ -85,7 +86,7 @@ class Graphed(Eager):
 
     def __init__(self, step: Step, batch_size: int, device: torch.device) -> None:
         super().__init__(step, batch_size, device)
-        self.n_eager = 0
+        self.n_eager = self.n_failed = 0
         self.side: Side | None = None
         self.replay: Callable[[], None] | None = None
         self.order: torch.Tensor | None = None  # what a replay reads
@@ -114,15 +115,24 @@ class Graphed(Eager):
                     self.n_eager += 1
                     return self.run_aside()
                 self.replay = self.recorded_or_not()
+                if self.replay is None:
+                    return self.run_aside()
         return self.replay()
 
-    def recorded_or_not(self) -> Callable[[], None]:
-        """What replays the step; the step itself where it cannot be recorded, unless memory is what it lacks."""
+    def recorded_or_not(self) -> Callable[[], None] | None:
+        """What replays the step; the step itself where it cannot be recorded, unless memory is what it lacks.
+
+        None if that is to be tried again, on another stream and after as many steps.
+        """
         try:
             replay = self.record()
         except Exception as error:
             if out_of_memory(error):
                 raise
+            self.n_failed += 1
+            if self.n_failed < TRIES:
+                self.side, self.n_eager = None, 1  # the step that follows is one of them
+                return None
             warnings.warn(f"steps are launched one by one, as recording failed: {in_a_line(error)}", stacklevel=2)
             return self.run_aside
         self.is_recorded = True
