@@ -456,7 +456,7 @@ def test_an_average_is_shown_once_all_models_have_run(empty, row):
     assert "APG&#x27;s gain is +1.00 ± 0.00 and then +1.00 ± 0.00 on MovieLens-1M (n = 2)." in answer
     both = found | {("table2", "tmall"): evidence_of("table2", row, auc, plan=replace(whole.plan, dataset="tmall"))}
     assert "on MovieLens-1M (n = 2); +1.00 ± 0.00 and +1.00 ± 0.00 on Tmall (n = 2)." in headline.answer(both).html
-    plain = "over base itself, as in the paper, they are then +1.00 ± 0.00 and +1.00 ± 0.00."
+    plain = "over base itself, as in the paper, it is then +1.00 ± 0.00 and +1.00 ± 0.00."
     assert plain in headline.answer(both).html
     gains |= {"WDL": -0.001, "PNN": 0.0}
     mixed = evidence_of("table2", row, auc)

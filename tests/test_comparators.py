@@ -104,7 +104,10 @@ def test_a_page_begins_with_the_data_sets_on_which_apg_is_above_tuned_base(evide
         "comparators", row, lambda config: 0.75 - 0.01 * (config.version == "v5"), plan=replace(FULL, dataset="frappe")
     )
     early, late = page.main_points([evidence, below])
-    told = "APG is above tuned base on MovieLens-1M (+0.20 ± 0.00, n = 2); below it on Frappe (−1.00 ± 0.00, n = 2)."
+    told = (
+        "APG is above tuned base on MovieLens-1M (+0.20 ± 0.00, n = 2); below tuned base on Frappe (−1.00 ± 0.00, "
+        "n = 2)."
+    )
     assert (early, late) == (f"After one epoch, {told}", f"With early stopping, {told}")
     assert page.main_points([Evidence(suite=evidence.suite, plan=evidence.plan)]) == []
 

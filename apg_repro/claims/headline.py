@@ -68,9 +68,8 @@ def gains(found: Committed) -> list[str]:
         f"average of the paper's seven models, APG (v5, self-wise) is {standing(averages, 'one_epoch')}. With early "
         f"stopping it is {standing(averages, 'early_stopping')}.",
         f"In points of AUC, APG's gain is {'; '.join(parts)}.",
-        f"After one epoch{where} these are gains over the better of base and damped base, whose hidden weights take "
-        "smaller steps, by the rule that damps APG's; over base itself, as in the paper, they are then "
-        f"{in_a_row(plain)}.",
+        f"After one epoch{where} it is taken over the better of base and damped base, whose hidden weights take "
+        f"smaller steps; over base itself, as in the paper, it is then {in_a_row(plain)}.",
     ]
 
 
@@ -101,7 +100,7 @@ def savings(found: Committed) -> list[str]:
         sentences += [f"Its time {on} has not been measured yet." for on in unknown]
         steps = by_default(found, "comparators")
         sentences += [
-            f"A training step of the self-wise v5, whose AUC is above, takes {step} times base's {on_a(on)}."
+            f"A training step of v5, self-wise, takes {step} times base's {on_a(on)}."
             for on in measured_devices(steps)
             if (step := comparators.own_step(on))
         ]

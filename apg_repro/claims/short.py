@@ -109,13 +109,13 @@ def models_in_short(found: Sequence[Evidence]) -> list[Text]:
             ]
             texts.append(f"{WHEN[protocol]} on {evidence.data.title}: {'; '.join(parts)}.")
     elsewhere = [
-        f"on {evidence.data.title} {', then '.join(average_in_words(evidence, how, 'apg') for how in PROTOCOLS)}"
+        f"on {evidence.data.title} {', then '.join(words) if len(words) > 1 else f'{words.pop()} in both'}"
         for evidence, *_ in table2.averages(found[1:])
+        if (words := list(dict.fromkeys(average_in_words(evidence, how, "apg") for how in PROTOCOLS)))
     ]
     if elsewhere:
         texts.append(f"On average against base, after one epoch, then with early stopping: {'; '.join(elsewhere)}.")
-    note = note_on_verdicts(map(str, texts)).strip()
-    return [*texts, note] if note else texts
+    return [*texts[:-1], f"{texts[-1]}{note_on_verdicts(map(str, texts))}"] if texts else []
 
 
 def encodings_in_short(found: Sequence[Evidence]) -> list[Text]:

@@ -332,9 +332,11 @@ def test_the_search_finds_models_data_sets_parameters_and_numbers(visit, word, p
 
 
 def test_home_answers_above_the_fold(visit):
-    """Three computed sentences and a figure."""
+    """Computed sentences, in words and then in numbers, and a figure."""
     tab = visit.open(BUILT / "index.html")
-    assert re.search(r"APG's gain of AUC .* is [+−]\d\.\d\d ± ", tab.locator("article p").first.inner_text())
+    words, numbers = (tab.locator("article p").nth(place).inner_text() for place in range(2))
+    assert re.search(r"After one epoch, .* APG .* is (ahead|behind|neither) .*With early stopping it is ", words)
+    assert re.search(r"APG's gain is [+−]\d\.\d\d ± ", numbers)
     figure = tab.locator(".apg-drawing").first.bounding_box()
     assert figure["y"] + figure["height"] < WIDTHS[1280]
 

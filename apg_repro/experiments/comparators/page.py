@@ -197,7 +197,7 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
     """On which data sets APG is above tuned base, and on which below, after Holm's correction, by protocol."""
     texts = []
     for protocol in PROTOCOLS:
-        sides: dict[str, list[str]] = {"above tuned base on": [], "below it on": [], "neither on": []}
+        sides: dict[str, list[str]] = {"above tuned base on": [], "below tuned base on": [], "neither on": []}
         for evidence in found:
             lines = {line.cell.name: line.difference for line in compare(evidence, protocol).values()}
             gain = lines[OURS]
