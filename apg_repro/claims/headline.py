@@ -97,7 +97,7 @@ def savings(found: Committed) -> list[str]:
             f"condition, trains in {ours} and has {rounded(weights[0]['p50'])} times the hidden weights of base."
         )
         unknown = [on for on, pair in trained_in(costs).items() if not pair]
-        sentences += [f"Its time {on} has not been measured yet." for on in unknown]
+        sentences[-1] += "".join(f" Its time {on} has not been measured yet." for on in unknown)
         steps = by_default(found, "comparators")
         sentences += [
             f"A training step of v5, self-wise, takes {step} times base's {on_a(on)}."

@@ -103,7 +103,7 @@ def models_in_short(found: Sequence[Evidence]) -> list[Text]:
                 continue
             parts = [f"against base, {against_base}"]
             parts += [
-                f"{words}, on their average {average_in_words(evidence, protocol, name)}"
+                f"{words}, on average {average_in_words(evidence, protocol, name)}"
                 for name, words in table2.AGAINST.items()
                 if name != "apg" and table2.average(evidence, protocol, name).n
             ]
@@ -132,7 +132,7 @@ def gain_in_words(evidence: Evidence, protocol: Protocol, name: str) -> str:
     words = ", ".join(f"{text} in {counts[text]}" for text in verdict_order() if counts[text])
     mean = table2.average(evidence, protocol, name)
     return f"{words} of the {len(lines)} models" + (
-        f"; on their average {average_in_words(evidence, protocol, name)}" if mean.n else ""
+        f"; on average {average_in_words(evidence, protocol, name)}" if mean.n else ""
     )
 
 
