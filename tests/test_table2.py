@@ -70,7 +70,8 @@ def test_the_cells_have_every_auc_and_no_verdict(row):
 def test_what_was_added_when_results_were_known_is_marked(row):
     table = page.gains_table(evidence_of("table2", row, auc), "one_epoch")
     assert list(table.data.columns)[2:] == ["Δ against base", "Δ against tuned base", "Δ both tuned\u00a0*"]
-    assert table.caption.endswith(" * Added after the search of WDL's tuned base, its trials of K and P when results were known.")
+    added = "after the search of WDL's tuned base, its trials of K and P when results were known"
+    assert table.caption.endswith(f" * Added {added}.")
     (legend,) = page.gains_figure(evidence_of("table2", row, auc)).figure.legends
     labels = [text.get_text() for text in legend.get_texts()]
     assert labels[-1] == "ours, both tuned\u00a0*"
