@@ -16,7 +16,7 @@ from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.costs import measured_values, rounded
 from apg_repro.report.devices import device_title, each_device, measured_devices
-from apg_repro.report.statistics import estimate, judge_family
+from apg_repro.report.statistics import Estimate, estimate, judge_family
 from apg_repro.report.tables import (
     MISSING,
     NBSP,
@@ -179,11 +179,9 @@ def above_base(found: Sequence[Evidence]) -> Markup:
     shown: dict[str, list[str]] = {}
     for evidence in found:
         for protocol in PROTOCOLS:
-            lines = {line.cell.name: line for line in compare(evidence, protocol).values() if line.difference.n}
-            judged = judge_family({name: (line.difference, 1.0) for name, line in lines.items()})
-            for name, line in lines.items():
-                if line.difference.is_above and judged[name].survives:
-                    where = f"{evidence.data.title}, {PROTOCOL_TITLES[protocol]}: {format_difference(line.difference)}"
+            for name, (difference, survives) in over_tuned_base(evidence, protocol).items():
+                if difference.is_above and survives:
+                    where = f"{evidence.data.title}, {PROTOCOL_TITLES[protocol]}: {format_difference(difference)}"
                     shown.setdefault(name, []).append(where)
     run = {name: sum(name in names_run(evidence) for evidence in found) for name in LAYERS}
     absent = [f"{name} (run on {n} of {len(found)})" for name, n in run.items() if name not in shown]
@@ -193,18 +191,23 @@ def above_base(found: Sequence[Evidence]) -> Markup:
     return Markup(f"<p>{escape(text)}</p>")
 
 
+def over_tuned_base(evidence: Evidence, protocol: Protocol) -> dict[str, tuple[Estimate, bool]]:
+    """The difference of each line that was run from tuned base, and whether it survives Holm's correction."""
+    lines = {line.cell.name: line.difference for line in compare(evidence, protocol).values() if line.difference.n}
+    judged = judge_family({name: (difference, 1.0) for name, difference in lines.items()})
+    return {name: (difference, judged[name].survives) for name, difference in lines.items()}
+
+
 def main_points(found: Sequence[Evidence]) -> list[str]:
     """On which data sets APG is above tuned base, and on which below, after Holm's correction, by protocol."""
     texts = []
     for protocol in PROTOCOLS:
         sides: dict[str, list[str]] = {"above tuned base on": [], "below tuned base on": [], "neither on": []}
         for evidence in found:
-            lines = {line.cell.name: line.difference for line in compare(evidence, protocol).values()}
-            gain = lines[OURS]
-            if not gain.n:
+            gains = over_tuned_base(evidence, protocol)
+            if OURS not in gains:
                 continue
-            judged = judge_family({name: (difference, 1.0) for name, difference in lines.items() if difference.n})
-            survives = judged[OURS].survives
+            gain, survives = gains[OURS]
             above, below, neither = sides
             side = above if gain.is_above and survives else below if gain.is_below and survives else neither
             sides[side].append(f"{evidence.data.title} ({format_difference(gain)}, n = {gain.n})")
