@@ -7,12 +7,13 @@ from html import escape
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.report.comparison import Comparison, compare, difference_from
 from apg_repro.report.statistics import HOLDS, count
-from apg_repro.report.tables import WHEN, Markup, badges, format_difference
+from apg_repro.report.tables import WHEN, Markup, badge, format_difference, verdict_order
 from apg_repro.rows.evidence import Evidence
 
 Text = str | Markup
 NO_RESULTS = "Quick profile: these numbers are not results."
 NOTHING = "Nothing of this has been run yet."
+OPEN = ("undecided", "not run")  # verdicts that settle nothing
 
 
 def in_short(found: Sequence[Evidence], *says: Callable[[Sequence[Evidence]], Iterable[Text]]) -> Markup:
@@ -36,7 +37,7 @@ def block(texts: Sequence[Text]) -> Markup:
 
 
 def gains(found: Sequence[Evidence]) -> list[Text]:
-    """One sentence per protocol: how many differences have which verdict, the smallest and the largest of them.
+    """One text per protocol: how many differences have which verdict, which are settled, the smallest and the largest.
 
     They are those that the paper prints. On a page that shows none of these, they are all that are taken from a
     reference.
@@ -71,7 +72,8 @@ def gains_over(*controls: str) -> Callable[[Sequence[Evidence]], list[Text]]:
                     for control in controls
                 )
                 counts = " and ".join(f"{n} also over {control}" for n, control in over)
-                texts.append(f"{WHEN[protocol]}, {len(shown)} gains over the reference are shown, {counts}.")
+                are = "gain over the reference is" if len(shown) == 1 else "gains over the reference are"
+                texts.append(f"{WHEN[protocol]}, {len(shown)} {are} shown, {counts}.")
         return texts
 
     return say
@@ -94,7 +96,12 @@ def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:
         end_in_words(*end(several, key=lambda pair: pair[1].difference.mean), with_title=len(titles) > 1)
         for end in (min, max)
     )
-    verdicts = badges(count([line.judgement for _, line in shown]), between=", ")
+    counts = count([line.judgement for _, line in shown])
+    verdicts = ", ".join(
+        f"{badge(verdict, counts[verdict]).html}{names_with(verdict, shown, len(titles) > 1)}"
+        for verdict in verdict_order()
+        if counts[verdict]
+    )
     judged = any(line.verdict not in ("", "not run") for _, line in shown)
     whose = "the paper's " if all(line.is_printed for _, line in shown) else "the "
     n = len(shown) if judged else len(ran)
@@ -110,9 +117,27 @@ def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:
     return Markup(f"{start}the verdicts on {escape(of)} are {verdicts}. {subject} {escape(span)}.")
 
 
+def names_with(verdict: str, shown: Sequence[tuple[Evidence, Comparison]], with_title: bool) -> str:
+    """Which differences have a verdict that settles something, in brackets; "" of one that leaves them open."""
+    if verdict in OPEN:
+        return ""
+    names: dict[str, list[str]] = {}
+    for evidence, line in shown:
+        if count([line.judgement])[verdict]:
+            names.setdefault(evidence.data.title, []).append(name_of(evidence, line))
+    between = "; " if any("," in name for found in names.values() for name in found) else ", "
+    told = (between.join(found) + (f" on {title}" if with_title else "") for title, found in names.items())
+    return f" ({escape('; '.join(told))})"
+
+
+def name_of(evidence: Evidence, line: Comparison) -> str:
+    """Which difference of a page it is."""
+    is_shared = sum(cell.name == line.cell.name for cell in evidence.cells) > 1
+    return f"{line.cell.backbone}, {line.cell.title}" if is_shared else line.cell.title
+
+
 def end_in_words(evidence: Evidence, line: Comparison, with_title: bool) -> str:
     """A difference in points, and which it is."""
-    is_shared = sum(cell.name == line.cell.name for cell in evidence.cells) > 1
-    name = f"{line.cell.backbone}, {line.cell.title}" if is_shared else line.cell.title
     title = f" on {evidence.data.title}" if with_title else ""
+    name = name_of(evidence, line)
     return f"{format_difference(line.difference)} points ({name}{title}, n = {line.difference.n})"

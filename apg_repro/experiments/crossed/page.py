@@ -120,19 +120,20 @@ def p_in_words(p: float) -> str:
 
 
 def main_points(found: Sequence[Evidence]) -> list[str]:
-    """Whose the noise of a difference is, one sentence per data set and protocol."""
-    texts = []
+    """Whose the noise of a difference is, one sentence per data set and protocol; protocols that agree share one."""
+    when: dict[str, list[str]] = {}
     for evidence in found:
         for protocol in PROTOCOLS:
             table = crossed(evidence, protocol, GAIN)
             if len(table):
                 part = components(table)
-                texts.append(
-                    f"{WHEN[protocol]} on {evidence.data.title}, {percent(part.split)} of the variance of v5 − base is "
-                    f"the split's ({p_in_words(part.p_split)}), {percent(part.start)} the start's "
-                    f"({p_in_words(part.p_start)}), and {percent(part.both)} the rest, which neither explains alone."
+                text = (
+                    f"on {evidence.data.title}, {percent(part.split)} of the variance of v5 − base is the split's "
+                    f"({p_in_words(part.p_split)}), {percent(part.start)} the start's ({p_in_words(part.p_start)}), "
+                    f"and {percent(part.both)} the rest, which neither explains alone."
                 )
-    return texts
+                when.setdefault(text, []).append(WHEN[protocol])
+    return [f"{' and '.join(protocols).capitalize()} {text}" for text, protocols in when.items()]
 
 
 @drawn
