@@ -107,6 +107,30 @@ def test_the_advice_says_what_tuning_both_changes_which_runs_diverged_and_which_
     assert "With both tuned (1 of 7 models, n = 2): +0.00 ± 0.00 (no difference), then +0.00 ± 0.00 (no" in text
 
 
+def test_the_advice_keeps_the_marks_of_what_it_rests_on(row):
+    """Where damped base has not been searched, and in one model not been run, what is compared with base says so."""
+
+    def auc(config):
+        is_missing = config.base_damping and (config.backbone == "DCN" or config.learning_rate == 0.001)
+        return None if is_missing else 0.8 + 0.002 * (config.version == "v5") + config.seed / 1e6
+
+    found = {"table2": evidence_of("table2", row, auc)}
+    text, *_, note = page.answer(found)
+    assert "changes AUC by +0.20 ± 0.00 § points after one epoch and by +0.20 ± 0.00 with early stopping" in text
+    assert "+0.20 ± 0.00 (reproduced §), then +0.20 ± 0.00 (reproduced §)." in text
+    assert note == "§ Is against plain base alone: damped base lacks runs."
+
+
+def test_runs_without_an_auc_leave_no_average(row):
+    def extra(config):
+        is_lost = (config.backbone, config.version, config.seed) == ("PNN", "v5", 1)
+        return {"status": "diverged", "scores": {}} if is_lost else {}
+
+    evidence = evidence_of("table2", row, lambda config: 0.8, extra)
+    (text,) = page.by_data_set([evidence])
+    assert text == "On MovieLens-1M, APG has no average gain: 1 of 14 runs of APG diverged, none of base."
+
+
 def test_self_wise_is_not_called_the_best_where_it_is_not(row):
     def auc(config):
         return 0.8 + 1e-5 * config.seed + 0.002 * (config.condition == "item") * (config.dataset == "frappe")

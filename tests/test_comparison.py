@@ -5,14 +5,16 @@ from dataclasses import replace
 
 import pytest
 
+from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.experiments import get_suite
 from apg_repro.paper.numbers import difference
 from apg_repro.report.comparison import compare
 from apg_repro.report.short import gains
+from apg_repro.report.statistics import p_apart
 from apg_repro.report.tables import Table, across_table, across_tables, auc_table, comparison_frame, format_difference
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Plan, candidate, configure
-from tests.conftest import scores
+from tests.conftest import evidence_of, scores
 
 PLAN = Plan(profile="full", dataset="movielens", seeds=(1, 2, 3))
 SUITE = get_suite("table4")
@@ -94,6 +96,21 @@ def test_a_diverged_run_is_counted_and_one_without_auc_leaves_no_verdict(rows, r
     lost = [*kept, make(row, "v4", 3, math.nan, rank=4, status="diverged", scores={})]
     assert line(lost, "v4").verdict == "undecided"
     assert format_difference(line(lost, "v4").difference) == "diverged"
+
+
+def test_the_same_runs_are_one_test_of_their_family(row):
+    """Both searches of Table 2 choose one point, so its two lines of each of seven models are seven tests."""
+
+    def auc(config):
+        is_chosen = (config.rank, config.over, config.learning_rate, config.weight_decay) == (8, 512, 0.005, 0.0)
+        return 0.79 + is_chosen * (0.01 + config.seed / 1000)
+
+    found = compare(evidence_of("table2", row, auc), "one_epoch")
+    for backbone in PAPER_BACKBONES:
+        ours, both = found[backbone, "apg over tuned base"], found[backbone, "tuned apg"]
+        assert ours.chosen.items() <= {"learning_rate": 0.005, "weight_decay": 0.0, **both.chosen}.items()
+        assert ours.judgement == both.judgement
+        assert ours.judgement.p == pytest.approx(min(1, 7 * p_apart(ours.difference)))
 
 
 def test_a_quick_number_gets_no_verdict(rows):

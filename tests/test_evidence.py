@@ -187,6 +187,27 @@ def test_a_rival_counts_after_one_epoch_and_under_both_protocols_if_base_is_sear
     assert evidence.reference(evidence.cell("apg"), "early_stopping").name == early
 
 
+@pytest.mark.parametrize(("of_rival", "taken", "lacks"), [((1, 2), "damped", False), ((1,), "base", True)])
+def test_a_reference_is_chosen_on_the_seeds_that_are_compared(of_rival, taken, lacks):
+    """Base has a third seed, which APG has not: a rival need not have it."""
+    suite = suite_of(
+        Cell(name="base", against=None),
+        Cell(name="damped", against=None, rival_of="base", options={"patience": 2}),
+        Cell(name="apg", options={"patience": 3}),
+    )
+    plan = Plan(profile="full", dataset="movielens", seeds=(1, 2, 3))
+    rows = [
+        row_of(RunConfig(dataset="movielens", seed=seed, patience=patience), 0.7 + patience / 100)
+        for patience, seeds in ((1, (1, 2, 3)), (2, of_rival), (3, (1, 2)))
+        for seed in seeds
+    ]
+    evidence = Evidence(suite=suite, plan=plan, runs={row.id: row for row in rows})
+    base, apg = evidence.cell("base"), evidence.cell("apg")
+    assert evidence.reference(apg, "one_epoch").name == taken
+    assert evidence.lacks_rival(base, "one_epoch", [apg]) == lacks
+    assert evidence.lacks_rival(base, "one_epoch")
+
+
 def test_evidence_holds_the_rows_that_its_page_rests_on_and_no_others():
     suite = suite_of(Cell(name="base", against=None))
     own, other = (trained_row(RunConfig(dataset="movielens", seed=1, patience=patience)) for patience in (1, 2))

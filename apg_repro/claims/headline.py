@@ -28,7 +28,6 @@ from apg_repro.report.tables import (
     PROTOCOL_HEADS,
     Markup,
     Table,
-    format_difference,
     format_signed,
     with_n,
 )
@@ -50,19 +49,22 @@ def promises(found: Committed) -> list[str]:
 
 def gains(found: Committed) -> list[str]:
     """On which data sets APG is ahead of base on the average of the models, and by how much."""
-    averages = table2.averages(of_models(found))
+    averages = [each for each in table2.averages(of_models(found)) if not any(math.isnan(one.mean) for one in each[1:])]
     if not averages:
         return []
     parts, same = list[str](), [evidence for evidence, *_ in averages if first_epoch_is_best(evidence)]
-    for evidence, *means in averages:
-        early, late = map(format_difference, means)
+    for evidence, *_ in averages:
+        early, late = (table2.marked_average(evidence, protocol) for protocol in PROTOCOLS)
         n = dict.fromkeys(table2.n_and_seeds(evidence, protocol) for protocol in PROTOCOLS)
         where = f"on {evidence.data.title} ({' and '.join(n)})"
         both = f"{early} and {late} {where}" if parts else f"{early} and then {late} {where}"
         parts.append(f"{early} {where}" if evidence in same else both)
     plain = [table2.average_over("base", evidence, "one_epoch") for evidence, *_ in averages]
-    titles = " and ".join(evidence.data.title for evidence in same)
-    where = f", and on {titles}, where the first epoch is the best," if same else ""
+    models = {
+        evidence.data.title: table2.models_over_the_better(evidence, "early_stopping") for evidence, *_ in averages
+    }
+    titles = " and ".join(title if n == "all" else f"{title} in {n}" for title, n in models.items() if n)
+    where = f", and on {titles}, where base is best after its first epoch," if titles else ""
     return [
         "APG generates a model's hidden layers anew for every row; base has fixed ones. After one epoch, on the "
         f"average of the paper's seven models, APG (v5, self-wise) is {standing(averages, 'one_epoch')}. With early "
@@ -100,7 +102,7 @@ def savings(found: Committed) -> list[str]:
         sentences[-1] += "".join(f" Its time {on} has not been measured yet." for on in unknown)
         steps = by_default(found, "comparators")
         sentences += [
-            f"A training step of v5, self-wise, takes {step} times base's {on_a(on)}."
+            f"A training step of v5, self-wise, takes {step} times base's on {on.data.title} {on_a(on)}."
             for on in measured_devices(steps)
             if (step := comparators.own_step(on))
         ]

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.claims.rules import (
     NOT_RUN,
     UNTESTABLE,
@@ -53,8 +52,7 @@ class AverageGain(Rule):
 
     def judge(self, evidence: Evidence, protocol: Protocol) -> Finding:
         found = judge_better(self.difference(evidence, protocol))
-        bases = [evidence.cell("base", backbone) for backbone in PAPER_BACKBONES]
-        is_against_plain = found.verdict != "not run" and any(evidence.lacks_rival(base, protocol) for base in bases)
+        is_against_plain = found.verdict != "not run" and table2.is_any_against_plain(evidence, protocol, "apg")
         return replace(found, marks=found.marks + AGAINST_PLAIN * is_against_plain)
 
     def printed(self, evidence: Evidence) -> list[float]:

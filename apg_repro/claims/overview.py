@@ -26,8 +26,8 @@ from apg_repro.report.tables import (
     PROTOCOL_TITLES,
     Markup,
     Table,
-    format_difference,
     format_signed,
+    note_on_verdicts,
     page_link,
     printed_verdicts,
 )
@@ -69,7 +69,8 @@ def scope(found: Committed) -> Markup:
 def advice(found: Committed) -> list[str]:
     """Whether to use APG, by data set, in a sentence or two for each."""
     begun_sets = [evidence for (suite, _), evidence in found.items() if suite == "table8" and evidence.is_begun]
-    return list(filter(None, [*by_data_set(of_models(found)), with_each_condition(begun_sets)]))
+    texts = [*by_data_set(of_models(found)), with_each_condition(begun_sets)]
+    return list(filter(None, [*texts, note_on_verdicts(texts).strip()]))
 
 
 def advice_list(found: Committed) -> Markup:
@@ -102,7 +103,7 @@ def gains_figure(evidence: Evidence) -> Picture:
                 gain.mean, place + 0.16 * (n + 1), xerr=gain.error_bar, fmt="o", color=colours[n], capsize=4, lw=2,
                 label=None if place else f"ours, {against}",
             )  # fmt: skip
-            parts.append(f"{PROTOCOL_TITLES[how]}, {against}: {format_difference(gain)}")
+            parts.append(f"{PROTOCOL_TITLES[how]}, {against}: {table2.marked_average(evidence, how, name)}")
     axis.axvline(0, color=INK, lw=1)
     axis.set_yticks(range(len(PROTOCOLS)), PROTOCOL_HEADS.values())
     axis.set_ylim(len(PROTOCOLS) - 0.4, -0.4)
@@ -112,7 +113,7 @@ def gains_figure(evidence: Evidence) -> Picture:
     return Picture(
         fig,
         f"{evidence.data.title}. APG's gain of test AUC on the average of seven models, with 95 % intervals: "
-        f"{', '.join(table2.AGAINST.values())}.",
+        f"{', '.join(table2.AGAINST.values())}.{note_on_verdicts(parts)}",
         f"Paper {format_signed(printed)} points. Ours: {'; '.join(parts) or 'not run'}.",
     )
 

@@ -179,7 +179,8 @@ class Compared(Rule):
     def difference(self, evidence: Evidence, protocol: Protocol) -> Estimate:
         """Ours less theirs, in points: minus the better of a reference and its rivals."""
         ours, theirs = self.sides(evidence)
-        return estimate(evidence.between(ours, [evidence.stronger(cell, protocol) for cell in theirs], protocol))
+        theirs = [evidence.stronger(cell, protocol, ours) for cell in theirs]
+        return estimate(evidence.between(ours, theirs, protocol))
 
     def below(self, evidence: Evidence, protocol: Protocol) -> str:
         """If ours is better than theirs and both are below what their table compares both with: that they are."""
@@ -189,7 +190,7 @@ class Compared(Rule):
     def over_which(self, evidence: Evidence, protocol: Protocol) -> str:
         """Where the better of their cell and its rivals is a rival: which one, and the gain over their cell itself."""
         ours, theirs = self.sides(evidence)
-        if len(theirs) > 1 or (rival := evidence.stronger(theirs[0], protocol)) == theirs[0]:
+        if len(theirs) > 1 or (rival := evidence.stronger(theirs[0], protocol, ours)) == theirs[0]:
             return ""
         gain = estimate(evidence.between(ours, theirs, protocol))
         return f" over {rival.name}, {format_difference(gain)} over {theirs[0].name}" if gain.n else ""
@@ -203,7 +204,7 @@ class Compared(Rule):
             found = replace(found, marks=judgement.marks) if judgement.word == found.verdict else found
         texts = f"{found.ours}{self.over_which(evidence, protocol)}", self.below(evidence, protocol)
         found = replace(found, ours="; ".join(filter(None, texts)))
-        is_against_plain = bool(difference.n) and any(evidence.lacks_rival(cell, protocol) for cell in theirs)
+        is_against_plain = bool(difference.n) and any(evidence.lacks_rival(cell, protocol, ours) for cell in theirs)
         rows = [row for cell in self.cells(evidence) for row in evidence.found(cell, protocol)]
         return replace(
             found,

@@ -6,7 +6,7 @@ from html import escape
 
 from apg_repro.claims.claims import Claim, all_claims
 from apg_repro.claims.rules import Finding, On
-from apg_repro.claims.status import is_any_against_plain, lines_of
+from apg_repro.claims.status import lines_of
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.encodings import page as encodings
 from apg_repro.experiments.table2 import page as table2
@@ -139,7 +139,7 @@ def gain_in_words(evidence: Evidence, protocol: Protocol, name: str) -> str:
 def average_in_words(evidence: Evidence, protocol: Protocol, name: str) -> str:
     """A cell's average gain over the paper's models, with its verdict."""
     mean = table2.average(evidence, protocol, name)
-    return difference_in_words(mean, is_any_against_plain(evidence, protocol, name))
+    return difference_in_words(mean, table2.is_any_against_plain(evidence, protocol, name))
 
 
 def difference_in_words(difference: Estimate, is_against_plain: bool = False) -> str:

@@ -12,11 +12,12 @@ from apg_repro.experiments.grids import APG
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare, difference_from
-from apg_repro.report.statistics import Estimate, Pooled, count, estimate, judge, pool
+from apg_repro.report.statistics import Estimate, Pooled, count, judge, pool
 from apg_repro.report.tables import (
     AGAINST_PLAIN,
     NBSP,
     PROTOCOL_TITLES,
+    THE_BETTER,
     Markup,
     Table,
     badge_over,
@@ -24,6 +25,7 @@ from apg_repro.report.tables import (
     format_pooled,
     judgement_text,
     note_on_verdicts,
+    reference_in_words,
     seeds_in_words,
     text_of,
     with_n,
@@ -54,12 +56,11 @@ def status_table(found: Mapping[tuple[str, str], Evidence]) -> Table:
             cells = {heads(how): average_verdict(models, how, name) for how in PROTOCOLS}
             lines.append({"Gain of AUC": f"their average, {reference}"} | cells)
     rows = found["encodings", "movielens"]
-    default = {how: encodings.gains(rows, how)[encodings.DEFAULT] for how in PROTOCOLS}
     others = {how: encodings.average(rows, how, encodings.OTHERS) for how in PROTOCOLS}
-    words = ("WDL, default encoding of the columns", "WDL, average of the other encodings")
-    for text, gains in zip(words, (default, others), strict=True):
-        cells = {heads(how): verdict_on(gains[how], encodings.is_against_plain(rows, how)) for how in PROTOCOLS}
-        lines.append({"Gain of AUC": f"{text}, against base"} | cells)
+    lines.append({"Gain of AUC": "WDL, default encoding of the columns, against base"})
+    lines[-1] |= {heads(how): verdict_in_table(encodings.compared(rows, how)[encodings.DEFAULT]) for how in PROTOCOLS}
+    lines.append({"Gain of AUC": "WDL, average of the other encodings, against base"})
+    lines[-1] |= {heads(how): verdict_on(others[how], encodings.is_against_plain(rows, how)) for how in PROTOCOLS}
     lines.append({"Gain of AUC": "the same average, against damped base"})
     for how in PROTOCOLS:
         lines[-1][heads(how)] = verdict_on(encodings.over_damped(rows, how, encodings.OTHERS))
@@ -82,17 +83,24 @@ def models_elsewhere(found: Mapping[tuple[str, str], Evidence]) -> list[dict[str
     """The average over the paper's models on each further data set that has run them all, and the mean of all sets."""
     sets = [evidence for evidence, *_ in table2.averages(of_models(found))]
     lines: list[dict[str, Markup | str]] = [
-        {"Gain of AUC": f"average of the {len(PAPER_BACKBONES)} models on {evidence.data.title}, against base"}
+        {"Gain of AUC": f"average of the 7 models on {evidence.data.title}, {against_in(evidence)}"}
         | {heads(how): average_verdict(evidence, how, "apg") for how in PROTOCOLS}
         for evidence in sets
         if evidence.plan.dataset != DATASET
     ]
-    if len(sets) > 1:
-        lines.append({"Gain of AUC": f"the average of the 7 models, random-effects mean of {len(sets)} data sets"})
+    usable = [each for each in sets if all(table2.average(each, how, "apg").is_poolable for how in PROTOCOLS)]
+    if len(usable) > 1:
+        lines.append({"Gain of AUC": f"the average of the 7 models, random-effects mean of {len(usable)} data sets"})
         for how in PROTOCOLS:
-            mean = pool([table2.average(evidence, how, "apg") for evidence in sets])
+            mean = pool([table2.average(evidence, how, "apg") for evidence in usable])
             lines[-1][heads(how)] = format_pooled(mean) if mean else ""
     return lines
+
+
+def against_in(evidence: Evidence) -> str:
+    """What the average over the paper's models is taken from with early stopping."""
+    models = table2.models_over_the_better(evidence, "early_stopping")
+    return {"": "against base", "all": f"against {THE_BETTER}"}.get(models, f"against base, in {models} {THE_BETTER}")
 
 
 def average_verdict(evidence: Evidence, protocol: Protocol, name: str) -> Markup | str:
@@ -104,7 +112,7 @@ def average_verdict(evidence: Evidence, protocol: Protocol, name: str) -> Markup
     ]
     if lost := table2.diverged_in_words(evidence, protocol, name):
         notes.append(f"{lost} diverged")
-    return verdict_on(mean, is_any_against_plain(evidence, protocol, name), ", ".join(filter(None, notes)))
+    return verdict_on(mean, table2.is_any_against_plain(evidence, protocol, name), ", ".join(filter(None, notes)))
 
 
 def starts_of(found: Mapping[tuple[str, str], Evidence]) -> list[dict[str, Markup | str]]:
@@ -115,7 +123,7 @@ def starts_of(found: Mapping[tuple[str, str], Evidence]) -> list[dict[str, Marku
         return []
     return [
         {"Gain of AUC": f"WDL, {words} of G, against base"}
-        | {heads(how): verdict_on(estimate(rows.differences(rows.cell(f"v5, {name}"), how))) for how in PROTOCOLS}
+        | {heads(how): verdict_in_table(compare(rows, how)["WDL", f"v5, {name}"]) for how in PROTOCOLS}
         for name, words in names.items()
     ]
 
@@ -132,11 +140,12 @@ def on_every_data_set(found: Mapping[tuple[str, str], Evidence]) -> list[dict[st
     for evidence in sets:
         of_set: dict[Protocol, Comparison] = {how: compare(evidence, how)[SELF] for how in PROTOCOLS}
         lines.append(
-            {"Gain of AUC": f"WDL on {evidence.data.title}, K = {sizes['rank']} and P = {sizes['over']}, against base"}
+            {
+                "Gain of AUC": f"WDL on {evidence.data.title}, K = {sizes['rank']} and P = {sizes['over']}, "
+                f"against {reference_in_words(evidence, 'early_stopping')}"
+            }
         )
-        lines[-1] |= {
-            heads(how): badge_over(judgement_text(line), with_n(line.difference)) for how, line in of_set.items()
-        }
+        lines[-1] |= {heads(how): verdict_in_table(line) for how, line in of_set.items()}
     usable = [each for each in sets if all(compare(each, how)[SELF].difference.is_poolable for how in PROTOCOLS)]
     if len(usable) > 1:
         pooled: dict[Protocol, Pooled | None] = {
@@ -164,11 +173,6 @@ def lines_of(evidence: Evidence, protocol: Protocol, name: str) -> list[Comparis
     return [compare(evidence, protocol)[backbone, name] for backbone in PAPER_BACKBONES]
 
 
-def is_any_against_plain(evidence: Evidence, protocol: Protocol, name: str) -> bool:
-    """Whether a cell's average over the paper's models has a reference that is not yet the one that it should be."""
-    return any(line.is_against_plain for line in lines_of(evidence, protocol, name))
-
-
 def model_verdicts(evidence: Evidence, protocol: Protocol, name: str) -> Markup | str:
     """How many of the paper's models have which verdict, and on how many seeds."""
     lines = lines_of(evidence, protocol, name)
@@ -179,6 +183,11 @@ def model_verdicts(evidence: Evidence, protocol: Protocol, name: str) -> Markup 
     n_plain = sum(line.is_against_plain for line in lines if line.difference.n)
     marked = f"; {n_plain} of the {len(lines)} {AGAINST_PLAIN}" if n_plain else ""
     return badge_over("", f"{badges(count([line.judgement for line in lines]))}<br>{n}{marked}")
+
+
+def verdict_in_table(line: Comparison) -> Markup | str:
+    """A gain of AUC with the verdict and the marks of its table."""
+    return badge_over(judgement_text(line), with_n(line.difference)) if line.difference.n else "not run"
 
 
 def verdict_on(difference: Estimate, is_against_plain: bool = False, note: str = "") -> Markup | str:

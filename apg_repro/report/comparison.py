@@ -11,6 +11,8 @@ from apg_repro.report.statistics import RULE, Estimate, Judgement, Rule, Verdict
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Cell, Options
 
+Test = tuple[float, tuple[str, ...], tuple[str, ...]]  # an expected side of 0, and the runs on both sides
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -79,15 +81,30 @@ def judged_cells(evidence: Evidence, protocol: Protocol, rule: Rule) -> dict[tup
     )
     if not evidence.is_result:
         return found
-    judged: dict[tuple[str, str], Judgement] = {}
-    for family in dict.fromkeys(line.family for line in found.values() if line.reference):
-        judged |= judge_family(
-            {key: (line.difference, line.expected) for key, line in found.items() if line.family == family},
-            rule,
-        )
-    return {
-        key: dataclasses.replace(line, judgement=judged[key]) if line.reference else line for key, line in found.items()
+    families: dict[str, dict[Test, Comparison]] = {}  # the same runs on both sides are one test, whatever the cells
+    for line in filter(lambda line: line.reference, found.values()):
+        families.setdefault(line.family, {}).setdefault(test_of(evidence, line, protocol), line)
+    judged = {
+        (family, test): judgement
+        for family, tests in families.items()
+        for test, judgement in judge_family(
+            {test: (line.difference, line.expected) for test, line in tests.items()}, rule
+        ).items()
     }
+    return {
+        key: dataclasses.replace(line, judgement=judged[line.family, test_of(evidence, line, protocol)])
+        if line.reference
+        else line
+        for key, line in found.items()
+    }
+
+
+def test_of(evidence: Evidence, line: Comparison, protocol: Protocol) -> Test:
+    """What a comparison tests: whether these runs less those are on that side of 0."""
+    sides = (evidence.found(cell, protocol) if cell else [] for cell in (line.cell, line.reference))
+    ours, theirs = (tuple(row.id for row in rows) for rows in sides)
+    side = 0.0 if math.isnan(line.expected) or not line.expected else math.copysign(1, line.expected)
+    return side, ours, theirs
 
 
 def compare_cell(evidence: Evidence, cell: Cell, protocol: Protocol) -> Comparison:
@@ -107,7 +124,7 @@ def compare_cell(evidence: Evidence, cell: Cell, protocol: Protocol) -> Comparis
         n_diverged=sum(row.diverged(protocol) for row in evidence.found(cell, protocol)),
         chosen=evidence.chosen(cell, protocol) or {},
         reference=reference,
-        is_against_plain=bool(declared and difference.n and evidence.lacks_rival(declared, protocol)),
+        is_against_plain=bool(declared and difference.n and evidence.lacks_rival(declared, protocol, [cell])),
     )
 
 

@@ -228,6 +228,12 @@ def judge_family(differences: Mapping[Key, tuple[Estimate, float]], rule: Rule =
     return judged
 
 
+def told_apart(differences: Mapping[Key, Estimate]) -> dict[Key, bool]:
+    """Which differences of a family are told apart from 0, on either side, after Holm's correction."""
+    adjusted = holm({key: p_apart(difference) for key, difference in differences.items()})
+    return {key: p < 1 - CONFIDENCE for key, p in adjusted.items()}  # false for NaN
+
+
 def judge(difference: Estimate, expected: float) -> Judgement:
     """The judgement on a difference that is one test of its own; no word where the paper claims none."""
     return judge_family({"": (difference, expected)})[""]

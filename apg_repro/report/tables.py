@@ -220,7 +220,12 @@ def verdict_order() -> list[str]:
 
 def judgement_text(line: Comparison) -> str:
     """The verdict of a comparison with all its marks."""
-    return text_of(line.judgement, line.is_against_plain)
+    return with_marks(line.verdict, marks_of(line))
+
+
+def marks_of(line: Comparison) -> str:
+    """The marks of a comparison's verdict: § if its reference is not yet the one that it should be."""
+    return line.judgement.marks + AGAINST_PLAIN * line.is_against_plain
 
 
 def text_of(judgement: Judgement, is_against_plain: bool) -> str:

@@ -151,7 +151,7 @@ class Evidence:
     def reference(self, cell: Cell, protocol: Protocol) -> Cell | None:
         """The cell that a cell's differences are taken from: the declared one, or a rival of it that is better."""
         declared = self.declared_reference(cell)
-        return declared and self.stronger(declared, protocol)
+        return declared and self.stronger(declared, protocol, [cell])
 
     def rivals(self, cell: Cell, protocol: Protocol) -> list[Cell]:
         """The cells that stand beside a cell as references: those of one epoch beside weights of one epoch.
@@ -164,14 +164,20 @@ class Evidence:
             return []
         return [other for other in self.cells if (other.backbone, other.rival_of) == cell.key]
 
-    def lacks_rival(self, cell: Cell, protocol: Protocol) -> bool:
-        """Whether a rival of a cell has not been run for every seed that the cell has."""
-        seeds = self.by_seed(cell, protocol).keys()
+    def lacks_rival(self, cell: Cell, protocol: Protocol, compared: Sequence[Cell] = ()) -> bool:
+        """Whether a rival of a cell has not been run for every seed that the cell and those compared with it share."""
+        seeds = set(self.shared_seeds([cell, *compared], protocol))
         return any(not seeds <= self.by_seed(rival, protocol).keys() for rival in self.rivals(cell, protocol))
 
-    def stronger(self, cell: Cell, protocol: Protocol) -> Cell:
-        """A cell or, if it has run for all of the cell's seeds and is better on their validation rows, its rival."""
-        seeds = self.by_seed(cell, protocol).keys()
+    def stronger(self, cell: Cell, protocol: Protocol, compared: Sequence[Cell] = ()) -> Cell:
+        """A cell or, if that is better on the validation rows of the seeds at hand, its rival.
+
+        Args:
+            cell: a reference.
+            compared: cells whose differences from it are taken. The seeds are those that they share with it; a rival
+                that lacks one of these is left out.
+        """
+        seeds = set(self.shared_seeds([cell, *compared], protocol) or self.shared_seeds([cell], protocol))
         rivals = [rival for rival in self.rivals(cell, protocol) if seeds <= self.by_seed(rival, protocol).keys()]
         if not seeds or not rivals:
             return cell

@@ -33,8 +33,10 @@ from apg_repro.report.tables import (
     badge_over,
     format_difference,
     judgement_text,
+    marks_of,
     note_on_verdicts,
     page_link,
+    text_of,
     with_n,
 )
 from apg_repro.rows.evidence import Evidence, begun, gather
@@ -143,7 +145,7 @@ def answer(found: dict[str, Evidence], all_models: Sequence[Evidence] = ()) -> l
             f"whose rate and weight decay were searched: {format_difference(tuned)} points (n = {tuned.n}). Search "
             "those first."
         )
-    return sentences
+    return [*sentences, *filter(None, [note_on_verdicts(sentences).strip()])]
 
 
 def by_data_set(all_models: Sequence[Evidence]) -> list[str]:
@@ -154,7 +156,11 @@ def by_data_set(all_models: Sequence[Evidence]) -> list[str]:
     """
     sentences = []
     for number, (evidence, early, late) in enumerate(table2.averages(all_models)):
-        gains, same = [format_difference(gain) for gain in (early, late)], first_epoch_is_best(evidence)
+        if math.isnan(early.mean) or math.isnan(late.mean):
+            sentences.append(f"On {evidence.data.title}, APG has no average gain: {lost(evidence)}")
+            continue
+        gains = [table2.marked_average(evidence, protocol) for protocol in PROTOCOLS]
+        same = first_epoch_is_best(evidence)
         over_base = format_difference(table2.average_over("base", evidence, "one_epoch"))
         on_average = "" if number else ", on average over the seven models"
         sentences.append(
@@ -203,7 +209,10 @@ def where_both_are_tuned(evidence: Evidence) -> str:
     }
     if min(gain.n for gain in gains.values()) < 2:
         return ""
-    early, late = (f"{format_difference(gain)} ({judge(gain, 1.0).word})" for gain in gains.values())
+    plain = {how: table2.is_any_against_plain(evidence, how, "tuned apg", models) for how in PROTOCOLS}
+    early, late = (
+        f"{format_difference(gain)} ({text_of(judge(gain, 1.0), plain[how])})" for how, gain in gains.items()
+    )
     n = " to ".join(str(n) for n in sorted({gain.n for gain in gains.values()}))
     return f"With both tuned ({len(models)} of {len(PAPER_BACKBONES)} models, n = {n}): {early}, then {late}."
 
@@ -247,7 +256,7 @@ def tested_before(sets: Sequence[Evidence]) -> str:
 def named(found: Sequence[tuple[Evidence, Sequence[Comparison]]], of_all: str = "") -> str:
     """On how many data sets there are such conditions, and which: "2 of 4 data sets: Frappe (item), Tmall (user ‡)"."""
     texts = [
-        f"{evidence.data.title} ({'; '.join(with_marks(line.cell.title, line.judgement.marks) for line in lines)})"
+        f"{evidence.data.title} ({'; '.join(with_marks(line.cell.title, marks_of(line)) for line in lines)})"
         for evidence, lines in found
         if lines
     ]

@@ -16,7 +16,7 @@ from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.costs import measured_values, rounded
 from apg_repro.report.devices import device_title, each_device, measured_devices
-from apg_repro.report.statistics import Estimate, estimate, judge_family
+from apg_repro.report.statistics import Estimate, estimate, told_apart
 from apg_repro.report.tables import (
     MISSING,
     NBSP,
@@ -159,17 +159,16 @@ def standing(evidence: Evidence, protocol: Protocol) -> str:
     found = {
         cell.name: estimate(evidence.between([evidence.cell(OURS)], [cell], protocol)) for cell in others(evidence)
     }
-    judged = judge_family({name: (difference, 1.0) for name, difference in found.items()})
+    told = told_apart(found)
     sides: dict[str, list[str]] = {"ahead of": [], "behind": [], "not told apart from": []}
     for name, difference in found.items():
         if difference.n:
-            is_told = judged[name].survives and (difference.is_above or difference.is_below)
-            side = "not told apart from" if not is_told else "ahead of" if difference.is_above else "behind"
+            side = "not told apart from" if not told[name] else "ahead of" if difference.mean > 0 else "behind"
             sides[side].append(f"{name} ({format_difference(difference)})")
-    told = "; ".join(f"{side} {', '.join(names)}" for side, names in sides.items() if names)
+    words = "; ".join(f"{side} {', '.join(names)}" for side, names in sides.items() if names)
     missing = [name for name, line in lines.items() if not line.ours.n]
-    words = f"after Holm's correction, APG is {told}" if told else "nothing to compare with was run"
-    return words + (f". Not run: {', '.join(missing)}" if missing else "")
+    text = f"after Holm's correction, APG is {words}" if words else "nothing to compare with was run"
+    return text + (f". Not run: {', '.join(missing)}" if missing else "")
 
 
 def above_base(found: Sequence[Evidence]) -> Markup:
@@ -179,8 +178,8 @@ def above_base(found: Sequence[Evidence]) -> Markup:
     shown: dict[str, list[str]] = {}
     for evidence in found:
         for protocol in PROTOCOLS:
-            for name, (difference, survives) in over_tuned_base(evidence, protocol).items():
-                if difference.is_above and survives:
+            for name, (difference, is_told) in over_tuned_base(evidence, protocol).items():
+                if is_told and difference.mean > 0:
                     where = f"{evidence.data.title}, {PROTOCOL_TITLES[protocol]}: {format_difference(difference)}"
                     shown.setdefault(name, []).append(where)
     run = {name: sum(name in names_run(evidence) for evidence in found) for name in LAYERS}
@@ -192,10 +191,10 @@ def above_base(found: Sequence[Evidence]) -> Markup:
 
 
 def over_tuned_base(evidence: Evidence, protocol: Protocol) -> dict[str, tuple[Estimate, bool]]:
-    """The difference of each line that was run from tuned base, and whether it survives Holm's correction."""
+    """The difference of each line that was run from tuned base, and whether Holm's correction leaves it told apart."""
     lines = {line.cell.name: line.difference for line in compare(evidence, protocol).values() if line.difference.n}
-    judged = judge_family({name: (difference, 1.0) for name, difference in lines.items()})
-    return {name: (difference, judged[name].survives) for name, difference in lines.items()}
+    told = told_apart(lines)
+    return {name: (difference, told[name]) for name, difference in lines.items()}
 
 
 def main_points(found: Sequence[Evidence]) -> list[str]:
@@ -207,9 +206,9 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
             gains = over_tuned_base(evidence, protocol)
             if OURS not in gains:
                 continue
-            gain, survives = gains[OURS]
+            gain, is_told = gains[OURS]
             above, below, neither = sides
-            side = above if gain.is_above and survives else below if gain.is_below and survives else neither
+            side = neither if not is_told else above if gain.mean > 0 else below
             sides[side].append(f"{evidence.data.title} ({format_difference(gain)}, n = {gain.n})")
         told = "; ".join(f"{side} {', '.join(where)}" for side, where in sides.items() if where)
         if told:

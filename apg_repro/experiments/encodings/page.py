@@ -12,6 +12,7 @@ import pandas as pd
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.encodings.plan import ENCODINGS
 from apg_repro.labels import words_for
+from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.statistics import Estimate, estimate, judge, pool
 from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
@@ -32,9 +33,15 @@ from apg_repro.suite import Cell
 DEFAULT, *OTHERS = ENCODINGS
 
 
+def compared(evidence: Evidence, protocol: Protocol) -> dict[str, Comparison]:
+    """APG next to its reference, by encoding."""
+    found = {line.cell.name: line for line in compare(evidence, protocol).values()}
+    return {features: found[f"apg, {features}"] for features in ENCODINGS}
+
+
 def gains(evidence: Evidence, protocol: Protocol) -> dict[str, Estimate]:
     """APG less the better of base and damped base (after one epoch; else base) in points, by encoding."""
-    return {features: average(evidence, protocol, [features]) for features in ENCODINGS}
+    return {features: line.difference for features, line in compared(evidence, protocol).items()}
 
 
 def average(evidence: Evidence, protocol: Protocol, encodings: Sequence[str]) -> Estimate:
@@ -51,12 +58,12 @@ def over_damped(evidence: Evidence, protocol: Protocol, encodings: Sequence[str]
 
 def base_of(evidence: Evidence, protocol: Protocol, features: str) -> Cell:
     """What the gain on an encoding is taken from."""
-    return evidence.stronger(evidence.cell(f"base, {features}"), protocol)
+    return evidence.stronger(evidence.cell(f"base, {features}"), protocol, [evidence.cell(f"apg, {features}")])
 
 
 def is_against_plain(evidence: Evidence, protocol: Protocol) -> bool:
     """Whether the damped base of some encoding still lacks seeds."""
-    return any(evidence.lacks_rival(evidence.cell(f"base, {features}"), protocol) for features in ENCODINGS)
+    return any(line.is_against_plain for line in compared(evidence, protocol).values())
 
 
 def judged_text(evidence: Evidence, protocol: Protocol, gain: Estimate) -> str:

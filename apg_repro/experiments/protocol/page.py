@@ -11,17 +11,18 @@ import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
 from apg_repro.backbones import PAPER_BACKBONES
-from apg_repro.config import PROTOCOLS
+from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.table2.page import AVERAGE, average, average_over, lines_of
 from apg_repro.labels import words_for
 from apg_repro.report.figures import Picture, curve, drawn, not_run
-from apg_repro.report.statistics import MARGIN, Estimate
+from apg_repro.report.statistics import MARGIN, NOT_AFTER_HOLM, Estimate, told_apart, with_marks
 from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
     MISSING,
     Table,
     all_first_epochs_best,
     format_difference,
+    note_on_verdicts,
     with_n,
     without_empty_columns,
 )
@@ -34,6 +35,14 @@ NOTE_ON_SAME_WEIGHTS = (
     "weights, against the same reference."
 )
 OVER_PLAIN = " than plain base"  # after "better", where it is not shown over damped base
+RESTS_ON: dict[str, Protocol] = {  # answers, by the protocol on whose gain they rest
+    "better": "early_stopping",
+    f"better{OVER_PLAIN}": "early_stopping",
+    "only sooner": "one_epoch",
+    "sooner, at least": "one_epoch",
+    "worse": "early_stopping",
+    "worse, at first": "one_epoch",
+}
 
 
 def histories(evidence: Evidence, backbone: str, name: str) -> dict[int, list[float]]:
@@ -113,9 +122,23 @@ def answer_of(evidence: Evidence, models: Sequence[str]) -> str:
     return found + OVER_PLAIN * (found == "better" and damped.n > 0 and not damped.is_above)
 
 
+def marked_answers(evidence: Evidence) -> dict[str, str]:
+    """The answer for each line of the table, with † if Holm's correction over the paper's models leaves it open."""
+    gains: dict[Protocol, dict[str, Estimate]] = {
+        protocol: {model: average(evidence, protocol, "apg", [model]) for model in PAPER_BACKBONES}
+        for protocol in PROTOCOLS
+    }
+    told = {protocol: told_apart(found) for protocol, found in gains.items()}
+    answers = {line: answer_of(evidence, models) for line, models in lines_of(evidence).items()}
+    return {
+        line: with_marks(text, NOT_AFTER_HOLM * (not told[RESTS_ON[text]].get(line, True)) if text in RESTS_ON else "")
+        for line, text in answers.items()
+    }
+
+
 def answers_table(evidence: Evidence) -> Table:
     """One line per model, and one for the average: the gain after one epoch and at its best, epochs, the answer."""
-    rows = []
+    rows, answers = [], marked_answers(evidence)
     for line, models in lines_of(evidence).items():
         early, late = (average(evidence, protocol, "apg", models) for protocol in PROTOCOLS)
         rows.append(
@@ -128,12 +151,13 @@ def answers_table(evidence: Evidence) -> Table:
                 ),
             }
             | (epochs(evidence, line) if line != AVERAGE else {})
-            | {"APG learns": answer_of(evidence, models) if evidence.is_result else ""}
+            | {"APG learns": answers[line] if evidence.is_result else ""}
         )
     same = any(first_epoch_is_best(evidence, models) for models in lines_of(evidence).values())
     caption = (
         f"{evidence.data.title}. Δ of test AUC of APG in points, {AGAINST_THE_BETTER}. Epochs are means over seeds; "
         f"those of base are plain base's.{NOTE_ON_SAME_WEIGHTS * same}"
+        f"{note_on_verdicts(answers.values()) if evidence.is_result else ''}"
     )
     return Table(without_empty_columns(pd.DataFrame(rows).fillna("")), caption)
 
@@ -145,7 +169,7 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
     """
     texts: dict[bool, list[str]] = {True: [], False: []}  # by whether all models have been run
     for evidence in found:
-        words = {line: answer_of(evidence, models) for line, models in lines_of(evidence).items()}
+        words = marked_answers(evidence)
         counts = Counter(word for line, word in words.items() if line != AVERAGE and word != "not run")
         if not counts:
             continue
@@ -159,7 +183,8 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
             numbers = f"{early} points ({over_base} from plain base)" if same else f"{early}, then {late} points"
             text += f"; on average “{words[AVERAGE]}”: {numbers}"
         texts[is_whole].append(f"{text}.")
-    return texts[True] or texts[False]
+    said = texts[True] or texts[False]
+    return [*said, *filter(None, [note_on_verdicts(said).strip()])]
 
 
 def epochs(evidence: Evidence, backbone: str) -> dict[str, str]:

@@ -13,8 +13,9 @@ from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.paper import numbers as paper
 from apg_repro.report.comparison import Comparison, compare, difference_from
 from apg_repro.report.figures import Picture, drawn, in_words
-from apg_repro.report.statistics import Estimate, count, estimate, judge
+from apg_repro.report.statistics import Estimate, count, estimate, judge, with_marks
 from apg_repro.report.tables import (
+    AGAINST_PLAIN,
     PROTOCOL_HEADS,
     PROTOCOL_TITLES,
     Table,
@@ -55,6 +56,27 @@ def average(evidence: Evidence, protocol: Protocol, name: str, models: Sequence[
     ours = [evidence.cell(name, backbone) for backbone in models]
     theirs = [reference for cell in ours if (reference := evidence.reference(cell, protocol))]
     return estimate(evidence.between(ours, theirs, protocol))
+
+
+def is_any_against_plain(
+    evidence: Evidence, protocol: Protocol, name: str, models: Sequence[str] = PAPER_BACKBONES
+) -> bool:
+    """Whether the reference of a cell's average over these models is not yet the one that it should be in some."""
+    return any(compare(evidence, protocol)[model, name].is_against_plain for model in models)
+
+
+def marked_average(
+    evidence: Evidence, protocol: Protocol, name: str = "apg", models: Sequence[str] = PAPER_BACKBONES
+) -> str:
+    """A cell's average gain over these models in points, with § if its reference is not the one it should be."""
+    is_against_plain = is_any_against_plain(evidence, protocol, name, models)
+    return with_marks(format_difference(average(evidence, protocol, name, models)), AGAINST_PLAIN * is_against_plain)
+
+
+def models_over_the_better(evidence: Evidence, protocol: Protocol) -> str:
+    """In how many of the paper's models gains are over the better of both bases: "all", "3 of 7 models"; "" in none."""
+    n = sum(bool(evidence.rivals(evidence.cell("base", model), protocol)) for model in PAPER_BACKBONES)
+    return "all" if n == len(PAPER_BACKBONES) else f"{n} of {len(PAPER_BACKBONES)} models" if n else ""
 
 
 def diverged_in_words(
@@ -158,7 +180,7 @@ def gains_table(evidence: Evidence, protocol: Protocol) -> Table:
             # An average is one test of its own, a model is one of its family.
             # It goes by the sign that its models go by: where the paper lacks the data set, that of its own.
             judgement = judge(found, sign(expected, cells)) if line == AVERAGE else cells[0].judgement
-            is_against_plain = bool(found.n) and any(cell.is_against_plain for cell in cells)
+            is_against_plain = bool(found.n) and is_any_against_plain(evidence, protocol, name, models)
             texts.append(text_of(judgement, is_against_plain) if evidence.is_result else "")
             lost = diverged_in_words(evidence, protocol, name, models) if found.n else ""
             gain = ", ".join(filter(None, [with_n(found), f"{lost} diverged" * bool(lost)]))
