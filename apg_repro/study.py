@@ -88,7 +88,7 @@ def check_profile(profile: str) -> None:
 
 def check_rows(found: Sequence[Evidence], seeds: Sequence[int]) -> None:
     """Raises a UserError if one of these seeds has no row, so that asking for it changes nothing."""
-    trained = {row.config.seed for evidence in found for row in evidence.rows if isinstance(row, TrainedRow)}
+    trained = {row.config.seed for evidence in found for row in evidence.trained}
     unknown = [seed for seed in seeds if seed not in trained]
     if trained and unknown:
         raise UserError(f'there are no rows of seed {", ".join(map(str, unknown))}: run = "missing" trains them')
@@ -150,7 +150,7 @@ def try_(config: RunConfig, beside: str = "table4", profile: Profile = "full", d
     evidence = gather(suite, Plan(profile=profile, dataset=config.dataset), store)
     if "base" not in {cell.name for cell in evidence.cells}:
         raise UserError(f'{beside} has no runs of base to compare with: take another suite, such as beside="table4"')
-    if not any(isinstance(row, TrainedRow) for row in evidence.rows):
+    if not evidence.trained:
         trains = command(beside, profile, [config.dataset])
         raise UserError(f"{beside} has no {profile} runs on {config.dataset} to compare with: {trains} trains them")
     if config.rows != (rows := SIZES[profile].get("rows")):

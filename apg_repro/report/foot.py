@@ -172,7 +172,7 @@ def files(found: Sequence[Evidence]) -> set[str]:
     names = set()
     for evidence in found:
         profile = evidence.plan.profile
-        if any(isinstance(row, TrainedRow) for row in evidence.rows):
+        if evidence.trained:
             names.add(f"{profile}/runs/{evidence.plan.dataset}.jsonl")
         if any(isinstance(row, MeasuredRow) for row in evidence.rows):
             names.add(f"{profile}/measured/{evidence.suite.name}.jsonl")

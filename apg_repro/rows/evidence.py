@@ -221,12 +221,16 @@ class Evidence:
         return [seed for seed in self.plan.seeds if all(seed in of_cell for of_cell in scores)]
 
     @cached_property
-    def rows(self) -> list[Row]:
-        """Every row that the suite's page rests on: of the search, of the reported runs, measurements."""
+    def trained(self) -> list[TrainedRow]:
+        """Every row of training that the suite's page rests on: of the search, and of the reported runs."""
         wanted = once([*self.search(), *self.wanted()])
-        trained = [self.runs[config.id] for config in wanted if config.id in self.runs]
+        return [self.runs[config.id] for config in wanted if config.id in self.runs]
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Every row that the suite's page rests on: those of training, and measurements."""
         measured = [row for rows in (self.measured, *self.elsewhere.values()) for row in rows.values()]
-        return [*trained, *measured]
+        return [*self.trained, *measured]
 
     def remembered(self, key: Any, make: Callable[[], Any]) -> Any:
         """What ``make`` gives, made once: rows do not change."""

@@ -103,10 +103,8 @@ def check_data(evidence: Evidence, store: Store) -> None:
     plan = evidence.plan
     if not is_prepared(plan.dataset):
         return  # ``train_all`` says so
-    now = load_manifest(plan.dataset)["checksums"]
-    runs = [*evidence.search(), *evidence.wanted()]
-    there = {config.id: evidence.runs[config.id] for config in runs if config.id in evidence.runs}
-    stale = [one for one, row in there.items() if row.origin.data != now.get(row.config.features, row.origin.data)[:12]]
+    now, there = load_manifest(plan.dataset)["checksums"], evidence.trained
+    stale = [row.id for row in there if row.origin.data != now.get(row.config.features, row.origin.data)[:12]]
     if stale:
         path = store.runs_path(plan.profile, plan.dataset)
         raise UserError(
@@ -122,8 +120,7 @@ def check_kind(evidence: Evidence, store: Store, device: str) -> None:
     The quick profile, whose numbers are no results, may.
     """
     plan, kind = evidence.plan, kind_of(device)
-    wanted = {config.id for config in [*evidence.search(), *evidence.wanted()]}
-    names = {row.origin.device for one, row in evidence.runs.items() if one in wanted}
+    names = {row.origin.device for row in evidence.trained}
     others = sorted(name for name in names if provenance.kind_named(name) != kind)
     if others and plan.profile == "full":
         raise UserError(
@@ -195,7 +192,7 @@ def run_again(
     if n < 1:
         raise UserError(f"--again must be at least 1, not {n}")
     evidence = gather(suite, plan, store)
-    stored = [row for row in evidence.rows if isinstance(row, TrainedRow)]
+    stored = evidence.trained
     if not stored:
         raise UserError(f"{suite.title} has no {plan.profile} run of training on {plan.dataset} to make again")
     check_data(evidence, store)

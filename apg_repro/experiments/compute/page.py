@@ -48,7 +48,7 @@ def status_table(store: Store | None = None) -> Table:
 
 def trained(found: Sequence[Evidence]) -> list[TrainedRow]:
     """The training runs that some pages rest on, each once."""
-    rows = {row.id: row for evidence in found for row in evidence.rows if isinstance(row, TrainedRow)}
+    rows = {row.id: row for evidence in found for row in evidence.trained}
     return list(rows.values())
 
 
