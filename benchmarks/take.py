@@ -19,29 +19,44 @@ from apg_repro.experiments import SUITES
 from apg_repro.paths import write_whole
 from apg_repro.rows import record
 from apg_repro.rows.evidence import gather
-from apg_repro.rows.store import Store
+from apg_repro.rows.store import Store, locked
 from apg_repro.suite import SEEDS, Plan
 
 
-def take(theirs: Store, ours: Store) -> list[str]:
-    """Takes what may be taken; a sentence per file.
+def take(theirs: Store, ours: Store, path: Path = record.RECORD) -> list[str]:
+    """Takes what may be taken, and records it; a sentence per file.
+
+    Args:
+        path: of the record. Of files whose runs are taken it is made anew; to others it adds new rows.
 
     Raises:
         UserError: rows of a folder cannot be read.
     """
-    said = []
-    for path in sorted((theirs.root / "full" / "measured").glob("*.jsonl")):
-        n_new = sum(ours.append("full", row) for row in theirs.read(path))
-        said.append(f"{path.name}: {n_new} new measurements")
-    for path in sorted((theirs.root / "full" / "runs").glob("*.jsonl")):
-        said.append(take_runs(path.stem, theirs, ours))
+    said, taken = list[str](), list[str]()
+    for measured in sorted((theirs.root / "full" / "measured").glob("*.jsonl")):
+        n_new = sum(ours.append("full", row) for row in theirs.read(measured))
+        said.append(f"{measured.name}: {n_new} new measurements")
+    for runs in sorted((theirs.root / "full" / "runs").glob("*.jsonl")):
+        into = ours.runs_path("full", runs.stem)
+        into.parent.mkdir(parents=True, exist_ok=True)
+        with locked(into.with_suffix(".lock")):  # nobody adds a row in between
+            mixed = take_runs(runs.stem, theirs, ours)
+        n = len(theirs.runs("full", runs.stem))
+        if not mixed:
+            taken.append(f"runs/{runs.name}")
+        said.append(
+            f"{runs.stem}: none of {n} runs, as differences would be of two machines in {', '.join(mixed)}: train "
+            "these suites there too, with the same seeds"
+            if mixed
+            else f"{runs.stem}: {n} runs"
+        )
+    record.record(ours, path, replace=taken)
     return said
 
 
-def take_runs(dataset: str, theirs: Store, ours: Store) -> str:
-    """Takes the runs of a data set, unless a difference would be of two machines then; a sentence."""
-    new = theirs.runs("full", dataset)
-    whole = ours.runs("full", dataset) | new
+def take_runs(dataset: str, theirs: Store, ours: Store) -> list[str]:
+    """Takes the runs of a data set, unless a difference would be of two machines then: the suites in which it would."""
+    whole = ours.runs("full", dataset) | theirs.runs("full", dataset)
     lines = "".join(json.dumps(row.as_json(), allow_nan=False) + "\n" for row in whole.values())
     with TemporaryDirectory() as folder:
         tried = Store(Path(folder))
@@ -51,11 +66,7 @@ def take_runs(dataset: str, theirs: Store, ours: Store) -> str:
         mixed = of_two_machines(dataset, tried)
         if not mixed:
             write_whole(ours.runs_path("full", dataset), lines)
-            return f"{dataset}: {len(new)} runs"
-    return (
-        f"{dataset}: none of {len(new)} runs, as differences would be of two machines in {', '.join(mixed)}: train "
-        "these suites there too, with the same seeds"
-    )
+        return mixed
 
 
 def of_two_machines(dataset: str, store: Store) -> list[str]:
@@ -79,7 +90,6 @@ def main() -> int:
         return 1
     try:
         print("\n".join(take(Store(folder), Store())))
-        record.record(Store(), replace=True)
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

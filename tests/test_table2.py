@@ -5,6 +5,7 @@ import re
 import pytest
 
 from apg_repro.backbones import BACKBONES, PAPER_BACKBONES
+from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import get_suite
 from apg_repro.experiments.table2 import page
 from apg_repro.report.tables import MISSING, badge
@@ -48,10 +49,11 @@ def test_the_caption_names_the_models_that_are_compared_with_damped_base(row):
         return auc(config) + 0.0001 * (config.base_damping and config.backbone == "PNN")
 
     evidence = evidence_of("table2", row, better_if_damped)
-    assert (
-        ". Against damped base, the better on validation rows: PNN." in page.gains_table(evidence, "one_epoch").caption
-    )
-    assert "damped" not in page.gains_table(evidence, "early_stopping").caption
+    is_damped = "the better base on validation rows is the damped one in PNN."
+    early, late = (page.gains_table(evidence, protocol).caption for protocol in PROTOCOLS)
+    for words in ("Against base", "Against tuned base", "Both tuned"):
+        assert f". {words}, {is_damped}" in early
+        assert (f". {words}, {is_damped}" in late) == (words != "Against base")
 
 
 def test_there_is_no_average_before_all_seven_have_run(row):

@@ -9,6 +9,7 @@ import pytest
 from apg_repro.errors import UserError
 from apg_repro.experiments import get_suite
 from apg_repro.paths import RESULTS
+from apg_repro.rows import record
 from apg_repro.rows.evidence import gather
 from apg_repro.rows.store import Store
 from apg_repro.run import suite as run
@@ -44,7 +45,16 @@ def theirs_of(tmp_path, rows):
 def test_runs_are_taken_over_where_no_difference_is_of_two_machines_then(ours, tmp_path):
     theirs = theirs_of(tmp_path, ours.runs("full", DATASET).values())
     n = len(theirs.runs("full", DATASET))
-    assert take.take(theirs, ours) == [f"{DATASET}: {n} runs"]
+    altered = ours.measured_path("full", "table5")
+    record.record(ours, path := tmp_path / "rows.json")
+    known = record.read(path)
+    altered.write_text(altered.read_text().replace('"AMD EPYC"', '"Another CPU"'))
+    assert take.take(theirs, ours, path) == [f"{DATASET}: {n} runs"]
+    now = record.read(path)  # the rows taken are recorded, and one that was altered by hand is still found
+    assert now[f"runs/{DATASET}.jsonl"].keys() == known[f"runs/{DATASET}.jsonl"].keys()
+    assert now[f"runs/{DATASET}.jsonl"] != known[f"runs/{DATASET}.jsonl"]
+    assert now["measured/table5.jsonl"] == known["measured/table5.jsonl"]
+    assert any("was altered" in line for line in record.differences(Store(ours.root), path))
     assert {row.origin.device for row in Store(ours.root).runs("full", DATASET).values()} == {GPU}
 
 
@@ -52,7 +62,7 @@ def test_runs_whose_base_or_whose_rivals_stay_behind_are_not_taken(ours, tmp_pat
     before = ours.runs_path("full", DATASET).read_bytes()
     of_wdl = [row for row in ours.runs("full", DATASET).values() if row.config.backbone == "WDL"]
     theirs = theirs_of(tmp_path, [row for row in of_wdl if row.config.version == "base"])
-    (said,) = take.take(theirs, ours)
+    (said,) = take.take(theirs, ours, tmp_path / "rows.json")
     assert said.startswith(f"{DATASET}: none of ")
     assert "table2" in said
     assert "table8" in said
@@ -66,8 +76,8 @@ def test_measurements_of_another_kind_of_device_are_added_once(ours, tmp_path):
     theirs.append("full", on_gpu(dataclasses.replace(
         row, measurement=dataclasses.replace(row.measurement, device_kind="cuda")
     )))  # fmt: skip
-    assert take.take(theirs, ours) == ["table5.jsonl: 1 new measurements"]
-    assert take.take(theirs, ours) == ["table5.jsonl: 0 new measurements"]
+    assert take.take(theirs, ours, tmp_path / "rows.json") == ["table5.jsonl: 1 new measurements"]
+    assert take.take(theirs, ours, tmp_path / "rows.json") == ["table5.jsonl: 0 new measurements"]
 
 
 @pytest.mark.fault("a suite that has runs of a CPU is trained on a GPU, or the other way round", "one sentence, before")

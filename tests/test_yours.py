@@ -198,10 +198,34 @@ def test_an_answer_says_when_its_last_run_was_done_and_on_which_machines(done):
 def test_a_damaged_folder_says_which_file(name, done, tmp_path):
     request, _ = done
     shutil.copytree(request.folder, tmp_path / "copy")
-    for text in ("{", "", "[]", "[" * 100_000, *(["{}", '{"seeds": "five"}'] if name != "baselines.json" else [])):
+    whole = (tmp_path / "copy" / name).read_text()
+    others = {"baselines.json": ['{"x": [1]}'], "plan.json": [json.dumps(json.loads(whole) | {"threads": 0})]}
+    empty = [] if name == "baselines.json" else ["{}", '{"seeds": "five"}']
+    for text in ("{", "", "[]", "[" * 100_000, *empty, *others.get(name, [])):
         (tmp_path / "copy" / name).write_text(text)
         with pytest.raises(UserError, match=f"{name} is damaged .*: delete it"):
             try_apg(dataclasses.replace(request, out=tmp_path / "copy"))
+
+
+@pytest.mark.fault("an answer of `apg try` holds something else", "one sentence that says what writes one")
+def test_an_answer_without_runs_of_both_sides_is_refused(tmp_path):
+    path = tmp_path / "answer.json"
+    for text in ("{", "{}", '{"runs": []}', '{"runs": {"base": []}}'):
+        path.write_text(text)
+        with pytest.raises(UserError, match=r"cannot be read .*`apg try` writes one"):
+            verdict.load(path)
+
+
+@pytest.mark.parametrize(
+    ("word", "base", "apg", "side"),
+    [
+        ("better", "ok", "ok", "apg"), ("undecided", "ok", "ok", "base"), ("better", "ok", "diverged", "base"),
+        ("undecided", "diverged", "ok", "apg"), ("undecided", "diverged", "diverged", "base"),
+    ],
+)  # fmt: skip
+def test_the_model_to_take_is_none_that_diverged_if_the_other_one_did_not(word, base, apg, side):
+    rows = {"base": SimpleNamespace(status=base), "apg": SimpleNamespace(status=apg)}
+    assert trying.to_take(word, rows) == side
 
 
 @pytest.mark.fault("rows that `apg try` has prepared are damaged or gone", "they are prepared again from the same file")

@@ -205,7 +205,8 @@ class Compared(Rule):
         texts = f"{found.ours}{self.over_which(evidence, protocol)}", self.below(evidence, protocol)
         found = replace(found, ours="; ".join(filter(None, texts)))
         is_against_plain = bool(difference.n) and any(evidence.lacks_rival(cell, protocol, ours) for cell in theirs)
-        rows = [row for cell in self.cells(evidence) for row in evidence.found(cell, protocol)]
+        taken = [*ours, *(evidence.stronger(cell, protocol, ours) for cell in theirs)]
+        rows = [row for cell in taken for row in evidence.found(cell, protocol)]
         return replace(
             found,
             marks=found.marks + AGAINST_PLAIN * is_against_plain,

@@ -6,7 +6,7 @@ from html import escape
 
 from apg_repro.claims.claims import Claim, all_claims
 from apg_repro.claims.rules import Finding, On
-from apg_repro.claims.status import lines_of
+from apg_repro.claims.status import compared_in
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.encodings import page as encodings
 from apg_repro.experiments.table2 import page as table2
@@ -125,7 +125,7 @@ def encodings_in_short(found: Sequence[Evidence]) -> list[Text]:
 
 def gain_in_words(evidence: Evidence, protocol: Protocol, name: str) -> str:
     """How many of the paper's models have which verdict, and the average once all have run; "" before any has."""
-    lines = lines_of(evidence, protocol, name)
+    lines = compared_in(evidence, protocol, name)
     if not any(line.difference.n for line in lines):
         return ""
     counts = count([line.judgement for line in lines])

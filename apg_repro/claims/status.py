@@ -168,14 +168,14 @@ def heads(protocol: Protocol) -> str:
     return {"one_epoch": "After one epoch"}.get(protocol, PROTOCOL_TITLES[protocol].capitalize())
 
 
-def lines_of(evidence: Evidence, protocol: Protocol, name: str) -> list[Comparison]:
+def compared_in(evidence: Evidence, protocol: Protocol, name: str) -> list[Comparison]:
     """A cell in each of the paper's models."""
     return [compare(evidence, protocol)[backbone, name] for backbone in PAPER_BACKBONES]
 
 
 def model_verdicts(evidence: Evidence, protocol: Protocol, name: str) -> Markup | str:
     """How many of the paper's models have which verdict, and on how many seeds."""
-    lines = lines_of(evidence, protocol, name)
+    lines = compared_in(evidence, protocol, name)
     seeds = sorted({line.difference.n for line in lines if line.difference.n})
     if not seeds:
         return "not run"

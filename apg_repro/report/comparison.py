@@ -110,7 +110,6 @@ def test_of(evidence: Evidence, line: Comparison, protocol: Protocol) -> Test:
 def compare_cell(evidence: Evidence, cell: Cell, protocol: Protocol) -> Comparison:
     """One cell, not yet judged."""
     ours, reference = paper_auc(evidence, cell), evidence.reference(cell, protocol)
-    declared = evidence.declared_reference(cell)
     expected = ours - paper_auc(evidence, reference) if reference else math.nan
     difference = estimate(evidence.differences(cell, protocol))
     return Comparison(
@@ -124,7 +123,7 @@ def compare_cell(evidence: Evidence, cell: Cell, protocol: Protocol) -> Comparis
         n_diverged=sum(row.diverged(protocol) for row in evidence.found(cell, protocol)),
         chosen=evidence.chosen(cell, protocol) or {},
         reference=reference,
-        is_against_plain=bool(declared and difference.n and evidence.lacks_rival(declared, protocol, [cell])),
+        is_against_plain=bool(difference.n) and evidence.lack_rivals([cell], protocol),
     )
 
 

@@ -150,8 +150,21 @@ class Evidence:
 
     def reference(self, cell: Cell, protocol: Protocol) -> Cell | None:
         """The cell that a cell's differences are taken from: the declared one, or a rival of it that is better."""
-        declared = self.declared_reference(cell)
-        return declared and self.stronger(declared, protocol, [cell])
+        return next(iter(self.references([cell], protocol)), None)
+
+    def references(self, cells: Sequence[Cell], protocol: Protocol) -> list[Cell]:
+        """What the mean of some cells is compared with: the reference of each, chosen on the seeds that all share."""
+        declared = self.declared_references(cells)
+        return [self.stronger(one, protocol, [*cells, *declared]) for one in declared]
+
+    def declared_references(self, cells: Sequence[Cell]) -> list[Cell]:
+        """The cells that these are declared to be compared with."""
+        return [declared for cell in cells if (declared := self.declared_reference(cell))]
+
+    def lack_rivals(self, cells: Sequence[Cell], protocol: Protocol) -> bool:
+        """Whether a rival of the references of some cells has not been run for every seed that all of them share."""
+        declared = self.declared_references(cells)
+        return any(self.lacks_rival(one, protocol, [*cells, *declared]) for one in declared)
 
     def rivals(self, cell: Cell, protocol: Protocol) -> list[Cell]:
         """The cells that stand beside a cell as references: those of one epoch beside weights of one epoch.
@@ -191,8 +204,12 @@ class Evidence:
 
     def differences(self, cell: Cell, protocol: Protocol) -> list[float]:
         """Test AUC of a cell less that of its reference, in points, for the seeds that both have."""
-        reference = self.reference(cell, protocol)
-        return self.between([cell], [reference], protocol) if reference else []
+        return self.mean_differences([cell], protocol)
+
+    def mean_differences(self, cells: Sequence[Cell], protocol: Protocol) -> list[float]:
+        """Mean test AUC of some cells less that of their references, in points, for the seeds that all have."""
+        references = self.references(cells, protocol)
+        return self.between(cells, references, protocol) if references else []
 
     def on_another_machine(self, cell: Cell, protocol: Protocol) -> list[TrainedRow]:
         """The rows of a cell whose reference was trained on another device for the same seed.

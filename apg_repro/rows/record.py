@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from apg_repro.config import RunConfig, changed
@@ -84,15 +85,17 @@ def difference(known: str | None, now: str | None) -> str:
     return f"{'is gone' if now is None else 'was altered'}: {REMEDY}"
 
 
-def record(store: Store, path: Path = RECORD, *, replace: bool = False) -> None:
+def record(store: Store, path: Path = RECORD, *, replace: bool | Collection[str] = False) -> None:
     """Writes the record.
 
     Args:
-        replace: whether rows that were altered or are gone are taken as they are; otherwise new rows are added only.
+        replace: whether rows that were altered or are gone are taken as they are, or in which files (relative to
+            ``results/full``); in others new rows are added only.
     """
     known, now = read(path), present(store)
-    if not replace:
-        now = {file: now.get(file, {}) | known.get(file, {}) for file in known | now}
+    if replace is not True:
+        as_they_are = replace or ()
+        now = {file: now.get(file, {}) | ({} if file in as_they_are else known.get(file, {})) for file in known | now}
     text = json.dumps({file: dict(sorted(now[file].items())) for file in sorted(now)}, indent=0)
     write_record(path, f"{text}\n")
 

@@ -163,10 +163,8 @@ def write(row: TrainedRow, store: Store, profile: Profile, pending: Iterable[Fut
         done = [future.result() for future in pending if future.done() and not future.exception()]
         raise rescued(done, store, profile, error) from error
     if not is_new:
-        raise UserError(
-            f"run {row.id} was trained, but {store.runs_path(profile, row.dataset)} held it by then: nothing is lost, "
-            "run the same command again"
-        )
+        path = store.runs_path(profile, row.dataset)
+        tqdm.write(f"run {row.id} was trained, but {path} held it by then: the row that was there stays")
 
 
 def rescued(rows: Sequence[Row], store: Store, profile: Profile, error: OSError | UserError) -> UserError:

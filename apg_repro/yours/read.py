@@ -277,6 +277,9 @@ def stored(path: Path, *entries: str) -> dict[str, Any]:
             raise ValueError(f"it has no entry {lacking[0]!r}")
         return found
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} is damaged ({first_line(error)}): delete it, and run the same command again"
-        ) from error
+        raise damaged(path, first_line(error)) from error
+
+
+def damaged(path: Path, why: str) -> UserError:
+    """That a file of the work folder cannot be used, and what to do."""
+    return UserError(f"{path} is damaged ({why}): delete it, and run the same command again")

@@ -97,6 +97,8 @@ class Plan:
         try:
             found = cls(**stored(path))
             check_types(found)
+            if any(isinstance(value, int) and value < 1 for value in asdict(found).values()):
+                raise ValueError("a number is below 1")
         except (TypeError, ValueError) as error:
             raise UserError(f"{path} is damaged ({first_line(error)}): delete its folder, and begin again") from error
         return found

@@ -34,7 +34,7 @@ from apg_repro.run.task import origin, trained_row
 from apg_repro.training.scoring import auc, predict
 from apg_repro.training.train import train_on
 from apg_repro.yours.prepare import Encoding, Parts, Prepared, datasets
-from apg_repro.yours.read import stored
+from apg_repro.yours.read import damaged, stored
 from apg_repro.yours.search import SIDES, Plan, Side, config_of
 
 EDGES = (0, 1, 3, 10, 30, 100)  # training rows of a user or an item, from which on a group begins
@@ -155,6 +155,8 @@ def baselines(prepared: Prepared, todo: Plan, path: Path, on_seed: Callable[[], 
         Baseline → one {"seed", "auc", "logloss"} per seed; AUC from 0 to 1, logloss in nats.
     """
     found: dict[str, list[Any]] = stored(path) if path.exists() else {}
+    if not all(isinstance(scores, list) and all(map(is_score, scores)) for scores in found.values()):
+        raise damaged(path, "it holds something else than scores")
     for seed in range(1, min(BASELINE_SEEDS, todo.seeds) + 1):
         if not any(score["seed"] == seed for scores in found.values() for score in scores):
             _, _, parts = datasets(prepared, seed, todo.rows, torch.device("cpu"))
@@ -169,6 +171,11 @@ def baselines(prepared: Prepared, todo: Plan, path: Path, on_seed: Callable[[], 
             write_whole(path, json.dumps(found))
         on_seed()
     return found
+
+
+def is_score(found: Any) -> bool:
+    """Whether this is what ``baselines`` keeps of a seed."""
+    return isinstance(found, dict) and {"seed", "auc", "logloss"} <= found.keys()
 
 
 def logistic(parts: tuple[Dataset, Dataset, Dataset]) -> np.ndarray:

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -264,7 +264,7 @@ def work(
             lambda: latency({side: export.fold(model) for side, model in models.items()}, parts[2]),
         ),
     }  # fmt: skip
-    side: Side = "apg" if finding(found).word == "better" else "base"
+    side = to_take(finding(found).word, {side: rows[side, 1] for side in SIDES})
     if not all((folder / "model" / name).exists() for name in export.FILES):  # it was taken away, to be used
         (folder / "exported.json").unlink(missing_ok=True)
     kept(
@@ -272,6 +272,12 @@ def work(
         lambda: exported(models[side], encoding, folder / "model", source),
     )  # fmt: skip
     return found | {"exported": side}
+
+
+def to_take(word: str, rows: Mapping[Side, TrainedRow]) -> Side:
+    """Which of two models to take: APG where it is better, but none that diverged, if the other one did not."""
+    base_is_sound, apg_is_sound = (rows[side].status == "ok" for side in SIDES)
+    return "apg" if apg_is_sound and (word == "better" or not base_is_sound) else "base"
 
 
 def kept(path: Path, key: str, make: Callable[[], Any]) -> Any:

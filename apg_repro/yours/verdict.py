@@ -156,6 +156,9 @@ def load(path: Path) -> dict[str, Any]:
         UserError: there is none, or it is damaged.
     """
     try:
-        return read_object(path)
+        found = read_object(path)
+        if not isinstance(runs := found.get("runs"), dict) or not {"base", "apg"} <= runs.keys():
+            raise ValueError("it has no runs of base and APG")
+        return found
     except (OSError, ValueError) as error:
         raise UserError(f"answer {path} cannot be read ({error}): `apg try` writes one, answer.json") from error

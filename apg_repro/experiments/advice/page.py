@@ -142,7 +142,8 @@ def answer(found: dict[str, Evidence], all_models: Sequence[Evidence] = ()) -> l
         place = "behind" if tuned.is_below else "ahead of" if tuned.is_above else "not told apart from"
         sentences.append(
             f"On {models.data.title} with early stopping, APG at the paper's learning rate is {place} a static model "
-            f"whose rate and weight decay were searched: {format_difference(tuned)} points (n = {tuned.n}). Search "
+            f"whose rate and weight decay were searched: "
+            f"{table2.marked_average(models, 'early_stopping', 'apg over tuned base')} points (n = {tuned.n}). Search "
             "those first."
         )
     return [*sentences, *filter(None, [note_on_verdicts(sentences).strip()])]
@@ -157,7 +158,8 @@ def by_data_set(all_models: Sequence[Evidence]) -> list[str]:
     sentences = []
     for number, (evidence, early, late) in enumerate(table2.averages(all_models)):
         if math.isnan(early.mean) or math.isnan(late.mean):
-            sentences.append(f"On {evidence.data.title}, APG has no average gain: {lost(evidence)}")
+            why = lost(evidence) or "runs of base diverged."
+            sentences.append(f"On {evidence.data.title}, APG has no average gain: {why}")
             continue
         gains = [table2.marked_average(evidence, protocol) for protocol in PROTOCOLS]
         same = first_epoch_is_best(evidence)

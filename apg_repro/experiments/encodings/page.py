@@ -28,7 +28,6 @@ from apg_repro.report.tables import (
     with_n,
 )
 from apg_repro.rows.evidence import Evidence
-from apg_repro.suite import Cell
 
 DEFAULT, *OTHERS = ENCODINGS
 
@@ -47,18 +46,13 @@ def gains(evidence: Evidence, protocol: Protocol) -> dict[str, Estimate]:
 def average(evidence: Evidence, protocol: Protocol, encodings: Sequence[str]) -> Estimate:
     """The same on the average of these encodings, seed by seed."""
     ours = [evidence.cell(f"apg, {features}") for features in encodings]
-    return estimate(evidence.between(ours, [base_of(evidence, protocol, each) for each in encodings], protocol))
+    return estimate(evidence.mean_differences(ours, protocol))
 
 
 def over_damped(evidence: Evidence, protocol: Protocol, encodings: Sequence[str]) -> Estimate:
     """APG less damped base on the average of these encodings, whichever of both bases is the better one."""
     ours, theirs = ([evidence.cell(f"{name}, {features}") for features in encodings] for name in ("apg", "damped base"))
     return estimate(evidence.between(ours, theirs, protocol))
-
-
-def base_of(evidence: Evidence, protocol: Protocol, features: str) -> Cell:
-    """What the gain on an encoding is taken from."""
-    return evidence.stronger(evidence.cell(f"base, {features}"), protocol, [evidence.cell(f"apg, {features}")])
 
 
 def is_against_plain(evidence: Evidence, protocol: Protocol) -> bool:
@@ -73,17 +67,14 @@ def judged_text(evidence: Evidence, protocol: Protocol, gain: Estimate) -> str:
 
 def more_than_default(evidence: Evidence, protocol: Protocol) -> Estimate:
     """By how many points the average gain of the other encodings exceeds that of the default one, seed by seed."""
-    apg, base = (
-        {features: evidence.by_seed(cell_of(features), protocol) for features in ENCODINGS}
-        for cell_of in (lambda one: evidence.cell(f"apg, {one}"), lambda one: base_of(evidence, protocol, one))
+    cells = [evidence.cell(f"apg, {features}") for features in ENCODINGS]
+    bases = evidence.references(cells, protocol)
+    apg, base = ([evidence.by_seed(cell, protocol) for cell in side] for side in (cells, bases))
+    default, *others = (
+        [ours[seed] - theirs[seed] for seed in evidence.shared_seeds([*cells, *bases], protocol)]
+        for ours, theirs in zip(apg, base, strict=True)
     )
-    both = (*apg.values(), *base.values())
-    seeds = [seed for seed in evidence.plan.seeds if all(seed in scores for scores in both)]
-
-    def gain(features: str, seed: int) -> float:
-        return apg[features][seed] - base[features][seed]
-
-    return estimate([sum(gain(each, seed) for each in OTHERS) / len(OTHERS) - gain(DEFAULT, seed) for seed in seeds])
+    return estimate([sum(gains) / len(OTHERS) - gain for gain, *gains in zip(default, *others, strict=True)])
 
 
 def pooled_table(evidence: Evidence) -> Table:

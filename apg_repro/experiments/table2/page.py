@@ -53,16 +53,14 @@ def lines_of(evidence: Evidence) -> dict[str, tuple[str, ...]]:
 
 def average(evidence: Evidence, protocol: Protocol, name: str, models: Sequence[str] = PAPER_BACKBONES) -> Estimate:
     """The mean difference of a cell over these models, seed by seed; of n = 0 before all have run."""
-    ours = [evidence.cell(name, backbone) for backbone in models]
-    theirs = [reference for cell in ours if (reference := evidence.reference(cell, protocol))]
-    return estimate(evidence.between(ours, theirs, protocol))
+    return estimate(evidence.mean_differences([evidence.cell(name, model) for model in models], protocol))
 
 
 def is_any_against_plain(
     evidence: Evidence, protocol: Protocol, name: str, models: Sequence[str] = PAPER_BACKBONES
 ) -> bool:
     """Whether the reference of a cell's average over these models is not yet the one that it should be in some."""
-    return any(compare(evidence, protocol)[model, name].is_against_plain for model in models)
+    return evidence.lack_rivals([evidence.cell(name, model) for model in models], protocol)
 
 
 def marked_average(
@@ -99,8 +97,7 @@ def average_over(
 def shared_seeds(evidence: Evidence, protocol: Protocol, name: str) -> list[int]:
     """The seeds of a cell's average over the paper's models."""
     cells = [evidence.cell(name, backbone) for backbone in PAPER_BACKBONES]
-    theirs = [reference for cell in cells if (reference := evidence.reference(cell, protocol))]
-    return evidence.shared_seeds([*cells, *theirs], protocol)
+    return evidence.shared_seeds([*cells, *evidence.references(cells, protocol)], protocol)
 
 
 def n_and_seeds(evidence: Evidence, protocol: Protocol, name: str = "apg") -> str:
@@ -187,7 +184,7 @@ def gains_table(evidence: Evidence, protocol: Protocol) -> Table:
             row[f"Δ {head(evidence, name)}"] = badge_over(texts[-1], gain)
         rows.append(row)
     note = note_on_marks(evidence.cell(name).registered for name in AGAINST)
-    note += note_on_rivals([compared[model, "apg"] for model in PAPER_BACKBONES]) + note_on_verdicts(texts)
+    note += "".join(note_on_rivals(evidence, protocol, name) for name in AGAINST) + note_on_verdicts(texts)
     trained = [line.cell for line in compared.values() if line.cell.name != "apg over tuned base"]  # those of "apg"
     note += note_on_first_epochs(evidence, trained, protocol) + worse_when_searched(evidence, protocol)
     seeds = seeds_in_words(shared_seeds(evidence, protocol, "apg"))
@@ -204,10 +201,12 @@ def sign(expected: float, cells: Sequence[Comparison]) -> float:
     return sides.pop() if len(sides) == 1 else math.nan
 
 
-def note_on_rivals(lines: Sequence[Comparison]) -> str:
-    """What a caption says of models whose base is damped base; "" if there are none."""
+def note_on_rivals(evidence: Evidence, protocol: Protocol, name: str) -> str:
+    """What a caption says of models whose base, in a column, is damped base; "" if there are none."""
+    lines = [compare(evidence, protocol)[model, name] for model in PAPER_BACKBONES]
     rivals = [line.cell.backbone for line in lines if line.rival]
-    return f" Against damped base, the better on validation rows: {', '.join(rivals)}." if rivals else ""
+    column = AGAINST[name][:1].upper() + AGAINST[name][1:]
+    return f" {column}, the better base on validation rows is the damped one in {', '.join(rivals)}." * bool(rivals)
 
 
 def cells_table(evidence: Evidence, protocol: Protocol) -> Table:
