@@ -289,6 +289,19 @@ def test_a_claim_says_how_many_of_its_runs_diverged(row, n_seeds, text):
     assert f"(n\u00a0=\u00a0{n_seeds}), {text}" in page.ours_html(finding).html
 
 
+def test_a_claim_counts_the_diverged_runs_of_the_base_that_it_is_compared_with(row):
+    """Damped base is the better one after one epoch, and two runs of it diverged; plain base's are not counted."""
+    lost = {"status": "diverged", "history": [{"worst_batch_loss": 20.0}]}
+    found = evidence_of(
+        "table4", row, lambda config: 0.79 + 0.001 * config.base_damping,
+        lambda config: lost if config.version == "base" and config.base_damping == (config.seed < 3) else {},
+        plan=replace(PLAN, seeds=(1, 2, 3, 4, 5)),
+    )  # fmt: skip
+    finding = Better(("v4",)).judge(found, "one_epoch")
+    assert "over damped base" in finding.ours
+    assert finding.n_diverged == 2
+
+
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [(0.05, 0.15, "undecided"), (0.12, 0.15, "contradicted"), (0.05, 0.08, "reproduced")],
