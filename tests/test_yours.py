@@ -22,6 +22,7 @@ torch = pytest.importorskip("torch")
 
 from apg_repro.__main__ import main  # noqa: E402
 from apg_repro.catalogue import YOURS  # noqa: E402
+from apg_repro.config import RunConfig  # noqa: E402
 from apg_repro.errors import UserError  # noqa: E402
 from apg_repro.paths import ROOT  # noqa: E402
 from apg_repro.report.statistics import quantile  # noqa: E402
@@ -33,6 +34,7 @@ from apg_repro.yours.export import served, trained  # noqa: E402
 from apg_repro.yours.prepare import MISSING, RARE, datasets, encode, load, prepare, standardised  # noqa: E402
 from apg_repro.yours.read import read  # noqa: E402
 from apg_repro.yours.trying import Request, begin, columns_of, origin_of, try_apg  # noqa: E402
+from tests.conftest import trained_row  # noqa: E402
 
 N = 1200
 CPU = torch.device("cpu")
@@ -219,13 +221,19 @@ def test_an_answer_without_runs_of_both_sides_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("word", "base", "apg", "side"),
     [
-        ("better", "ok", "ok", "apg"), ("undecided", "ok", "ok", "base"), ("better", "ok", "diverged", "base"),
-        ("undecided", "diverged", "ok", "apg"), ("undecided", "diverged", "diverged", "base"),
+        ("better", True, True, "apg"), ("undecided", True, True, "base"), ("better", True, False, "base"),
+        ("undecided", False, True, "apg"), ("undecided", False, False, "base"),
     ],
 )  # fmt: skip
-def test_the_model_to_take_is_none_that_diverged_if_the_other_one_did_not(word, base, apg, side):
-    rows = {"base": SimpleNamespace(status=base), "apg": SimpleNamespace(status=apg)}
-    assert trying.to_take(word, rows) == side
+def test_the_model_to_take_has_finite_weights_if_one_of_both_has(word, base, apg, side):
+    """A run whose weights are not finite after its first epoch ends without a score of early stopping."""
+
+    def row(has_score):
+        found = trained_row(RunConfig(dataset=YOURS, seed=1))
+        kept = {name: score for name, score in found.scores.items() if has_score or name != "early_stopping"}
+        return dataclasses.replace(found, scores=kept)
+
+    assert trying.to_take(word, {"base": row(base), "apg": row(apg)}) == side
 
 
 @pytest.mark.fault("rows that `apg try` has prepared are damaged or gone", "they are prepared again from the same file")

@@ -275,9 +275,14 @@ def work(
 
 
 def to_take(word: str, rows: Mapping[Side, TrainedRow]) -> Side:
-    """Which of two models to take: APG where it is better, but none that diverged, if the other one did not."""
-    base_is_sound, apg_is_sound = (rows[side].status == "ok" for side in SIDES)
-    return "apg" if apg_is_sound and (word == "better" or not base_is_sound) else "base"
+    """Which of two models to take: APG where it is better, and the other one where the weights of one are not finite.
+
+    Args:
+        word: of the verdict.
+        rows: of the runs whose models they are.
+    """
+    base_is_finite, apg_is_finite = ("early_stopping" in rows[side].scores for side in SIDES)
+    return "apg" if apg_is_finite and (word == "better" or not base_is_finite) else "base"
 
 
 def kept(path: Path, key: str, make: Callable[[], Any]) -> Any:
