@@ -48,6 +48,13 @@ with suppress(ModuleNotFoundError):  # of torch, see second_python.py, or of Tri
         import triton.language  # noqa: F401
 
 
+@pytest.fixture(autouse=True)
+def same_random_numbers() -> None:
+    """What a test draws does not depend on the tests before it."""
+    if "torch" in sys.modules:
+        torch.manual_seed(1)
+
+
 @pytest.fixture
 def unchecked(monkeypatch):
     """Without the checks of types that the tests add: torch cannot trace them, and they hide errors of our own."""

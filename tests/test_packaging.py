@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 import apg_repro
 from apg_repro.paths import ROOT
@@ -77,8 +78,10 @@ def metadata(wheel: zipfile.ZipFile):
 
 def test_every_package_that_the_project_names_has_one_exact_version_per_python():
     pinned = constraints()
-    named = {name for extra in EXTRAS for name in second_python.requirements(extra)} | set(PROJECT["dependencies"])
-    assert named <= set(pinned)
+    named = {line for extra in EXTRAS for line in second_python.requirements(extra)} | set(PROJECT["dependencies"])
+    for package in map(Requirement, named):
+        assert package.name in pinned
+        assert all(package.specifier.contains(version) for version in pinned[package.name]), package
     assert all(re.fullmatch(r"[\w.]+", version) for versions in pinned.values() for version in versions)
     assert pinned["torch"] == {"2.13.0"}
 
