@@ -64,7 +64,7 @@ def gains(found: Committed) -> list[str]:
         evidence.data.title: table2.models_over_the_better(evidence, "early_stopping") for evidence, *_ in averages
     }
     titles = " and ".join(title if n == "all" else f"{title} in {n}" for title, n in models.items() if n)
-    where = f", and on {titles}, where base is best after its first epoch," if titles else ""
+    where = f", and on {titles}, where base's first epoch is its best," if titles else ""
     return [
         "APG generates a model's hidden layers anew for every row; base has fixed ones. After one epoch, on the "
         f"average of the paper's seven models, APG (v5, self-wise) is {standing(averages, 'one_epoch')}. With early "
@@ -95,7 +95,7 @@ def savings(found: Committed) -> list[str]:
         weights = next(pair for on in measured_devices(costs) if (pair := table5.ratio_to(on, "v4", WIDEST, MEMORY)))
         ours = " and ".join(f"{rounded(time)} times the time of base {on}" for on, time in times.items())
         sentences.append(
-            f"With hidden layers of {in_units(WIDEST)} units, the widest, APG's version v4, with the user as its "
+            f"With hidden layers of {in_units(WIDEST)} units, the widest, v4, with the user as its "
             f"condition, trains in {ours} and has {rounded(weights[0]['p50'])} times the hidden weights of base."
         )
         unknown = [on for on, pair in trained_in(costs).items() if not pair]

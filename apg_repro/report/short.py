@@ -37,7 +37,8 @@ def block(texts: Sequence[Text]) -> Markup:
 
 
 def gains(found: Sequence[Evidence]) -> list[Text]:
-    """One text per protocol: how many differences have which verdict, which are settled, the smallest and the largest.
+    """One text per protocol: how many differences have which verdict; on several data sets which are settled, and on one
+    the smallest and the largest.
 
     They are those that the paper prints. On a page that shows none of these, they are all that are taken from a
     reference.
@@ -98,7 +99,7 @@ def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:
     )
     counts = count([line.judgement for _, line in shown])
     verdicts = ", ".join(
-        f"{badge(verdict, counts[verdict]).html}{names_with(verdict, shown, len(titles) > 1)}"
+        f"{badge(verdict, counts[verdict]).html}{names_with(verdict, shown) if len(titles) > 1 else ''}"
         for verdict in verdict_order()
         if counts[verdict]
     )
@@ -113,11 +114,13 @@ def gains_under(found: Sequence[Evidence], protocol: Protocol) -> Markup:
     span = f"range from {low} to {high}" if low != high else f"are all {low}" if many else f"is {low}"
     if not judged:
         return Markup(f"{start}{escape(of)} {escape(span)}.")
+    if len(titles) > 1:
+        return Markup(f"{start}the verdicts on {escape(of)} are {verdicts}.")
     subject = "Ours" if len(several) == len(ran) else "Those with several seeds" if many else "That with several seeds"
     return Markup(f"{start}the verdicts on {escape(of)} are {verdicts}. {subject} {escape(span)}.")
 
 
-def names_with(verdict: str, shown: Sequence[tuple[Evidence, Comparison]], with_title: bool) -> str:
+def names_with(verdict: str, shown: Sequence[tuple[Evidence, Comparison]]) -> str:
     """Which differences have a verdict that settles something, in brackets; "" of one that leaves them open."""
     if verdict in OPEN:
         return ""
@@ -126,7 +129,7 @@ def names_with(verdict: str, shown: Sequence[tuple[Evidence, Comparison]], with_
         if count([line.judgement])[verdict]:
             names.setdefault(evidence.data.title, []).append(name_of(evidence, line))
     between = "; " if any("," in name for found in names.values() for name in found) else ", "
-    told = (between.join(found) + (f" on {title}" if with_title else "") for title, found in names.items())
+    told = (f"{between.join(found)} on {title}" for title, found in names.items())
     return f" ({escape('; '.join(told))})"
 
 

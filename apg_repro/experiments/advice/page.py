@@ -146,7 +146,7 @@ def answer(found: dict[str, Evidence], all_models: Sequence[Evidence] = ()) -> l
             f"{table2.marked_average(models, 'early_stopping', 'apg over tuned base')} points (n = {tuned.n}). Search "
             "those first."
         )
-    return [*sentences, *filter(None, [note_on_verdicts(sentences).strip()])]
+    return [*sentences[:-1], f"{sentences[-1]}{note_on_verdicts(sentences)}"]
 
 
 def by_data_set(all_models: Sequence[Evidence]) -> list[str]:
