@@ -447,7 +447,7 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(empty, row):
         "0.034 ×", "0.010 ×", page.SAME,
     ]  # fmt: skip
     assert headline.answer(found).html == (
-        "<p>With hidden layers of 1024, 512 and 256 units, the widest, APG&#x27;s version v4, with the user as its "
+        "<p>With hidden layers of 1024, 512 and 256 units, the widest, v4, with the user as its "
         "condition, trains in 0.50 times the time of base on a CPU (a CPU) and has 0.010 times the hidden weights of "
         "base. Its time on a GPU has not been measured yet.</p>"
     )

@@ -102,7 +102,7 @@ def savings(found: Committed) -> list[str]:
         sentences[-1] += "".join(f" Its time {on} has not been measured yet." for on in unknown)
         steps = by_default(found, "comparators")
         sentences += [
-            f"A training step of v5, self-wise, takes {step} times base's on {on.data.title} {on_a(on)}."
+            f"A step of v5, self-wise, takes {step} times base's on {on.data.title} {on_a(on)}."
             for on in measured_devices(steps)
             if (step := comparators.own_step(on))
         ]

@@ -37,8 +37,9 @@ def block(texts: Sequence[Text]) -> Markup:
 
 
 def gains(found: Sequence[Evidence]) -> list[Text]:
-    """One text per protocol: how many differences have which verdict; on several data sets which are settled, and on one
-    the smallest and the largest.
+    """One text per protocol: how many differences have which verdict.
+
+    And which are settled, on several data sets; the smallest and the largest, on one.
 
     They are those that the paper prints. On a page that shows none of these, they are all that are taken from a
     reference.

@@ -216,7 +216,8 @@ def where_both_are_tuned(evidence: Evidence) -> str:
         f"{format_difference(gain)} ({text_of(judge(gain, 1.0), plain[how])})" for how, gain in gains.items()
     )
     n = " to ".join(str(n) for n in sorted({gain.n for gain in gains.values()}))
-    return f"With both tuned ({len(models)} of {len(PAPER_BACKBONES)} models, n = {n}): {early}, then {late}."
+    lacking = f"{len(models)} of {len(PAPER_BACKBONES)} models, " * (len(models) < len(PAPER_BACKBONES))
+    return f"With both tuned ({lacking}n = {n}): {early}, then {late}."
 
 
 def each_condition(sets: Sequence[Evidence]) -> Markup:
