@@ -102,7 +102,7 @@ def test_the_advice_says_what_tuning_both_changes_which_runs_diverged_and_which_
     plan = replace(FULL, dataset="tmall", seeds=(6, 7))
     (text,) = page.by_data_set([evidence_of("table2", row, auc, extra, plan=plan)])
     assert text.startswith("On Tmall, at the paper's learning rate, every run of base, damped base and APG is best")
-    assert "(n = 2, seeds 6 to 7). It is behind the better of the two: take that one instead." in text
+    assert "(n = 2, seeds 6 to 7). It is behind the better base: take that one instead." in text
     assert "1 of 14 runs of APG diverged, none of base." in text
     assert "With both tuned (1 of 7 models, n = 2): +0.00 ± 0.00 (no difference), then +0.00 ± 0.00 (no" in text
 

@@ -106,7 +106,7 @@ def savings(found: Committed) -> list[str]:
             for on in measured_devices(steps)
             if (step := comparators.own_step(on))
         ]
-    return sentences
+    return [" ".join(sentences)] if sentences else []
 
 
 def in_units(width: str) -> str:
