@@ -81,20 +81,13 @@ def judged_cells(evidence: Evidence, protocol: Protocol, rule: Rule) -> dict[tup
     )
     if not evidence.is_result:
         return found
-    families: dict[str, dict[Test, Comparison]] = {}  # the same runs on both sides are one test, whatever the cells
-    for line in filter(lambda line: line.reference, found.values()):
-        families.setdefault(line.family, {}).setdefault(test_of(evidence, line, protocol), line)
-    judged = {
-        (family, test): judgement
-        for family, tests in families.items()
-        for test, judgement in judge_family(
-            {test: (line.difference, line.expected) for test, line in tests.items()}, rule
-        ).items()
-    }
+    tests = {key: test_of(evidence, line, protocol) for key, line in found.items() if line.reference}
+    families: dict[str, dict[Test, tuple[Estimate, float]]] = {}  # the same runs are one test, whatever the cells
+    for key, test in tests.items():
+        families.setdefault(found[key].family, {})[test] = found[key].difference, found[key].expected
+    judged = {name: judge_family(family, rule) for name, family in families.items()}
     return {
-        key: dataclasses.replace(line, judgement=judged[line.family, test_of(evidence, line, protocol)])
-        if line.reference
-        else line
+        key: dataclasses.replace(line, judgement=judged[line.family][tests[key]]) if key in tests else line
         for key, line in found.items()
     }
 

@@ -127,7 +127,7 @@ def names_with(verdict: str, shown: Sequence[tuple[Evidence, Comparison]]) -> st
         return ""
     names: dict[str, list[str]] = {}
     for evidence, line in shown:
-        if count([line.judgement])[verdict]:
+        if line.judgement.counted_as == verdict:
             names.setdefault(evidence.data.title, []).append(name_of(evidence, line))
     between = "; " if any("," in name for found in names.values() for name in found) else ", "
     told = (f"{between.join(found)} on {title}" for title, found in names.items())

@@ -187,6 +187,11 @@ class Judgement:
         return "".join(mark for mark, applies in by_mark.items() if applies)
 
     @property
+    def counted_as(self) -> str:
+        """The word, with † if it does not survive: such words are counted apart."""
+        return with_marks(self.word, NOT_AFTER_HOLM * (not self.survives))
+
+    @property
     def text(self) -> str:
         """The word and its marks, as pages show them."""
         return with_marks(self.word, self.marks)
@@ -318,4 +323,4 @@ def expected_best(values: Sequence[float]) -> list[float]:
 
 def count(judgements: Sequence[Judgement]) -> Counter[str]:
     """How often each word occurs: those that do not survive Holm's correction apart, with their mark."""
-    return Counter(with_marks(one.word, "" if one.survives else NOT_AFTER_HOLM) for one in judgements if one.word)
+    return Counter(one.counted_as for one in judgements if one.word)
