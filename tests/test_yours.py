@@ -113,7 +113,7 @@ def test_the_search_sees_no_test_row(done, monkeypatch, tmp_path):
     prepared = load(Columns.load(request.folder / "schema.json"), request.folder)
     _, _, (train, valid, test) = datasets(prepared, 0, N, CPU)
     turned = dataclasses.replace(test, labels=1 - test.labels)
-    again = search.Search(tmp_path, prepared, search.Plan(**answer["plan"]))
+    again = search.Search(tmp_path, prepared, search.Budget(**answer["plan"]))
     again.run((train, valid, turned))
     assert again.trials("base") == answer["search"]["base"]["trials"]
 
@@ -259,7 +259,7 @@ def test_too_little_memory_is_one_sentence(done, tmp_path, monkeypatch):
 
 def test_seeds_that_time_cut_short_are_not_added_to_by_the_same_command(done, tmp_path, monkeypatch):
     request, _ = done
-    many = search.Plan(threads=1, backbone="WDL", trials=1, search_rows=N, seeds=100, rows=N, total=N)
+    many = search.Budget(threads=1, backbone="WDL", trials=1, search_rows=N, seeds=100, rows=N, total=N)
     monkeypatch.setattr(search, "plan", lambda *args: many)
     short = dataclasses.replace(request, out=tmp_path / "short", minutes=0.1, trials=None, seeds=None, rows=None)
     first, again = try_apg(short), try_apg(dataclasses.replace(short, minutes=5.0))
@@ -294,7 +294,7 @@ def test_a_file_whose_name_is_no_text_gets_its_answer(done, tmp_path):
 
 
 def test_a_search_without_an_end_has_as_many_trials_as_there_may_be():
-    plan = search.plan(1_000, 1e-5, float("inf"), "WDL", 1)
+    plan = search.budget(1_000, 1e-5, float("inf"), "WDL", 1)
     assert (plan.trials, plan.seeds) == (search.MOST_TRIALS, search.MOST_SEEDS)
 
 
@@ -452,11 +452,11 @@ def test_a_saved_schema_gives_the_same_work(done, monkeypatch):
 
 
 def test_a_plan_takes_all_rows_if_there_is_time_and_says_so_if_not():
-    fast = search.plan(100_000, 5e-5, 5, "WDL", 1)
+    fast = search.budget(100_000, 5e-5, 5, "WDL", 1)
     assert (fast.search_rows, fast.rows) == (100_000, 100_000)
     assert fast.trials >= search.FEWEST_TRIALS
     assert fast.seeds >= search.FEWEST_SEEDS
-    slow = search.plan(1_000_000, 5e-5, 5, "WDL", 1)
+    slow = search.budget(1_000_000, 5e-5, 5, "WDL", 1)
     assert slow.search_rows < slow.rows < 1_000_000
     assert f"a random {slow.search_rows:,} of 1,000,000 rows" in slow.words
     pair = 0.8 * search.EXPECTED_EPOCHS * 5e-5

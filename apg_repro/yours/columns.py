@@ -204,7 +204,7 @@ def inspect_column(name: str, column: pa.ChunkedArray, labels: np.ndarray) -> Co
     """What one column is."""
     codes, values = coded(column)
     numbers = quantities(values)
-    kind = kind_of(name, values, numbers, len(codes))
+    kind = kind_of_column(name, values, numbers, len(codes))
     alone = 0.5
     if kind not in ("constant", "row id", "prose"):
         alone = alone_auc(codes, numbers if kind in ("number", "time") else None, labels)
@@ -216,7 +216,7 @@ def inspect_column(name: str, column: pa.ChunkedArray, labels: np.ndarray) -> Co
     )  # fmt: skip
 
 
-def kind_of(name: str, values: list[str], numbers: np.ndarray | None, n_rows: int) -> str:
+def kind_of_column(name: str, values: list[str], numbers: np.ndarray | None, n_rows: int) -> str:
     """The kind of a column, from its name and its different values."""
     n = len(values)
     if n <= 1:

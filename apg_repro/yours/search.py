@@ -57,7 +57,7 @@ STARTS: dict[Side, tuple[dict[str, Any], ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Budget:
     """How much is done. Kept in the work folder, so that a resumed run goes on with it.
 
     Attributes:
@@ -88,7 +88,7 @@ class Plan:
         write_whole(path, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
-    def load(cls, path: Path) -> "Plan":
+    def load(cls, path: Path) -> "Budget":
         """The one that was saved.
 
         Raises:
@@ -109,7 +109,7 @@ def of_all(rows: int, total: int) -> str:
     return f"all {total:,} rows" if rows == total else f"a random {rows:,} of {total:,} rows"
 
 
-def plan(total: int, seconds_per_row: float, minutes: float, backbone: str, n_threads: int) -> Plan:
+def budget(total: int, seconds_per_row: float, minutes: float, backbone: str, n_threads: int) -> Budget:
     """What fits into the time: all rows if possible, else a sample for the search, else for the seeds too.
 
     Args:
@@ -121,7 +121,7 @@ def plan(total: int, seconds_per_row: float, minutes: float, backbone: str, n_th
     share = SEARCH_SHARE * 60 * minutes
     search_rows, trials = fit(total, pair, share, FEWEST_TRIALS, MOST_TRIALS)
     rows, seeds = fit(total, pair, share, FEWEST_SEEDS, MOST_SEEDS)
-    return Plan(
+    return Budget(
         backbone=backbone,
         threads=n_threads,
         trials=trials,
@@ -232,7 +232,7 @@ class Search:
         todo: how many trials, on how many rows.
     """
 
-    def __init__(self, folder: Path, prepared: Prepared, todo: Plan) -> None:
+    def __init__(self, folder: Path, prepared: Prepared, todo: Budget) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.todo, self.conditions = todo, conditions(prepared)
         journal = folder / "search.journal"
@@ -267,7 +267,7 @@ class Search:
 
     def run(
         self, parts: tuple[Dataset, Dataset, Dataset], until: float = math.inf,
-        on_trial: Callable[[], None] = lambda: None,
+        on_trial: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
         """Does what is missing, one trial of each side in turn.
 

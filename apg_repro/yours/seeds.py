@@ -35,7 +35,7 @@ from apg_repro.training.scoring import auc, predict
 from apg_repro.training.train import train_on
 from apg_repro.yours.prepare import Encoding, Parts, Prepared, datasets
 from apg_repro.yours.read import damaged, stored
-from apg_repro.yours.search import SIDES, Plan, Side, config_of
+from apg_repro.yours.search import SIDES, Budget, Side, config_of
 
 EDGES = (0, 1, 3, 10, 30, 100)  # training rows of a user or an item, from which on a group begins
 GROUPS = ("none", "1–2", "3–9", "10–29", "30–99", "100 and more")
@@ -56,7 +56,7 @@ class Seeds:
     """
 
     def __init__(
-        self, folder: Path, prepared: Prepared, todo: Plan, best: dict[Side, dict[str, Any]], device: torch.device
+        self, folder: Path, prepared: Prepared, todo: Budget, best: dict[Side, dict[str, Any]], device: torch.device
     ) -> None:
         self.folder, self.prepared, self.todo, self.device = folder, prepared, todo, device
         self.configs = {
@@ -91,7 +91,7 @@ class Seeds:
         rows = self.rows
         return [seed for seed in range(1, self.todo.seeds + 1) if all((side, seed) in rows for side in SIDES)]
 
-    def run(self, until: float = math.inf, on_run: Callable[[], None] = lambda: None) -> None:
+    def run(self, until: float = math.inf, on_run: Callable[[], object] = lambda: None) -> None:
         """Does what is missing.
 
         Args:
@@ -148,7 +148,7 @@ def by_frequency(prepared: Prepared, split: Parts, logits: torch.Tensor) -> dict
     return found
 
 
-def baselines(prepared: Prepared, todo: Plan, path: Path, on_seed: Callable[[], None]) -> dict[str, list[Any]]:
+def baselines(prepared: Prepared, todo: Budget, path: Path, on_seed: Callable[[], object]) -> dict[str, list[Any]]:
     """Test scores of a logistic regression and of gradient boosting, on the first seeds' splits.
 
     Returns:

@@ -28,7 +28,7 @@ from apg_repro.yours.columns import Columns, Wishes, check, choose, in_words, in
 from apg_repro.yours.costs import costs, latency
 from apg_repro.yours.prepare import Encoding, Prepared, datasets, load, prepare
 from apg_repro.yours.read import Source, read, stored
-from apg_repro.yours.search import SIDES, Plan, Search, Side
+from apg_repro.yours.search import SIDES, Budget, Search, Side
 from apg_repro.yours.seeds import BASELINE_SEEDS, GROUPS, Seeds, baselines
 from apg_repro.yours.verdict import finding
 
@@ -88,7 +88,7 @@ def try_apg(request: Request, command: Sequence[str] = ()) -> dict[str, Any] | N
     folder = request.folder
     with at_work(folder), kept_memory():
         prepared = begin(folder, source, columns, request)
-        todo = plan_of(folder, prepared, request)
+        todo = budget_of(folder, prepared, request)
         print(f"{todo.words}; everything is kept in {folder}")
         try:
             with threads(todo.threads):
@@ -190,18 +190,18 @@ def begin(folder: Path, source: Source, columns: Columns, request: Request) -> P
     return load(columns, folder)
 
 
-def plan_of(folder: Path, prepared: Prepared, request: Request) -> Plan:
+def budget_of(folder: Path, prepared: Prepared, request: Request) -> Budget:
     """What is done: what the folder's earlier run had planned, or what fits into the minutes; as the user wishes."""
     path, total = folder / "plan.json", len(prepared.rows.labels)
     if path.exists():
-        todo = Plan.load(path)
+        todo = Budget.load(path)
     else:
         device = torch.device(request.device)
         n = min(total, search.MIN_SAMPLE)
         _, _, parts = datasets(prepared, 0, n, device)
         seconds, fastest = search.speed(parts[0], request.backbone)
         wanted = min(request.rows or total, total)
-        todo = replace(search.plan(wanted, seconds, request.minutes, request.backbone, fastest), total=total)
+        todo = replace(search.budget(wanted, seconds, request.minutes, request.backbone, fastest), total=total)
     if request.rows:
         rows = min(request.rows, total)
         if path.exists() and rows != todo.rows:
@@ -213,36 +213,18 @@ def plan_of(folder: Path, prepared: Prepared, request: Request) -> Plan:
 
 
 def work(
-    folder: Path, prepared: Prepared, source: Source, todo: Plan, request: Request, start: float
+    folder: Path, prepared: Prepared, source: Source, todo: Budget, request: Request, start: float
 ) -> dict[str, Any]:
     """The search, the seeds, the baselines, the costs and the model: what an answer says of them."""
-    device, share = torch.device(request.device), search.SEARCH_SHARE * 60 * request.minutes
-    seek = Search(folder, prepared, todo)
+    share = search.SEARCH_SHARE * 60 * request.minutes
     with tqdm(total=0, unit="run", file=sys.stderr) as bar:
-
-        def done() -> None:
-            bar.update()
-
-        def stage(words: str, n: int, later: int) -> None:
-            bar.set_description(words)
-            bar.total = bar.n + n + later
-            bar.refresh()
-
-        after = 2 * todo.seeds + min(BASELINE_SEEDS, todo.seeds)
-        if seek.missing:
-            stage("search", seek.missing, after)
-            _, _, parts = datasets(prepared, 0, todo.search_rows, device)
-            seek.run(parts, start + share if request.trials is None else float("inf"), done)
-            todo = replace(todo, trials=min(map(seek.done, SIDES)))
-            todo.save(folder / "plan.json")  # a resumed run does not search longer, and so keeps its seeds
+        until = start + share if request.trials is None else float("inf")
+        seek, todo = searched(folder, prepared, todo, request.device, until, bar)
         best: dict[Side, dict[str, Any]] = {side: seek.best(side)[0] for side in SIDES}
-        seeds = Seeds(folder, prepared, todo, best, device)
-        stage("seeds", len(seeds.missing), min(BASELINE_SEEDS, todo.seeds))
-        seeds.run(start + 2 * share if request.seeds is None else float("inf"), done)
-        todo = replace(todo, seeds=len(seeds.paired))
-        todo.save(folder / "plan.json")  # nor does it add seeds to those that time has allowed
-        stage("baselines", min(BASELINE_SEEDS, todo.seeds), 0)
-        plain = baselines(prepared, todo, folder / "baselines.json", done)
+        until = start + 2 * share if request.seeds is None else float("inf")
+        seeds, todo = trained(folder, prepared, todo, best, request.device, until, bar)
+        stage(bar, "baselines", min(BASELINE_SEEDS, todo.seeds))
+        plain = baselines(prepared, todo, folder / "baselines.json", bar.update)
         bar.set_description("times")
     rows = seeds.rows
     encoding, _, parts = datasets(prepared, 1, todo.rows, CPU)
@@ -272,6 +254,40 @@ def work(
         lambda: exported(models[side], encoding, folder / "model", source),
     )  # fmt: skip
     return found | {"exported": side}
+
+
+def searched(
+    folder: Path, prepared: Prepared, todo: Budget, device: str, until: float, bar: "tqdm[Any]"
+) -> tuple[Search, Budget]:
+    """Does the search, or what is missing of it; the search, and the budget with the trials that time has allowed."""
+    seek = Search(folder, prepared, todo)
+    if seek.missing:
+        stage(bar, "search", seek.missing, later=2 * todo.seeds + min(BASELINE_SEEDS, todo.seeds))
+        _, _, parts = datasets(prepared, 0, todo.search_rows, torch.device(device))
+        seek.run(parts, until, bar.update)
+        todo = replace(todo, trials=min(map(seek.done, SIDES)))
+        todo.save(folder / "plan.json")  # a resumed run does not search longer, and so keeps its seeds
+    return seek, todo
+
+
+def trained(
+    folder: Path, prepared: Prepared, todo: Budget, best: dict[Side, dict[str, Any]], device: str, until: float,
+    bar: "tqdm[Any]",
+) -> tuple[Seeds, Budget]:  # fmt: skip
+    """Does the paired seeds, or those that are missing; the seeds, and the budget with those that time has allowed."""
+    seeds = Seeds(folder, prepared, todo, best, torch.device(device))
+    stage(bar, "seeds", len(seeds.missing), later=min(BASELINE_SEEDS, todo.seeds))
+    seeds.run(until, bar.update)
+    todo = replace(todo, seeds=len(seeds.paired))
+    todo.save(folder / "plan.json")  # a resumed run does not add any
+    return seeds, todo
+
+
+def stage(bar: "tqdm[Any]", words: str, n: int, later: int = 0) -> None:
+    """Begins a stage of n runs, after which there are others."""
+    bar.set_description(words)
+    bar.total = bar.n + n + later
+    bar.refresh()
 
 
 def to_take(word: str, rows: Mapping[Side, TrainedRow]) -> Side:
