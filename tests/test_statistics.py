@@ -17,7 +17,7 @@ from apg_repro.report.statistics import (
     p_apart,
     p_within,
     pool,
-    told_apart,
+    sides_after_holm,
     verdict,
 )
 
@@ -175,13 +175,13 @@ def test_no_difference_is_tested_by_its_own_test():
     assert judge(level, 1.0).survives
 
 
-def test_told_apart_goes_by_the_test_of_no_difference_whatever_the_word():
+def test_sides_go_by_the_test_of_no_difference_whatever_the_word():
     """Both are "no difference" at the margin; one is behind 0 beyond doubt, the other by chance among six."""
     clear, by_chance = Estimate(mean=-0.08, half=0.015, n=10), Estimate(mean=-0.03, half=0.028, n=10)
     assert judge(clear, 1.0).word == judge(by_chance, 1.0).word == "no difference"
     family = {"clear": clear, "by chance": by_chance} | {str(n): with_p(0.9) for n in range(4)}
-    told = told_apart(family | {"one seed": estimate([0.1])})
-    assert [name for name, is_told in told.items() if is_told] == ["clear"]
+    sides = sides_after_holm(family | {"one seed": estimate([0.1])})
+    assert {name: side for name, side in sides.items() if side} == {"clear": -1}
 
 
 def test_data_sets_are_pooled_with_their_heterogeneity():

@@ -22,7 +22,7 @@ from apg_repro.experiments.table5.plan import WIDEST
 from apg_repro.paper import numbers as paper
 from apg_repro.report.costs import Spread, rounded
 from apg_repro.report.devices import measured_devices, on_a
-from apg_repro.report.statistics import Estimate, estimate
+from apg_repro.report.statistics import Estimate, by_side, estimate
 from apg_repro.report.tables import (
     MISSING,
     PROTOCOL_HEADS,
@@ -60,10 +60,11 @@ def gains(found: Committed) -> list[str]:
         both = f"{early} and {late} {where}" if parts else f"{early} and then {late} {where}"
         parts.append(f"{early} {where}" if evidence in same else both)
     plain = [table2.average_over("base", evidence, "one_epoch") for evidence, *_ in averages]
-    models = {
-        evidence.data.title: table2.models_over_the_better(evidence, "early_stopping") for evidence, *_ in averages
-    }
-    titles = " and ".join(title if n == "all" else f"{title} in {n}" for title, n in models.items() if n)
+    n_models = {evidence.data.title: table2.n_over_the_better(evidence, "early_stopping") for evidence, *_ in averages}
+    titles = " and ".join(
+        title + f" in {n} of {len(PAPER_BACKBONES)} models" * (n < len(PAPER_BACKBONES))
+        for title, n in n_models.items() if n
+    )  # fmt: skip
     where = f", and on {titles}, where base's first epoch is its best," if titles else ""
     return [
         "APG generates a model's hidden layers anew for every row; base has fixed ones. After one epoch, on the "
@@ -77,14 +78,14 @@ def gains(found: Committed) -> list[str]:
 
 def standing(averages: Sequence[tuple[Evidence, Estimate, Estimate]], protocol: Protocol) -> str:
     """On which data sets the average gain is above 0, on which below, and on which neither."""
-    found: dict[str, list[str]] = {"ahead of base on": [], "behind on": [], "neither on": []}
+    sides: dict[str, int] = {}
     for evidence, *gains in averages:
         gain = gains[PROTOCOLS.index(protocol)]
-        side = "ahead of base on" if gain.is_above else "behind on" if gain.is_below else "neither on"
         damped = table2.average_over("damped base", evidence, protocol)
         is_plain = gain.is_above and damped.n > 0 and not damped.is_above
-        found[side].append(evidence.data.title + " (not of damped base)" * is_plain)
-    return ", ".join(f"{words} {' and '.join(titles)}" for words, titles in found.items() if titles)
+        sides[evidence.data.title + " (not of damped base)" * is_plain] = gain.side
+    parts = by_side(sides, "ahead of base on", "behind on", "neither on")
+    return ", ".join(f"{words} {' and '.join(titles)}" for words, titles in parts.items())
 
 
 def savings(found: Committed) -> list[str]:

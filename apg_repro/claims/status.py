@@ -99,8 +99,10 @@ def models_elsewhere(found: Mapping[tuple[str, str], Evidence]) -> list[dict[str
 
 def against_in(evidence: Evidence) -> str:
     """What the average over the paper's models is taken from with early stopping."""
-    models = table2.models_over_the_better(evidence, "early_stopping")
-    return {"": "against base", "all": f"against {THE_BETTER}"}.get(models, f"against base, in {models} {THE_BETTER}")
+    n, of = table2.n_over_the_better(evidence, "early_stopping"), len(PAPER_BACKBONES)
+    if n == of:
+        return f"against {THE_BETTER}"
+    return f"against base, in {n} of {of} models {THE_BETTER}" if n else "against base"
 
 
 def average_verdict(evidence: Evidence, protocol: Protocol, name: str) -> Markup | str:

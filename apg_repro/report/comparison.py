@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeVar
 
 from apg_repro.catalogue import CATALOGUE
 from apg_repro.config import Protocol
@@ -11,7 +12,8 @@ from apg_repro.report.statistics import RULE, Estimate, Judgement, Rule, Verdict
 from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Cell, Options
 
-Test = tuple[float, tuple[str, ...], tuple[str, ...]]  # an expected side of 0, and the runs on both sides
+Key = TypeVar("Key")
+Runs = tuple[tuple[str, ...], ...]  # their identifiers, cell by cell
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,23 +83,35 @@ def judged_cells(evidence: Evidence, protocol: Protocol, rule: Rule) -> dict[tup
     )
     if not evidence.is_result:
         return found
-    tests = {key: test_of(evidence, line, protocol) for key, line in found.items() if line.reference}
-    families: dict[str, dict[Test, tuple[Estimate, float]]] = {}  # the same runs are one test, whatever the cells
-    for key, test in tests.items():
-        families.setdefault(found[key].family, {})[test] = found[key].difference, found[key].expected
-    judged = {name: judge_family(family, rule) for name, family in families.items()}
+    families: dict[str, dict[tuple[str, str], tuple[Runs, Estimate, float]]] = {}
+    for key, line in found.items():
+        if line.reference:
+            compared = runs_of(evidence, [line.cell, line.reference], protocol), line.difference, line.expected
+            families.setdefault(line.family, {})[key] = compared
+    judged = {key: one for lines in families.values() for key, one in judge_lines(lines, rule).items()}
     return {
-        key: dataclasses.replace(line, judgement=judged[line.family][tests[key]]) if key in tests else line
-        for key, line in found.items()
+        key: dataclasses.replace(line, judgement=judged[key]) if key in judged else line for key, line in found.items()
     }
 
 
-def test_of(evidence: Evidence, line: Comparison, protocol: Protocol) -> Test:
-    """What a comparison tests: whether these runs less those are on that side of 0."""
-    sides = (evidence.found(cell, protocol) if cell else [] for cell in (line.cell, line.reference))
-    ours, theirs = (tuple(row.id for row in rows) for rows in sides)
-    side = 0.0 if math.isnan(line.expected) or not line.expected else math.copysign(1, line.expected)
-    return side, ours, theirs
+def judge_lines(lines: Mapping[Key, tuple[Runs, Estimate, float]], rule: Rule = RULE) -> dict[Key, Judgement]:
+    """The judgements on a family of lines: those that ask the same of the same runs are one test.
+
+    Args:
+        lines: the runs that each compares, our difference and the paper's.
+        rule: or a variant of it.
+    """
+    tests = {
+        key: (runs, 0.0 if math.isnan(expected) or not expected else math.copysign(1, expected))
+        for key, (runs, _, expected) in lines.items()
+    }
+    judged = judge_family({tests[key]: (found, expected) for key, (_, found, expected) in lines.items()}, rule)
+    return {key: judged[test] for key, test in tests.items()}
+
+
+def runs_of(evidence: Evidence, cells: Sequence[Cell], protocol: Protocol) -> Runs:
+    """The runs that each of some cells shows."""
+    return tuple(tuple(row.id for row in evidence.found(cell, protocol)) for cell in cells)
 
 
 def compare_cell(evidence: Evidence, cell: Cell, protocol: Protocol) -> Comparison:

@@ -86,6 +86,11 @@ class Estimate:
         return self.high < 0
 
     @property
+    def side(self) -> int:
+        """The side of 0 on which the interval lies: 1 above, -1 below, 0 if it includes 0 or there is none."""
+        return int(self.is_above) - int(self.is_below)
+
+    @property
     def is_at_margin(self) -> bool:
         """Whether the mean is the margin in the two digits that pages print, so that little would change its word."""
         return round(self.mean, 2) == MARGIN
@@ -233,10 +238,17 @@ def judge_family(differences: Mapping[Key, tuple[Estimate, float]], rule: Rule =
     return judged
 
 
-def told_apart(differences: Mapping[Key, Estimate]) -> dict[Key, bool]:
-    """Which differences of a family are told apart from 0, on either side, after Holm's correction."""
+def sides_after_holm(differences: Mapping[Key, Estimate]) -> dict[Key, int]:
+    """The side of 0 on which each difference of a family lies: 1 or -1, or 0 where Holm's correction leaves it open."""
     adjusted = holm({key: p_apart(difference) for key, difference in differences.items()})
-    return {key: p < 1 - CONFIDENCE for key, p in adjusted.items()}  # false for NaN
+    return {key: differences[key].side if p < 1 - CONFIDENCE else 0 for key, p in adjusted.items()}  # 0 for NaN
+
+
+def by_side(sides: Mapping[str, int], above: str, below: str, neither: str) -> dict[str, list[str]]:
+    """The names on each side of 0 (1, -1 or 0), by the words for it; no words without a name."""
+    words = {1: above, -1: below, 0: neither}
+    found = {text: [name for name, one in sides.items() if one == side] for side, text in words.items()}
+    return {text: names for text, names in found.items() if names}
 
 
 def judge(difference: Estimate, expected: float) -> Judgement:

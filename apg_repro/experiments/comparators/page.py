@@ -16,7 +16,7 @@ from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.costs import measured_values, rounded
 from apg_repro.report.devices import device_title, each_device, measured_devices
-from apg_repro.report.statistics import Estimate, estimate, told_apart
+from apg_repro.report.statistics import Estimate, by_side, estimate, sides_after_holm
 from apg_repro.report.tables import (
     MISSING,
     NBSP,
@@ -159,13 +159,10 @@ def standing(evidence: Evidence, protocol: Protocol) -> str:
     found = {
         cell.name: estimate(evidence.between([evidence.cell(OURS)], [cell], protocol)) for cell in others(evidence)
     }
-    told = told_apart(found)
-    sides: dict[str, list[str]] = {"ahead of": [], "behind": [], "not told apart from": []}
-    for name, difference in found.items():
-        if difference.n:
-            side = "not told apart from" if not told[name] else "ahead of" if difference.mean > 0 else "behind"
-            sides[side].append(f"{name} ({format_difference(difference)})")
-    words = "; ".join(f"{side} {', '.join(names)}" for side, names in sides.items() if names)
+    sides = sides_after_holm(found)
+    compared = {f"{name} ({format_difference(gap)})": sides[name] for name, gap in found.items() if gap.n}
+    parts = by_side(compared, "ahead of", "behind", "not told apart from")
+    words = "; ".join(f"{side} {', '.join(names)}" for side, names in parts.items())
     missing = [name for name, line in lines.items() if not line.ours.n]
     text = f"after Holm's correction, APG is {words}" if words else "nothing to compare with was run"
     return text + (f". Not run: {', '.join(missing)}" if missing else "")
@@ -178,8 +175,8 @@ def above_base(found: Sequence[Evidence]) -> Markup:
     shown: dict[str, list[str]] = {}
     for evidence in found:
         for protocol in PROTOCOLS:
-            for name, (difference, is_told) in over_tuned_base(evidence, protocol).items():
-                if is_told and difference.mean > 0:
+            for name, (difference, side) in over_tuned_base(evidence, protocol).items():
+                if side > 0:
                     where = f"{evidence.data.title}, {PROTOCOL_TITLES[protocol]}: {format_difference(difference)}"
                     shown.setdefault(name, []).append(where)
     run = {name: sum(name in names_run(evidence) for evidence in found) for name in LAYERS}
@@ -190,29 +187,26 @@ def above_base(found: Sequence[Evidence]) -> Markup:
     return Markup(f"<p>{escape(text)}</p>")
 
 
-def over_tuned_base(evidence: Evidence, protocol: Protocol) -> dict[str, tuple[Estimate, bool]]:
-    """The difference of each line that was run from tuned base, and whether Holm's correction leaves it told apart."""
+def over_tuned_base(evidence: Evidence, protocol: Protocol) -> dict[str, tuple[Estimate, int]]:
+    """The difference of each line that was run from tuned base, and its side of 0 after Holm's correction."""
     lines = {line.cell.name: line.difference for line in compare(evidence, protocol).values() if line.difference.n}
-    told = told_apart(lines)
-    return {name: (difference, told[name]) for name, difference in lines.items()}
+    sides = sides_after_holm(lines)
+    return {name: (difference, sides[name]) for name, difference in lines.items()}
 
 
 def main_points(found: Sequence[Evidence]) -> list[str]:
     """On which data sets APG is above tuned base, and on which below, after Holm's correction, by protocol."""
     texts = []
     for protocol in PROTOCOLS:
-        sides: dict[str, list[str]] = {"above tuned base on": [], "below tuned base on": [], "neither on": []}
+        sides: dict[str, int] = {}
         for evidence in found:
-            gains = over_tuned_base(evidence, protocol)
-            if OURS not in gains:
-                continue
-            gain, is_told = gains[OURS]
-            above, below, neither = sides
-            side = neither if not is_told else above if gain.mean > 0 else below
-            sides[side].append(f"{evidence.data.title} ({format_difference(gain)}, n = {gain.n})")
-        told = "; ".join(f"{side} {', '.join(where)}" for side, where in sides.items() if where)
-        if told:
-            texts.append(f"{WHEN[protocol]}, APG is {told}.")
+            if ours := over_tuned_base(evidence, protocol).get(OURS):
+                gain, side = ours
+                sides[f"{evidence.data.title} ({format_difference(gain)}, n = {gain.n})"] = side
+        parts = by_side(sides, "above tuned base on", "below tuned base on", "neither on")
+        if parts:
+            words = "; ".join(f"{side} {', '.join(where)}" for side, where in parts.items())
+            texts.append(f"{WHEN[protocol]}, APG is {words}.")
     return texts
 
 

@@ -12,9 +12,9 @@ import seaborn as sns
 from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.figure7.plan import LAYERS, OVER, P_NOT_DAMPED, RANK, K, P
 from apg_repro.report import hover
-from apg_repro.report.comparison import compare
+from apg_repro.report.comparison import compare, judge_lines, runs_of
 from apg_repro.report.figures import INK, Picture, drawn, in_words
-from apg_repro.report.statistics import Estimate, Judgement, count, estimate, judge, judge_family
+from apg_repro.report.statistics import Estimate, Judgement, count, estimate, judge
 from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
     PROTOCOL_HEADS,
@@ -93,20 +93,20 @@ def judged(evidence: Evidence, part: Range, protocol: Protocol) -> list[tuple[Es
     All values of the figure are one family, as they have one reference; the difference of two means is one test.
     """
     if part.than is None:
-        family = against_base(evidence, protocol)
-        return [family[cell.name] for cell in part.cells(evidence)]
+        judgements = against_base(evidence, protocol)
+        return [
+            (estimate(evidence.differences(cell, protocol)), judgements[cell.name]) for cell in part.cells(evidence)
+        ]
     difference = estimate(evidence.between(part.cells(evidence), part.than.cells(evidence), protocol))
     return [(difference, judge(difference, 1.0))]
 
 
-def against_base(evidence: Evidence, protocol: Protocol) -> dict[str, tuple[Estimate, Judgement]]:
-    """Difference from base and judgement of every value of every axis, by its cell; one test per run."""
-    cells = [cell for axis in AXES for cell in evidence.labelled(axis=axis)]
-    ids = {cell.name: tuple(run.id for run in evidence.reported(cell, protocol)) for cell in cells}
-    gaps = {ids[cell.name]: (estimate(evidence.differences(cell, protocol)), 1.0) for cell in cells}
-    judgements = judge_family(gaps)
-    found = {runs: (gap, judgements[runs]) for runs, (gap, _) in gaps.items()}
-    return {name: found[runs] for name, runs in ids.items()}
+def against_base(evidence: Evidence, protocol: Protocol) -> dict[str, Judgement]:
+    """The judgement on every value of every axis, less base, by its cell."""
+    found = {cell.name: gap for axis in AXES for cell, gap in along(evidence, axis, protocol)}
+    return judge_lines(
+        {name: (runs_of(evidence, [evidence.cell(name)], protocol), gap, 1.0) for name, gap in found.items()}
+    )
 
 
 def verdicts(evidence: Evidence, part: Range, protocol: Protocol) -> Counter[str]:

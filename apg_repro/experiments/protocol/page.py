@@ -15,7 +15,7 @@ from apg_repro.config import PROTOCOLS, Protocol
 from apg_repro.experiments.table2.page import AVERAGE, average, average_over, lines_of
 from apg_repro.labels import words_for
 from apg_repro.report.figures import Picture, curve, drawn, not_run
-from apg_repro.report.statistics import MARGIN, NOT_AFTER_HOLM, Estimate, told_apart, with_marks
+from apg_repro.report.statistics import MARGIN, NOT_AFTER_HOLM, Estimate, sides_after_holm, with_marks
 from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
     MISSING,
@@ -128,10 +128,10 @@ def marked_answers(evidence: Evidence) -> dict[str, str]:
         protocol: {model: average(evidence, protocol, "apg", [model]) for model in PAPER_BACKBONES}
         for protocol in PROTOCOLS
     }
-    told = {protocol: told_apart(found) for protocol, found in gains.items()}
+    sides = {protocol: sides_after_holm(found) for protocol, found in gains.items()}
     answers = {line: answer_of(evidence, models) for line, models in lines_of(evidence).items()}
     return {
-        line: with_marks(text, NOT_AFTER_HOLM * (not told[RESTS_ON[text]].get(line, True)) if text in RESTS_ON else "")
+        line: with_marks(text, NOT_AFTER_HOLM * (sides[RESTS_ON[text]].get(line) == 0) if text in RESTS_ON else "")
         for line, text in answers.items()
     }
 

@@ -71,10 +71,9 @@ def marked_average(
     return with_marks(format_difference(average(evidence, protocol, name, models)), AGAINST_PLAIN * is_against_plain)
 
 
-def models_over_the_better(evidence: Evidence, protocol: Protocol) -> str:
-    """In how many of the paper's models gains are over the better of both bases: "all", "3 of 7 models"; "" in none."""
-    n = sum(bool(evidence.rivals(evidence.cell("base", model), protocol)) for model in PAPER_BACKBONES)
-    return "all" if n == len(PAPER_BACKBONES) else f"{n} of {len(PAPER_BACKBONES)} models" if n else ""
+def n_over_the_better(evidence: Evidence, protocol: Protocol) -> int:
+    """In how many of the paper's models gains are over the better of base and damped base."""
+    return sum(bool(evidence.rivals(evidence.cell("base", model), protocol)) for model in PAPER_BACKBONES)
 
 
 def diverged_in_words(
