@@ -260,7 +260,7 @@ def test_too_little_memory_is_one_sentence(done, tmp_path, monkeypatch):
 def test_seeds_that_time_cut_short_are_not_added_to_by_the_same_command(done, tmp_path, monkeypatch):
     request, _ = done
     many = search.Budget(threads=1, backbone="WDL", trials=1, search_rows=N, seeds=100, rows=N, total=N)
-    monkeypatch.setattr(search, "plan", lambda *args: many)
+    monkeypatch.setattr(search, "budget", lambda *args: many)
     short = dataclasses.replace(request, out=tmp_path / "short", minutes=0.1, trials=None, seeds=None, rows=None)
     first, again = try_apg(short), try_apg(dataclasses.replace(short, minutes=5.0))
     assert first is not None
