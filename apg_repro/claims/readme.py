@@ -31,7 +31,7 @@ def parts(store: Store) -> dict[str, str]:
 def with_picture(found: Committed, gains: Picture) -> dict[str, str]:
     """``parts`` of rows that have been read and a picture that has been drawn."""
     return {
-        "answer": f"{' '.join(promises(found))}\n\n{plain(scope(found)).replace('Scope.', '**Scope.**', 1)}",
+        "answer": "\n\n".join([*promises(found), plain(scope(found)).replace("Scope.", "**Scope.**", 1)]),
         "picture": f"![{gains.alt}]({PICTURE.relative_to(ROOT).as_posix()})\n\n*{gains.caption}*",
         "advice": "\n".join(f"- {sentence}" for sentence in advice(found)),
         "state": in_markdown(status_table(found)),
