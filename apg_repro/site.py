@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
@@ -15,9 +14,8 @@ from sphinx.search.en import SearchEnglish
 
 from apg_repro import __version__
 from apg_repro.book import PROFILE_FILE
-from apg_repro.paths import ROOT
 from apg_repro.report.foot import QUICK_PAGE
-from apg_repro.rows.provenance import commit
+from apg_repro.rows.provenance import commit, git
 
 GLOSSARY = "glossary"  # the page
 PAPER = "https://arxiv.org/abs/2203.16218"
@@ -65,9 +63,9 @@ def setup(app: Any) -> dict[str, Any]:
 
 def add_footer(app: Any, config: Any) -> None:
     """Version, commit and date of the build, licence, the paper, and how to cite, at the foot of every page."""
-    head = git("rev-parse", "--short", "HEAD")
+    head = (commit()[0] or "")[:7]
     day = f"{datetime.now(UTC):%Y-%m-%d}"
-    page = web_page_of(git("remote", "get-url", "origin"))
+    page = web_page_of(git("remote", "get-url", "origin") or "")
     name = f'<a href="{escape(page)}">apg-repro</a>' if page else "apg-repro"
     built = f"{name} {__version__}" + (f", commit {head}" if head else "") + f", built on {day}"
     config.html_theme_options["extra_footer"] = (
@@ -77,13 +75,6 @@ def add_footer(app: Any, config: Any) -> None:
         "replication of APG</i>, "
         f"version {__version__}, {day[:4]}; and the paper. <code>CITATION.cff</code> has both.</p>"
     )
-
-
-def git(*arguments: str) -> str:
-    """What git answers; "" outside of a checkout, without git, or where the checkout lies in another's."""
-    if commit() == (None, None):
-        return ""
-    return subprocess.run(["git", "-C", ROOT, *arguments], check=False, capture_output=True, text=True).stdout.strip()
 
 
 def web_page_of(remote: str) -> str:

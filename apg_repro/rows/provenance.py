@@ -20,18 +20,18 @@ def commit() -> tuple[str | None, bool | None]:
 
     Asked once per process: what counts is the code that was imported.
     """
+    head, changes = git("rev-parse", "--short=12", "HEAD"), git("status", "--porcelain", "--", "apg_repro")
+    return (None, None) if head is None or changes is None else (head, bool(changes))
+
+
+def git(*arguments: str) -> str | None:
+    """What git answers in this checkout; None if it can't: outside of one, without git, or in a folder of another."""
+    ask = functools.partial(subprocess.run, cwd=ROOT, check=True, capture_output=True, text=True)
     try:
-        if git("rev-parse", "--show-prefix").strip():  # the checkout has no git of its own, but lies in another's
-            return None, None
-        head = git("rev-parse", "--short=12", "HEAD").strip()
-        return head, bool(git("status", "--porcelain", "--", "apg_repro").strip())
+        is_inside = ask(["git", "rev-parse", "--show-prefix"]).stdout.strip()  # a checkout that is not ours
+        return None if is_inside else ask(["git", *arguments]).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return None, None
-
-
-def git(*arguments: str) -> str:
-    """The output of a git command in this checkout."""
-    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        return None
 
 
 def cpu_name() -> str:
