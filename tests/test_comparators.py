@@ -16,7 +16,7 @@ from tests.checkout import needs_synthetic
 from tests.conftest import FULL, evidence_of
 from tests.measured import line_of, measured_evidence, on_both
 
-TIME = "Step ÷ base, CPU"
+TIME = "Time, CPU"
 # By version or floor, in thousandths: what each has more than base, and how much of that depends on the seed.
 GAINS = {"v5": (2, 0), "gate": (3, 0.1), "film": (1.9, 5), "adapter": (-1, 0), "LR": (-40, 0), "FM": (-30, 0)}
 
@@ -131,7 +131,7 @@ def test_a_line_has_the_time_of_a_step_with_the_condition_that_was_chosen(eviden
     for found, devices in ((replace(evidence, measured=cpu.measured), ["CPU"]), (on_both(cpu, cpu), ["CPU", "GPU"])):
         table = page.layers_table(replace(evidence, measured=found.measured, elsewhere=found.elsewhere), "one_epoch")
         for device in devices:
-            told = {line["Layer"]: line[f"Step ÷ base, {device}"] for line in table.data.to_dict("records")}
+            told = {line["Layer"]: line[f"Time, {device}"] for line in table.data.to_dict("records")}
             # Every layer has chosen "self", the first of its grid, as all conditions have the same AUC.
             assert (told["base"], told[OURS], told["gate"]) == ("1.00", "3.00", "6.00")
     assert set(layers) == {cell.name for cell in evidence.cells}

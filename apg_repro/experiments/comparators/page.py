@@ -77,7 +77,7 @@ def line_of(evidence: Evidence, line: Comparison, protocol: Protocol) -> dict[st
         "Chosen": format_chosen(line.chosen),
         "Weights": each_number(row.n_hidden for row in found),
         "As served": each_number(row.n_served for row in found),
-    } | {f"Step ÷ base, {device_title(on)}": relative_time(on, cell, found) for on in each_device(evidence)}
+    } | {f"Time, {device_title(on)}": relative_time(on, cell, found) for on in each_device(evidence)}
 
 
 def registration(evidence: Evidence) -> str:
