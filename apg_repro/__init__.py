@@ -1,7 +1,7 @@
 """A replication of APG: Adaptive Parameter Generation Network for Click-Through Rate Prediction (NeurIPS 2022).
 
 ``from apg_repro import ApgV5`` is the layer, and needs torch and jaxtyping alone. Importing this package, or anything
-that only reads results, imports no torch. CONTRIBUTING.md says what is in which room.
+that only reads results, imports no torch. CONTRIBUTING.md says what is in which package.
 """
 
 from importlib import import_module

@@ -92,7 +92,7 @@ def add_run(commands: Commands) -> None:
     train.set_defaults(command=run)
     train.add_argument("suite", help="its name, such as table4; `apg status` lists them")
     train.add_argument("--datasets", help="names joined by commas; default: movielens, or all of a suite")
-    train.add_argument("--jobs", type=int, help="runs side by side; default: one per core, or 16 per GPU (submitit: 1)")
+    train.add_argument("--jobs", type=int, help="runs side by side; default: one per core, or 16 per GPU (SLURM: 100)")
     train.add_argument("--threads", type=int, help="of each run; default: cores divided by jobs, 1 on a cluster")
     train.add_argument(
         "--deterministic", action="store_true", help="torch's deterministic kernels alone: slower on a GPU"

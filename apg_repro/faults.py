@@ -18,7 +18,7 @@ from apg_repro.paths import RESULTS
 from apg_repro.report.tables import Markup, Table
 
 RECORD = RESULTS / "faults.json"
-WORDS = {"passed": "as it must", "skipped": "not tried there", "failed": "fails"}
+WORDS = {"passed": "as required", "skipped": "not tried there", "failed": "failed"}
 Fault = dict[str, Any]
 
 
@@ -45,7 +45,7 @@ def summary(faults: Sequence[Fault]) -> str:
     cases = sum(fault["cases"] for fault in faults)
     text = (
         f"{len(faults)} faults in {cases} cases, tried on {dates} at commit {commits} "
-        f"with Python {pythons} on {platforms}. What happens: {came}."
+        f"with Python {pythons} on {platforms}. Outcome: {came}."
     )
     return f"<p>{escape(text)}</p>"
 
@@ -55,8 +55,8 @@ def table(faults: Sequence[Fault]) -> Table:
     lines = [
         {
             "Fault": with_code(fault["fault"]),
-            "What must happen": with_code(fault["expected"]),
-            "Happens": WORDS[fault["outcome"]],
+            "Required outcome": with_code(fault["expected"]),
+            "Outcome": WORDS[fault["outcome"]],
             "Cases": fault["cases"],
             "Test": Markup(
                 f"<code>{escape(fault['test'].partition('::')[0]).replace('/', '/<wbr>').replace('_', '_<wbr>')}</code>"

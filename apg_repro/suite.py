@@ -126,13 +126,13 @@ class Suite:
     """A table or figure: its data sets, and what answers it.
 
     Attributes:
-        name: of the artefact everywhere: its room in ``experiments/``, its notebook, its page, its rows.
+        name: of the artefact everywhere: its package or module in ``experiments/``, its notebook, its page, its rows.
         title: of its page.
         datasets: those that it can be made for.
         table: in ``paper/numbers.csv``, where it is not called as the suite.
         quick: the data sets of a quick run, where all would be too many.
         cells: what is trained.
-        measurements: what is measured without training, by the function ``measure`` of the room's ``measure.py``.
+        measurements: what is measured without training, by the function ``measure`` of the package's ``measure.py``.
         is_timed: whether those measurements are times.
         is_by_device: whether each kind of device has measurements of its own; times always do.
     """

@@ -102,9 +102,11 @@ def test_the_advice_says_what_tuning_both_changes_which_runs_diverged_and_which_
     plan = replace(FULL, dataset="tmall", seeds=(6, 7))
     (text,) = page.by_data_set([evidence_of("table2", row, auc, extra, plan=plan)])
     assert text.startswith("On Tmall, at the paper's learning rate, every run of base, damped base and APG is best")
-    assert "(n = 2, seeds 6 to 7). It is behind the better base: take that one instead." in text
+    assert "(n = 2, seeds 6 to 7). At that rate it is behind the better base: use that base instead." in text
     assert "1 of 14 runs of APG diverged, none of base." in text
-    assert "With both tuned (1 of 7 models, n = 2): +0.00 ± 0.00 (no difference), then +0.00 ± 0.00 (no" in text
+    assert (
+        "With both tuned (1 of 7 models, n = 2): +0.00 ± 0.00 (no difference) after one epoch, +0.00 ± 0.00 (no" in text
+    )
 
 
 def test_the_advice_keeps_the_marks_of_what_it_rests_on(row):
@@ -117,7 +119,7 @@ def test_the_advice_keeps_the_marks_of_what_it_rests_on(row):
     found = {"table2": evidence_of("table2", row, auc)}
     text, *_, last = page.answer(found)
     assert "changes AUC by +0.20 ± 0.00 § points after one epoch and by +0.20 ± 0.00 with early stopping" in text
-    assert "+0.20 ± 0.00 (reproduced §), then +0.20 ± 0.00 (reproduced §)." in text
+    assert "+0.20 ± 0.00 (reproduced §) after one epoch, +0.20 ± 0.00 (reproduced §) with early stopping." in text
     assert last.endswith(" § Is against plain base alone: damped base lacks runs.")
 
 
@@ -194,20 +196,20 @@ def test_where_it_pays_follows_the_rows(row):
 
     sets = [evidence_of("table8", row, auc, extra, plan=replace(PLAN, dataset=name)) for name in ("movielens", "tmall")]
     assert page.where(sets, "one_epoch") == (
-        "After one epoch, a gain is shown on 1 of 2 data sets: MovieLens-1M (self-wise); a loss on 1: MovieLens-1M "
-        "(user)."
+        "After one epoch, a gain is shown on 1 of 2 data sets: MovieLens-1M (self-wise). A loss is shown on 1: "
+        "MovieLens-1M (user)."
     )
     late = page.where(sets, "early_stopping")
-    assert late == "With early stopping, a gain is shown on none of 2 data sets; a loss on none."
+    assert late == "With early stopping, a gain is shown on none of 2 data sets. A loss is shown on none."
     first = {protocol: replace(score, epoch=1) for protocol, score in scores(0.8, 0.8).items()}
     again = evidence_of("table8", row, auc, lambda config: {"scores": first}, plan=replace(PLAN, dataset="frappe"))
     assert page.where([*sets, again], "early_stopping") == (
-        f"{late} On Frappe the first epoch is the best of every run: same weights, same verdicts."
+        f"{late} On Frappe every run here is best after its first epoch, so both protocols give the same."
     )
     alone = [evidence_of("table8", row, auc, extra, plan=replace(PLAN, dataset="frappe", seeds=(1,)))]
     assert page.where([*sets, *alone], "one_epoch") == page.where(sets, "one_epoch"), "one seed shows nothing"
     table = page.when_table(sets).data
-    lines = table.set_index(["Data set", "z"])["One epoch"].map(plain)
+    lines = table.set_index(["Data set", "Condition z"])["One epoch"].map(plain)
     assert "reproduced +0.50" in lines["MovieLens-1M", "self-wise"]
     assert "contradicted −0.50" in lines["MovieLens-1M", "user"]
     assert "no difference" in lines["Tmall", "self-wise"]

@@ -91,11 +91,13 @@ def test_what_is_shown_above_tuned_base_is_named_with_its_data_set(evidence, row
         "Shown above tuned base after Holm's correction: "
         "APG (MovieLens-1M, one epoch: +0.20 ± 0.00; MovieLens-1M, early stopping: +0.20 ± 0.00), "
         "gate (MovieLens-1M, one epoch: +0.30 ± 0.13; MovieLens-1M, early stopping: +0.30 ± 0.13). "
-        "Not shown above it on any: FiLM (run on 1 of 1), adapter (run on 1 of 1)."
+        "Not shown above it on any data set: FiLM (run on 1 of 1), adapter (run on 1 of 1), logistic regression "
+        "(run on 1 of 1), factorisation machine (run on 1 of 1)."
     )
     nothing = evidence_of("comparators", row, lambda config: 0.75)
     assert plain(page.above_base([nothing])).endswith(
-        "on any: gate (run on 1 of 1), FiLM (run on 1 of 1), adapter (run on 1 of 1)."
+        "on any data set: gate (run on 1 of 1), FiLM (run on 1 of 1), adapter (run on 1 of 1), logistic "
+        "regression (run on 1 of 1), factorisation machine (run on 1 of 1)."
     )
 
 
@@ -105,7 +107,7 @@ def test_a_page_begins_with_the_data_sets_on_which_apg_is_above_tuned_base(evide
     )
     early, late = page.main_points([evidence, below])
     told = (
-        "APG is above tuned base on MovieLens-1M (+0.20 ± 0.00, n = 2); below tuned base on Frappe (−1.00 ± 0.00, "
+        "APG is ahead of tuned base on MovieLens-1M (+0.20 ± 0.00, n = 2), and behind it on Frappe (−1.00 ± 0.00, "
         "n = 2)."
     )
     assert (early, late) == (f"After one epoch, {told}", f"With early stopping, {told}")
@@ -119,7 +121,7 @@ def test_a_line_has_its_difference_to_tuned_base_what_was_chosen_and_weights(evi
     assert found["Chosen"] == "learning rate 0.002, condition self-wise"
     assert (found["Weights"], found["As served"], found[TIME]) == ("2,000", "1,000", MISSING)
     assert line_of(table, Layer="base")["Chosen"] == "learning rate 0.002, weight decay 0"
-    assert table.caption.endswith("before any run of theirs: gate, FiLM, adapter, logistic regression, "
+    assert table.caption.endswith("before any of these had been run: gate, FiLM, adapter, logistic regression, "
                                   "factorisation machine.")  # fmt: skip
 
 

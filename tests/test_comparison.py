@@ -142,8 +142,8 @@ def test_a_data_set_that_the_paper_does_not_have_is_judged_against_0_on_the_pape
     assert compare(on("frappe", worse), "one_epoch")["WDL", "v4"].verdict == "contradicted"
     shown = auc_table(on("frappe", rows), "one_epoch")
     assert shown.data.set_index("Version").loc["v4", "Paper Δ"] == "above 0"
-    assert "Not in the paper" in shown.caption
-    assert "Not in the paper" not in auc_table(evidence(rows), "one_epoch").caption
+    assert "The paper does not have this data set" in shown.caption
+    assert "not have this data set" not in auc_table(evidence(rows), "one_epoch").caption
     assert "1 reproduced" in str(gains([on("frappe", rows)])[0])
 
 

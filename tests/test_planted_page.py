@@ -147,8 +147,8 @@ def test_the_sentences_name_the_settings_in_which_apg_pays_and_in_which_it_costs
     text = str(lesson([setting_of(row), setting_of(row, ALIKE, gains=GAINS | {"APG by group": 0.0}), worse]))
     assert "At the centre base lacks 2.00 points" in text
     assert "Where all groups are alike: undecided." in text
-    assert "Number of groups (100 at the centre): it costs at 500 (−0.77 ± 0.14)." in text
-    assert "share of preferences, % (50 at the centre): neither is shown at 0 (+0.03 ± 0.14)." in text
+    assert "Number of groups (100 at the centre): APG costs at 500 (−0.77 ± 0.14)." in text
+    assert "share of preferences, % (50 at the centre): no gain or loss is shown at 0 (+0.03 ± 0.14)." in text
     assert "Labels that" not in text
     assert str(lesson([setting_of(row, ALIKE)])) == "<p>The centre was not run.</p>"
 

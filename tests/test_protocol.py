@@ -65,7 +65,7 @@ def test_where_the_first_epoch_is_the_best_of_every_run_nothing_is_sooner(row, g
     evidence = evidence_of("protocol", row, lambda config: 0.8, extra)
     table = page.answers_table(evidence)
     assert set(table.data["APG learns"]) == {answer}
-    assert "the same weights, against the same reference" in plain(table.caption)
+    assert "both columns test the same weights, against the better of base and damped base" in plain(table.caption)
     (text,) = page.main_points([evidence])
     assert f"“{answer}” in {len(BACKBONES)} of {len(BACKBONES)} models" in text
     assert "from plain base)" in text

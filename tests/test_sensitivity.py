@@ -123,7 +123,7 @@ def test_changes_are_counted_difference_by_difference():
     assert found.counts("the rule", "one_epoch") == found.counts("other", "one_epoch")
     assert found.n_changed("other", "one_epoch") == 2
     assert found.unmoved("one_epoch") == cells[2:]
-    assert "other: 2." in page.sentences(found, "one_epoch")
+    assert "reproduced 2 times and contradicted 0 times" in page.sentences(found, "one_epoch")
     assert page.main_points(found) == [
         "After one epoch, 1 of 3 differences keep their verdict in all variants of the rule: 1 reproduced. “other” "
         "changes the most verdicts, 2: then there are 2 reproduced, 1 undecided."

@@ -118,8 +118,7 @@ def test_gains_are_counted_that_are_shown_over_the_controls_too(row):
 
     say = gains_over("damped base", "one S for all")
     assert say([evidence_of("table8", row, auc, plan=PLAN)])[1] == (
-        "With early stopping, 3 gains over the reference are shown, 3 also over damped base and 2 also "
-        "over one S for all."
+        "With early stopping, 3 gains over the reference are shown: 3 also over damped base, 2 also over one S for all."
     )
     assert say([evidence_of("table8", row, lambda config: 0.79, plan=PLAN)]) == []
 

@@ -49,11 +49,10 @@ def test_the_caption_names_the_models_that_are_compared_with_damped_base(row):
         return auc(config) + 0.0001 * (config.base_damping and config.backbone == "PNN")
 
     evidence = evidence_of("table2", row, better_if_damped)
-    is_damped = "the better base on validation rows is the damped one in PNN."
     early, late = (page.gains_table(evidence, protocol).caption for protocol in PROTOCOLS)
-    for words in ("Against base", "Against tuned base", "Both tuned"):
-        assert f". {words}, {is_damped}" in early
-        assert (f". {words}, {is_damped}" in late) == (words != "Against base")
+    is_damped = "The reference is damped base, the better one on validation rows, in PNN"
+    assert f"{is_damped} (against base, against tuned base, both tuned)." in early
+    assert f"{is_damped} (against tuned base, both tuned)." in late
 
 
 def test_there_is_no_average_before_all_seven_have_run(row):
@@ -72,7 +71,7 @@ def test_the_cells_have_every_auc_and_no_verdict(row):
 def test_what_was_added_when_results_were_known_is_marked(row):
     table = page.gains_table(evidence_of("table2", row, auc), "one_epoch")
     assert list(table.data.columns)[2:] == ["Δ against base", "Δ against tuned base", "Δ both tuned\u00a0*"]
-    added = "after the search of WDL's tuned base, its trials of K and P when results were known"
+    added = "after WDL's tuned base had been searched; its trials of K and P count since results were known"
     assert table.caption.endswith(f" * Added {added}.")
     (legend,) = page.gains_figure(evidence_of("table2", row, auc)).figure.legends
     labels = [text.get_text() for text in legend.get_texts()]

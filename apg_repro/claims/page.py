@@ -27,8 +27,10 @@ from apg_repro.report.statistics import NOT_AFTER_HOLM, Estimate, pool, with_mar
 from apg_repro.report.tables import (
     PROTOCOL_HEADS,
     TOTAL,
+    WHEN,
     Markup,
     Table,
+    badges,
     format_pooled,
     format_signed,
     marked,
@@ -189,6 +191,23 @@ def ours_html(finding: Finding) -> Markup:
     """What a verdict rests on."""
     diverged = f"{finding.n_diverged} run{'s' * (finding.n_diverged > 1)} diverged" if finding.n_diverged else ""
     return Markup(", ".join(filter(None, [finding.ours_html, diverged])))
+
+
+def main_points(found: Committed) -> list[Markup]:
+    """How many claims have which verdict: those on AUC under each protocol, and the others; the last may have none."""
+    about = {
+        PROTOCOL_HEADS[protocol]: f"{WHEN[protocol]}, the verdicts on the {{}} claims on AUC are"
+        for protocol in PROTOCOLS
+    }
+    about[NO_PROTOCOL] = "The verdicts on the {} others, on times, memories, counts or data that are not here, are"
+    texts = []
+    for when, words in about.items():
+        counts = Counter(counted_as(line.finding) for line in lines(found) if line.when == when)
+        verdicts = Counter({verdict: counts[verdict] for verdict in verdict_order() if verdict != "not run"})
+        none = counts.total() - verdicts.total()
+        text = f"{words.format(counts.total())} {badges(verdicts, between=', ')}"
+        texts.append(Markup(f"{text}; {none} have none." if none else f"{text}."))
+    return texts
 
 
 def tally(found: Committed) -> Table:

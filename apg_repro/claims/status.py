@@ -34,7 +34,7 @@ from apg_repro.rows.evidence import Evidence
 
 SELF = ("WDL", "self")
 REFERENCES = {
-    "apg": "against base (after one epoch, the better of base and damped base)",
+    "apg": "against base",
     "apg over tuned base": "against a base whose learning rate and weight decay are searched",
     "tuned apg": "with both tuned",
 }

@@ -1,8 +1,8 @@
-"""What is asked: one room per table, figure or study of the book, with the same name everywhere.
+"""What is asked: one package per table, figure or study of the book, with the same name everywhere.
 
-A room is a folder with ``plan.py``, which declares its suite; ``measure.py``, if something is measured without
-training; and ``page.py``, if its page has tables or figures of its own. A room with a plan alone is a module. Rooms are
-found by their names: a new one needs no entry anywhere. The errata have a page alone. Imports no torch.
+A package has ``plan.py``, which declares its suite; ``measure.py``, if something is measured without training; and
+``page.py``, if its page has tables or figures of its own. One with a plan alone is a module. They are found by their
+names: a new one needs no entry anywhere. The errata have a page alone. Imports no torch.
 """
 
 import re

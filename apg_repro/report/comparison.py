@@ -66,6 +66,12 @@ class Comparison:
         return self.paper_difference if math.isnan(self.direction) else self.direction
 
     @property
+    def has_paper_auc(self) -> bool:
+        """Whether the paper prints an AUC of this cell: it has neither damped base nor tuned models."""
+        is_ours = not self.cell.is_printed and bool(self.cell.rival_of or self.cell.grid)
+        return not is_ours and not math.isnan(self.paper)
+
+    @property
     def is_printed(self) -> bool:
         """Whether the paper prints this very difference."""
         return self.cell.is_printed and not math.isnan(self.paper_difference)

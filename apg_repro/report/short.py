@@ -1,7 +1,7 @@
 """The block that a page begins with: what came out, in a few sentences computed from its rows. Imports no torch."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
 from apg_repro.config import PROTOCOLS, Protocol
@@ -34,6 +34,26 @@ def block(texts: Sequence[Text]) -> Markup:
     items = "".join(f"<li>{line}</li>" for line in lines)
     body = f"<ul>{items}</ul>" if len(lines) > 1 else f"<p>{lines[0]}</p>"
     return Markup(f'<div class="apg-short"><b>In short</b>{body}</div>')
+
+
+def by_side(sides: Mapping[str, int]) -> dict[str, list[str]]:
+    """Names by the side of 0 that each is on (1, -1 or 0), in words; no words without a name."""
+    words = {1: "ahead of", -1: "behind", 0: "not told apart from"}
+    found = {text: [name for name, one in sides.items() if one == side] for side, text in words.items()}
+    return {text: names for text, names in found.items() if names}
+
+
+def sides_in_words(sides: Mapping[str, int], reference: str) -> str:
+    """On which data sets something is ahead of a reference, on which behind it, and on which not told apart from it.
+
+    Args:
+        sides: of 0, on which the difference from it lies, by data set; at least one.
+    """
+    *others, last = (
+        f"{words} {'it' if number else reference} on {' and '.join(names)}"
+        for number, (words, names) in enumerate(by_side(sides).items())
+    )
+    return f"{', '.join(others)}, and {last}" if others else last
 
 
 def gains(found: Sequence[Evidence]) -> list[Text]:
@@ -73,9 +93,9 @@ def gains_over(*controls: str) -> Callable[[Sequence[Evidence]], list[Text]]:
                     )
                     for control in controls
                 )
-                counts = " and ".join(f"{n} also over {control}" for n, control in over)
+                counts = ", ".join(f"{n or 'none'} also over {control}" for n, control in over)
                 are = "gain over the reference is" if len(shown) == 1 else "gains over the reference are"
-                texts.append(f"{WHEN[protocol]}, {len(shown)} {are} shown, {counts}.")
+                texts.append(f"{WHEN[protocol]}, {len(shown)} {are} shown: {counts}.")
         return texts
 
     return say

@@ -244,13 +244,6 @@ def sides_after_holm(differences: Mapping[Key, Estimate]) -> dict[Key, int]:
     return {key: differences[key].side if p < 1 - CONFIDENCE else 0 for key, p in adjusted.items()}  # 0 for NaN
 
 
-def by_side(sides: Mapping[str, int], above: str, below: str, neither: str) -> dict[str, list[str]]:
-    """The names on each side of 0 (1, -1 or 0), by the words for it; no words without a name."""
-    words = {1: above, -1: below, 0: neither}
-    found = {text: [name for name, one in sides.items() if one == side] for side, text in words.items()}
-    return {text: names for text, names in found.items() if names}
-
-
 def judge(difference: Estimate, expected: float) -> Judgement:
     """The judgement on a difference that is one test of its own; no word where the paper claims none."""
     return judge_family({"": (difference, expected)})[""]

@@ -49,8 +49,8 @@ OPTION_NAMES = {
 MISSING = "–"
 NBSP = "\N{NO-BREAK SPACE}"
 NOT_IN_THE_PAPER = (
-    "Not in the paper: verdicts say whether ours is on that side of 0 on which the paper's differences are on all of "
-    "its own data sets."
+    "The paper does not have this data set: a verdict says whether our difference has the sign that the paper's has on "
+    "all of its data sets."
 )
 LONG_TEXT = 21  # characters: as many as a difference, its interval and its n have
 TOTAL = "all"  # of a line that adds verdicts up
@@ -338,7 +338,7 @@ def comparison_frame(found: Mapping[tuple[str, str], Comparison]) -> pd.DataFram
             "Corrected ±": "" if math.isnan(half := line.difference.corrected.half) else f"{half:.2f}",
             "p, Holm": "" if math.isnan(line.judgement.p) else format_p(line.judgement.p),
             "n": n_in_words(line),
-            "Paper AUC": "" if math.isnan(line.paper) else f"{line.paper:.2f}",
+            "Paper AUC": f"{line.paper:.2f}" if line.has_paper_auc else "",
             "Our AUC": format_estimate(line.ours),
             "Chosen": format_chosen(line.chosen),
             "Added": line.cell.registered,

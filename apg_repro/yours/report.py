@@ -17,7 +17,7 @@ from apg_repro.report.costs import rounded
 from apg_repro.report.figures import GREY, INK, Picture, drawn, not_run
 from apg_repro.report.statistics import Estimate, estimate
 from apg_repro.report.tables import MISSING, Markup, Table, badge, format_difference, format_estimate, format_signed
-from apg_repro.yours.verdict import Answer, finding, gains, paired, scores
+from apg_repro.yours.verdict import WORDS, Answer, finding, gains, paired, scores
 
 NAMES = {"base": "base", "apg": "APG"}
 COLOURS = {"base": "#0173b2", "apg": "#de8f05"}
@@ -56,7 +56,7 @@ def verdict_line(answer: Answer) -> Markup:
     elif found.judgement.corrected_word != found.judgement.word:
         notes.append(
             f"With the corrected resampled t, which allows for seeds whose rows overlap, the interval is "
-            f"±{corrected.half:.2f}, and the verdict would be another one."
+            f"±{corrected.half:.2f}, and the verdict would be {WORDS.get(found.judgement.corrected_word, 'undecided')}."
         )
     if diverged := [run for side in NAMES for run in answer["runs"][side] if run["status"] != "ok"]:
         notes.append(f"{len(diverged)} run{'s' * (len(diverged) > 1)} diverged.")

@@ -63,8 +63,12 @@ ADVICE = {  # by ``protocol.page.answer_of``; {damped} says what is over damped 
     "worse, at first": "It starts behind, and these runs show no gain later.",
     "cannot tell": "These runs do not show a gain there.",
 }
-BEHIND_THE_BETTER = "It is behind the better base: take that one instead."  # what "worse" is of the same weights
-EACH_CONDITION = "WDL has been run with each condition, and what survives Holm's correction counts."
+BEHIND_THE_BETTER = (
+    "At that rate it is behind the better base: use that base instead."  # what "worse" is of the same weights
+)
+EACH_CONDITION = (
+    "WDL with each condition, on data sets with several seeds; only what survives Holm's correction counts."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +221,7 @@ def where_both_are_tuned(evidence: Evidence) -> str:
     )
     n = " to ".join(str(n) for n in sorted({gain.n for gain in gains.values()}))
     lacking = f"{len(models)} of {len(PAPER_BACKBONES)} models, " * (len(models) < len(PAPER_BACKBONES))
-    return f"With both tuned ({lacking}n = {n}): {early}, then {late}."
+    return f"With both tuned ({lacking}n = {n}): {early} after one epoch, {late} with early stopping."
 
 
 def each_condition(sets: Sequence[Evidence]) -> Markup:
@@ -240,8 +244,8 @@ def where(sets: Sequence[Evidence], protocol: Protocol) -> str:
         if protocol != "one_epoch"  # there the reference is the better of base and damped base already
     ]
     return (
-        f"{WHEN[protocol]}, a gain is shown on {named(gains, f' of {len(sets)} data sets')}; "
-        f"a loss on {named(losses)}.{over_damped_base(above)}{below_damped_base(sets, protocol)}{tested_before(same)}"
+        f"{WHEN[protocol]}, a gain is shown on {named(gains, f' of {len(sets)} data sets')}.{over_damped_base(above)} "
+        f"A loss is shown on {named(losses)}.{below_damped_base(sets, protocol)}{tested_before(same)}"
     )
 
 
@@ -253,7 +257,9 @@ def with_same_weights(sets: Sequence[Evidence]) -> list[Evidence]:
 def tested_before(sets: Sequence[Evidence]) -> str:
     """On which data sets early stopping tests the weights of the first epoch; "" if on none."""
     titles = " and ".join(evidence.data.title for evidence in sets)
-    return f" On {titles} the first epoch is the best of every run: same weights, same verdicts." if sets else ""
+    return (
+        f" On {titles} every run here is best after its first epoch, so both protocols give the same." if sets else ""
+    )
 
 
 def named(found: Sequence[tuple[Evidence, Sequence[Comparison]]], of_all: str = "") -> str:
@@ -275,7 +281,7 @@ def below_damped_base(sets: Sequence[Evidence], protocol: Protocol) -> str:
         for evidence in sets
     }
     texts = [f"{title} ({format_difference(gap)})" for title, gap in gaps.items() if gap.is_below]
-    return f" Self-wise APG is below damped base on {len(texts)}: {', '.join(texts)}." if texts else ""
+    return f" Self-wise APG is below damped base on {' and '.join(texts)}." if texts else ""
 
 
 def over_damped_base(above: Sequence[bool]) -> str:
@@ -300,7 +306,7 @@ def when_table(sets: Sequence[Evidence]) -> Table:
     texts: list[str] = []
     for evidence in sets:
         for early, late in zip(*(by_condition(evidence, protocol) for protocol in PROTOCOLS), strict=True):
-            line: dict[str, Markup | str] = {"Data set": evidence.data.title, "z": early.cell.title}
+            line: dict[str, Markup | str] = {"Data set": evidence.data.title, "Condition z": early.cell.title}
             for protocol, judged in zip(PROTOCOLS, (early, late), strict=True):
                 texts.append(judgement_text(judged))
                 line[PROTOCOL_HEADS[protocol]] = badge_over(texts[-1], with_n(judged.difference))
@@ -414,9 +420,8 @@ def steps_sentence(sets: Sequence[Evidence]) -> Markup:
                 times.setdefault(on_a(on), []).append(f"{ratio} on {evidence.data.title}")
     sizes = APG["full"]
     texts = [
-        f"<p>The APG of the tables of AUC is self-wise and wider (here K = {sizes['rank']} and P = {sizes['over']}, in "
-        f"the default layers). A training step of it {escape(where)}, one thread, takes this many times that of base: "
-        f"{escape(', '.join(ratios))}.</p>"
+        f"<p>A training step of self-wise APG with K = {sizes['rank']} and P = {sizes['over']}, in the default layers, "
+        f"takes this many times as long as base's {escape(where)}, on one thread: {escape(', '.join(ratios))}.</p>"
         for where, ratios in times.items()
     ]
     return Markup("".join(texts))
@@ -429,10 +434,10 @@ def weights_sentence(found: dict[str, Evidence]) -> Markup:
         ratio = table2.hidden_weights(models, "early_stopping", attribute)
         if math.isnan(ratio):
             return Markup("<p>Not run.</p>")
-        parts.append(f"{rounded(ratio)} times {words}")
+        parts.append(f"{rounded(ratio)} times the hidden weights {words}")
     chosen = models.chosen(models.cell("apg", "WDL"), "early_stopping") or {}
     setting = f"K = {chosen['rank']}, P = {chosen['over']}"
     return Markup(
-        f"<p>Self-wise, with the K and P that validation chose for WDL ({setting}), APG has this many hidden weights "
-        f"relative to base: {' and '.join(parts)}.</p>"
+        f"<p>On {escape(models.data.title)} with early stopping, validation chose {setting} for self-wise APG in WDL. "
+        f"Relative to base it then has {' and '.join(parts)}.</p>"
     )

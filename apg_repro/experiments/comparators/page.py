@@ -11,12 +11,13 @@ from html import escape
 import pandas as pd
 
 from apg_repro.config import PROTOCOLS, Protocol
-from apg_repro.experiments.comparators.plan import LAYERS, OURS, STEP
+from apg_repro.experiments.comparators.plan import FLOORS, LAYERS, OURS, STEP
 from apg_repro.labels import words_for
 from apg_repro.report.comparison import Comparison, compare
 from apg_repro.report.costs import measured_values, rounded
 from apg_repro.report.devices import device_title, each_device, measured_devices
-from apg_repro.report.statistics import Estimate, by_side, estimate, sides_after_holm
+from apg_repro.report.short import by_side, sides_in_words
+from apg_repro.report.statistics import Estimate, estimate, sides_after_holm
 from apg_repro.report.tables import (
     MISSING,
     NBSP,
@@ -59,8 +60,8 @@ def layers_table(evidence: Evidence, protocol: Protocol) -> Table:
     rows = [line_of(evidence, line, protocol) for line in compare(evidence, protocol).values()]
     caption = (
         f"{title_of(evidence, protocol)}. Test AUC in percent, Δ against tuned base in points, ± 95 % confidence, "
-        f"n seeds. Weights of the hidden layers. Time of a training step relative to base's, in turn with it, one "
-        f"thread. {registration(evidence)}{note_on_first_epochs(evidence, evidence.cells, protocol)}"
+        f"n seeds. Weights: those of the hidden layers. Time: of a training step relative to base's, both timed in "
+        f"turn on one thread. {registration(evidence)}{note_on_first_epochs(evidence, evidence.cells, protocol)}"
     )
     return Table(without_empty_columns(pd.DataFrame(rows)), caption)
 
@@ -129,8 +130,8 @@ def steps_table(found: Sequence[Evidence]) -> Table | Markup:
         for name in next(iter(measured.values()))
     ]
     caption = (
-        "Time of a training step relative to base's, in turn with it, one thread: medians by condition, "
-        "whether or not it was chosen. Static layers have no condition."
+        "Time of a training step relative to base's, both timed in turn on one thread: medians by condition, whether "
+        "or not it was chosen. Static layers have no condition."
     )
     return Table(pd.DataFrame(lines), caption, wrap=True)
 
@@ -161,7 +162,7 @@ def standing(evidence: Evidence, protocol: Protocol) -> str:
     }
     sides = sides_after_holm(found)
     compared = {f"{name} ({format_difference(gap)})": sides[name] for name, gap in found.items() if gap.n}
-    parts = by_side(compared, "ahead of", "behind", "not told apart from")
+    parts = by_side(compared)
     words = "; ".join(f"{side} {', '.join(names)}" for side, names in parts.items())
     missing = [name for name, line in lines.items() if not line.ours.n]
     text = f"after Holm's correction, APG is {words}" if words else "nothing to compare with was run"
@@ -179,11 +180,11 @@ def above_base(found: Sequence[Evidence]) -> Markup:
                 if side > 0:
                     where = f"{evidence.data.title}, {PROTOCOL_TITLES[protocol]}: {format_difference(difference)}"
                     shown.setdefault(name, []).append(where)
-    run = {name: sum(name in names_run(evidence) for evidence in found) for name in LAYERS}
+    run = {name: sum(name in names_run(evidence) for evidence in found) for name in (*LAYERS, *FLOORS.values())}
     absent = [f"{name} (run on {n} of {len(found)})" for name, n in run.items() if name not in shown]
     parts = [f"{name} ({'; '.join(places)})" for name, places in shown.items()]
     text = f"Shown above tuned base after Holm's correction: {', '.join(parts) or 'nothing'}."
-    text += f" Not shown above it on any: {', '.join(absent)}." if absent else ""
+    text += f" Not shown above it on any data set: {', '.join(absent)}." if absent else ""
     return Markup(f"<p>{escape(text)}</p>")
 
 
@@ -203,10 +204,8 @@ def main_points(found: Sequence[Evidence]) -> list[str]:
             if ours := over_tuned_base(evidence, protocol).get(OURS):
                 gain, side = ours
                 sides[f"{evidence.data.title} ({format_difference(gain)}, n = {gain.n})"] = side
-        parts = by_side(sides, "above tuned base on", "below tuned base on", "neither on")
-        if parts:
-            words = "; ".join(f"{side} {', '.join(where)}" for side, where in parts.items())
-            texts.append(f"{WHEN[protocol]}, APG is {words}.")
+        if sides:
+            texts.append(f"{WHEN[protocol]}, APG is {sides_in_words(sides, 'tuned base')}.")
     return texts
 
 

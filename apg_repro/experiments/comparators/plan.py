@@ -25,7 +25,7 @@ LAYERS: dict[str, Options] = {
     "adapter": {"version": "adapter", "rank": RANK},
 }
 FLOORS = {"LR": "logistic regression", "FM": "factorisation machine"}  # backbone → cell
-NOT_KNOWN = "before any run of theirs"
+NOT_KNOWN = "before any of these had been run"
 KNOWN = "when runs of base and APG on other pages were known"
 
 

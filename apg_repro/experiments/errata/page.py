@@ -304,7 +304,7 @@ def memory_cells() -> Table:
         {
             "Table": group_title(fit),
             "Cell": cell_title(fit),
-            "Account": fit.account,
+            "Our explanation": fit.account,
             "Printed": f"{fit.printed:,.2f}",
             "Fitted": MISSING if math.isnan(fit.fitted) else f"{fit.fitted:,.2f}",
             "Residual": MISSING if math.isnan(fit.fitted) else format_signed(fit.printed - fit.fitted),

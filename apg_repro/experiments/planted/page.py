@@ -190,8 +190,8 @@ def verdicts_table(found: Sequence[Evidence], protocol: Protocol) -> Table:
         for setting, entry in points(found, protocol).items()
     ]
     caption = (
-        f"{BY_GROUP}, {PROTOCOL_TITLES[protocol]}. Differences of AUC in points, ± 95 % confidence; n seeds, over a "
-        "control those that both have."
+        f"{BY_GROUP}, {PROTOCOL_TITLES[protocol]}. Differences of AUC in points, ± 95 % confidence; n seeds; for "
+        "a control, those that both have."
     )
     return Table(pd.DataFrame(lines), caption)
 
@@ -396,6 +396,6 @@ def where_it_pays(sweep: str, entries: Mapping[Planted, Point]) -> str:
             sides[side_of(gain)].append(f"{getattr(setting, sweep)} ({format_difference(gain)})")
     if not any(sides.values()):
         return ""
-    words = {"pays": "it pays at", "costs": "it costs at", "neither": "neither is shown at"}
+    words = {"pays": "APG pays at", "costs": "APG costs at", "neither": "no gain or loss is shown at"}
     texts = [f"{words[side]} {', '.join(values)}" for side, values in sides.items() if values]
     return f"{AXES[sweep].capitalize()} ({getattr(CENTRE, sweep)} at the centre): {'; '.join(texts)}."

@@ -19,10 +19,13 @@ from apg_repro.report.statistics import MARGIN, NOT_AFTER_HOLM, Estimate, sides_
 from apg_repro.report.tables import (
     AGAINST_THE_BETTER,
     MISSING,
+    THE_BETTER,
     Table,
     all_first_epochs_best,
+    auc_table,
     format_difference,
     note_on_verdicts,
+    reference_in_words,
     with_n,
     without_empty_columns,
 )
@@ -31,9 +34,10 @@ from apg_repro.rows.evidence import Evidence
 MODELS = ("base", "damped base", "apg")  # cells, in every backbone
 COLUMNS = 4  # of axes
 NOTE_ON_SAME_WEIGHTS = (
-    " Where the first epoch is the best of every run of base, damped base and APG, both protocols test the same "
-    "weights, against the same reference."
+    " Where the first epoch is the best of every run of base, damped base and APG, both columns test the same weights, "
+    f"against {THE_BETTER}."
 )
+PATIENCE = ("base", "apg, K = 8, P = 128", "base, patience 3", "apg, K = 8, P = 128, patience 3")  # cells
 OVER_PLAIN = " than plain base"  # after "better", where it is not shown over damped base
 RESTS_ON: dict[str, Protocol] = {  # answers, by the protocol on whose gain they rest
     "better": "early_stopping",
@@ -160,6 +164,12 @@ def answers_table(evidence: Evidence) -> Table:
         f"{note_on_verdicts(answers.values()) if evidence.is_result else ''}"
     )
     return Table(without_empty_columns(pd.DataFrame(rows).fillna("")), caption)
+
+
+def patience_table(evidence: Evidence) -> Table:
+    """WDL's base and APG as everywhere, and with more patience."""
+    against = f"{reference_in_words(evidence, 'early_stopping')}, with patience 3 against base with patience 3,"
+    return auc_table(evidence, "early_stopping", PATIENCE, against)
 
 
 def main_points(found: Sequence[Evidence]) -> list[str]:

@@ -73,8 +73,8 @@ def variants(every_seed: tuple[int, ...]) -> tuple[Variant, ...]:
         Variant(name="corrected interval", rule=Rule(is_corrected=True)),
         Variant(name="after Holm", rule=Rule(holm_decides=True)),
         Variant(name="both corrections", rule=Rule(is_corrected=True, holm_decides=True)),
-        Variant(name="from base alone", base="plain"),
-        Variant(name="from damped base", base="damped"),
+        Variant(name="relative to base alone", base="plain"),
+        Variant(name="relative to damped base", base="damped"),
         Variant(name=f"first {FIRST} seeds", seeds=SEEDS["full"][:FIRST]),
         Variant(name="every seed", seeds=every_seed),
     )
@@ -257,8 +257,6 @@ def main_points(found: Sensitivity) -> list[str]:
 
 def sentences(found: Sensitivity, protocol: Protocol) -> str:
     """What the variants change under one protocol, as HTML."""
-    _, *others = found.names
-    changes = ", ".join(f"{name}: {found.n_changed(name, protocol)}" for name in others)
     ranges = " and ".join(
         f"{word} {' to '.join(map(str, dict.fromkeys((min(seen), max(seen)))))} times"
         for word in ("reproduced", "contradicted")
@@ -267,9 +265,9 @@ def sentences(found: Sensitivity, protocol: Protocol) -> str:
     now = found.counts(found.names[0], protocol)
     divided = Counter({word: now[word] for word in ("no difference", "contradicted", "undecided")})
     return (
-        f"<b>{PROTOCOL_HEADS[protocol]}.</b> How many verdicts each variant changes: {changes}. The "
-        f"variants say {ranges}. The rule that we began with (see the log) called "
-        f"{divided.total()} of these differences not reproduced, without telling apart what is now {listed(divided)}."
+        f"<b>{PROTOCOL_HEADS[protocol]}.</b> The variants say {ranges}. The rule that we began with (see the log) "
+        f"called {divided.total()} of these differences not reproduced, without telling apart what is now "
+        f"{listed(divided)}."
     )
 
 

@@ -110,10 +110,10 @@ def note_on_references(evidence: Evidence) -> str:
     searched = [evidence.cell("tuned damped base", backbone) for backbone in PAPER_BACKBONES]
     n_searched = sum(bool(evidence.found(cell, "one_epoch")) for cell in searched)
     return (
-        " Base after one epoch is the better of base and damped base, whose hidden weights take smaller steps, by the "
-        "rule that damps APG's. A tuned base has as many trials as K and P of APG"
-        + (f", and as many again of damped base in {n_searched} of {len(searched)} models" if n_searched else "")
-        + ". Where both are tuned, APG has both searches, too."
+        " After one epoch, base is the better of base and damped base, whose hidden weights take smaller steps, as "
+        "APG's do. Tuned base has as many trials as APG has for K and P"
+        + (f"; so has tuned damped base, in {n_searched} of {len(searched)} models" if n_searched else "")
+        + ". Where both are tuned, APG has both searches."
     )
 
 
@@ -183,7 +183,7 @@ def gains_table(evidence: Evidence, protocol: Protocol) -> Table:
             row[f"Δ {head(evidence, name)}"] = badge_over(texts[-1], gain)
         rows.append(row)
     note = note_on_marks(evidence.cell(name).registered for name in AGAINST)
-    note += "".join(note_on_rivals(evidence, protocol, name) for name in AGAINST) + note_on_verdicts(texts)
+    note += note_on_rivals(evidence, protocol) + note_on_verdicts(texts)
     trained = [line.cell for line in compared.values() if line.cell.name != "apg over tuned base"]  # those of "apg"
     note += note_on_first_epochs(evidence, trained, protocol) + worse_when_searched(evidence, protocol)
     seeds = seeds_in_words(shared_seeds(evidence, protocol, "apg"))
@@ -200,12 +200,15 @@ def sign(expected: float, cells: Sequence[Comparison]) -> float:
     return sides.pop() if len(sides) == 1 else math.nan
 
 
-def note_on_rivals(evidence: Evidence, protocol: Protocol, name: str) -> str:
-    """What a caption says of models whose base, in a column, is damped base; "" if there are none."""
-    lines = [compare(evidence, protocol)[model, name] for model in PAPER_BACKBONES]
-    rivals = [line.cell.backbone for line in lines if line.rival]
-    column = AGAINST[name][:1].upper() + AGAINST[name][1:]
-    return f" {column}, the better base on validation rows is the damped one in {', '.join(rivals)}." * bool(rivals)
+def note_on_rivals(evidence: Evidence, protocol: Protocol) -> str:
+    """What a caption says of models whose reference is damped base, and in which columns; "" if there are none."""
+    columns: dict[str, list[str]] = {}  # by the models in which they have that
+    for name, words in AGAINST.items():
+        lines = [compare(evidence, protocol)[model, name] for model in PAPER_BACKBONES]
+        if rivals := ", ".join(line.cell.backbone for line in lines if line.rival):
+            columns.setdefault(rivals, []).append(words)
+    parts = "; ".join(f"in {models} ({', '.join(words)})" for models, words in columns.items())
+    return f" The reference is damped base, the better one on validation rows, {parts}." if parts else ""
 
 
 def cells_table(evidence: Evidence, protocol: Protocol) -> Table:

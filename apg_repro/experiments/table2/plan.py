@@ -35,7 +35,8 @@ def cells(plan: Plan) -> tuple[Cell, ...]:
         Cell(name="apg over tuned base", paper_row="apg", against="tuned base", **apg),
         Cell(
             name="tuned apg", paper_row="apg", against="tuned base", options=APG[plan.profile], cost_tier=1,
-            registered="after the search of WDL's tuned base, its trials of K and P when results were known", grid=both,
+            registered="after WDL's tuned base had been searched; its trials of K and P count since results were known",
+            grid=both,
         ),
     )  # fmt: skip
     ours = [replace(cell, paper_row=None, is_printed=False) for cell in models]

@@ -3,7 +3,8 @@
 K = 4 (Section 4.4); P of v5, which the paper leaves out of this table, is the least of its grid. The condition is an
 embedding, the user's: the paper's memory fits D = 32 and no self-wise layer. Self-wise layers, the default elsewhere,
 are measured as well. Tables move row by row (``row_adam``) in a CPU's whole step: dense Adam over IAAC's 214,000 ids
-costs as much there as the hidden layers of a small model. A GPU's step is a CUDA graph, which cannot hold row by row.
+costs as much there as the hidden layers of a small model. A GPU's step is a CUDA graph, which
+cannot hold that for tables this big.
 """
 
 from collections.abc import Mapping
