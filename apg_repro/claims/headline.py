@@ -15,7 +15,6 @@ from apg_repro.claims.status import of_models
 from apg_repro.config import DEVICE_KINDS, PROTOCOLS, Protocol, RunConfig
 from apg_repro.experiments.comparators import page as comparators
 from apg_repro.experiments.encodings.plan import ENCODINGS
-from apg_repro.experiments.protocol.page import first_epoch_is_best
 from apg_repro.experiments.table2 import page as table2
 from apg_repro.experiments.table5 import page as table5
 from apg_repro.experiments.table5.plan import WIDEST
@@ -29,6 +28,7 @@ from apg_repro.report.tables import (
     PROTOCOL_HEADS,
     Markup,
     Table,
+    format_difference,
     format_signed,
     with_n,
 )
@@ -37,7 +37,7 @@ from apg_repro.suite import Cell
 
 
 def answer(found: Committed) -> Markup:
-    """What came of the paper's two promises: in words, and then in numbers."""
+    """What came of the paper's two promises, in two paragraphs: the gains, and what they are relative to and cost."""
     lead, *rest = gains(found) or [""]
     paragraphs = [text for text in (lead, " ".join([*rest, *savings(found)])) if text]
     return Markup("".join(f"<p>{escape(text)}</p>" for text in paragraphs or ["Not all of this has been run."]))
@@ -49,19 +49,18 @@ def promises(found: Committed) -> list[str]:
 
 
 def gains(found: Committed) -> list[str]:
-    """On which data sets APG is ahead of base on the average of the models, and by how much."""
+    """On which data sets APG is ahead of base on the average of the models, and by how much; over which base."""
     averages = [each for each in table2.averages(of_models(found)) if not any(math.isnan(one.mean) for one in each[1:])]
     if not averages:
         return []
-    parts, same = list[str](), [evidence for evidence, *_ in averages if first_epoch_is_best(evidence)]
-    for evidence, *_ in averages:
-        early, late = (table2.marked_average(evidence, protocol) for protocol in PROTOCOLS)
-        n = dict.fromkeys(table2.n_and_seeds(evidence, protocol) for protocol in PROTOCOLS)
-        where = f"on {evidence.data.title} ({' and '.join(n)})"
-        both = f"{early} after one epoch and {late} with early stopping {where}"
-        parts.append(f"{early} under both {where}" if evidence in same else both)
-    plain = [table2.average_over("base", evidence, "one_epoch") for evidence, *_ in averages]
-    n_models = {evidence.data.title: table2.n_over_the_better(evidence, "early_stopping") for evidence, *_ in averages}
+    sets = [evidence for evidence, *_ in averages]
+    n = dict.fromkeys(table2.n_and_seeds(evidence, protocol) for evidence in sets for protocol in PROTOCOLS)
+    same_n = f" ({next(iter(n))})" if len(n) == 1 else ""
+    plain = [
+        f"{format_difference(table2.average_over('base', evidence, 'one_epoch'))} on {evidence.data.title}"
+        for evidence in sets
+    ]
+    n_models = {evidence.data.title: table2.n_over_the_better(evidence, "early_stopping") for evidence in sets}
     titles = " and ".join(
         title + f" in {n} of {len(PAPER_BACKBONES)} models" * (n < len(PAPER_BACKBONES))
         for title, n in n_models.items() if n
@@ -69,25 +68,31 @@ def gains(found: Committed) -> list[str]:
     where = f", and under both protocols on {titles}, where base's first epoch is its best," if titles else ""
     return [
         "APG generates a model's hidden layers anew for every row; base has fixed ones, and damped base is base whose "
-        "hidden weights take smaller steps. On the average of the paper's seven models, APG (v5, self-wise) after one "
-        f"epoch is {standing(averages, 'one_epoch')}. With early stopping it is "
-        f"{standing(averages, 'early_stopping')}.",
-        f"This average gain of AUC, in points, is {'; '.join(parts)}.",
+        "hidden weights take smaller steps. On the average of the paper's seven models, in points of AUC"
+        f"{same_n}, APG (v5, self-wise) after one epoch is {standing(averages, 'one_epoch', not same_n)}. With early "
+        f"stopping it is {standing(averages, 'early_stopping', not same_n)}.",
         f"After one epoch{where} gains are over the better of base and damped base. Over base itself, as in the paper, "
-        f"they are after one epoch, in the same order, {in_a_row(plain)}.",
+        f"they are after one epoch {in_a_row(plain)}.",
     ]
 
 
-def standing(averages: Sequence[tuple[Evidence, Estimate, Estimate]], protocol: Protocol) -> str:
-    """On which data sets the average gain is above 0, on which below, and on which neither."""
+def standing(averages: Sequence[tuple[Evidence, Estimate, Estimate]], protocol: Protocol, with_n: bool) -> str:
+    """On which data sets the average gain is above 0, on which below, and on which neither, with its number.
+
+    Args:
+        with_n: whether to say how many seeds each has.
+    """
     sides: dict[str, int] = {}
     for evidence, *gains in averages:
         gain = gains[PROTOCOLS.index(protocol)]
         damped = table2.average_over("damped base", evidence, protocol)
         is_plain = gain.is_above and damped.n > 0 and not damped.is_above
-        sides[evidence.data.title + " (not of damped base)" * is_plain] = gain.side
-    reference = "the better of these two" if protocol == "one_epoch" else "base"
-    return sides_in_words(sides, reference)
+        notes = [
+            table2.marked_average(evidence, protocol), table2.n_and_seeds(evidence, protocol) * with_n,
+            "not of damped base" * is_plain,
+        ]  # fmt: skip
+        sides[f"{evidence.data.title} ({', '.join(filter(None, notes))})"] = gain.side
+    return sides_in_words(sides, "the better of these two" if protocol == "one_epoch" else "base")
 
 
 def savings(found: Committed) -> list[str]:

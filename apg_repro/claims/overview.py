@@ -11,7 +11,7 @@ import seaborn as sns
 from apg_repro.catalogue import data_set
 from apg_repro.claims.claims import OTHER_DATASETS, REAL_DATASETS
 from apg_repro.claims.headline import answer, headline
-from apg_repro.claims.page import Committed, by_default, committed, tally
+from apg_repro.claims.page import Committed, committed, tally
 from apg_repro.claims.status import of_models, status_table
 from apg_repro.config import PROTOCOLS
 from apg_repro.experiments import SUITES
@@ -42,7 +42,7 @@ FOLDER = "executed/"  # of the pages, seen from the home page
 def opening(store: Store) -> str:
     """What the home page begins with, as HTML: the answer in three sentences, a figure, its scope, and advice."""
     found = committed(store)
-    parts = answer(found), gains_figure(by_default(found, "table2")), scope(found), advice_list(found)
+    parts = answer(found), gains_figure(of_models(found)), scope(found), advice_list(found)
     return "\n\n".join(part._repr_html_() for part in parts)
 
 
@@ -88,33 +88,41 @@ def home(store: Store) -> str:
 
 
 @drawn
-def gains_figure(evidence: Evidence) -> Picture:
-    """The average gain over the paper's seven models under each protocol, against base and against tuned base."""
-    fig, axis = plt.subplots(figsize=(5.4, 2.3))
-    printed, parts = table2.printed_average(evidence), []
-    colours = sns.color_palette("colorblind")
-    for place, how in enumerate(PROTOCOLS):
-        axis.plot(printed, place, "D", color=INK, ms=6, label=None if place else "the paper")
-        for n, (name, against) in enumerate(table2.AGAINST.items()):
-            gain = table2.average(evidence, how, name)
-            if not gain.n:
-                continue
-            axis.errorbar(
-                gain.mean, place + 0.16 * (n + 1), xerr=gain.error_bar, fmt="o", color=colours[n], capsize=4, lw=2,
-                label=None if place else f"ours, {against}",
-            )  # fmt: skip
-            parts.append(f"{PROTOCOL_TITLES[how]}, {against}: {table2.marked_average(evidence, how, name)}")
-    axis.axvline(0, color=INK, lw=1)
-    axis.set_yticks(range(len(PROTOCOLS)), PROTOCOL_HEADS.values())
-    axis.set_ylim(len(PROTOCOLS) - 0.4, -0.4)
-    axis.set_xlabel("Δ test AUC, points")
-    if not math.isnan(printed):
-        fig.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small", columnspacing=1)
+def gains_figure(sets: Sequence[Evidence]) -> Picture:
+    """The average gain over the paper's seven models on each data set, against base, tuned base, and with both tuned.
+
+    Args:
+        sets: Table 2 on several data sets; those on which some models are still to be run are left out.
+    """
+    sets = [evidence for evidence, *_ in table2.averages(sets)] or list(sets[:1])
+    fig, axes = plt.subplots(1, len(PROTOCOLS), figsize=(8.5, 1.3 + 0.45 * len(sets)), sharex=True, sharey=True)
+    parts, texts = list[str](), list[str]()
+    for axis, how in zip(axes, PROTOCOLS, strict=True):
+        axis.axvline(0, color=INK, lw=1)
+        for place, evidence in enumerate(sets):
+            if not math.isnan(printed := table2.printed_average(evidence)):
+                axis.plot(printed, place - 0.25, "D", color=INK, ms=5, label="the paper")
+                parts.append(f"{PROTOCOL_TITLES[how]}, {evidence.data.title}, the paper: {format_signed(printed)}")
+            for n, (name, against) in enumerate(table2.AGAINST.items()):
+                gain = table2.average(evidence, how, name)
+                if math.isnan(gain.mean):
+                    continue
+                axis.errorbar(
+                    gain.mean, place + 0.2 * n - 0.1, xerr=gain.error_bar, fmt="o", ms=5, capsize=3, lw=2,
+                    color=sns.color_palette("colorblind")[n], label=f"ours, {against}",
+                )  # fmt: skip
+                texts.append(table2.marked_average(evidence, how, name))
+                parts.append(f"{PROTOCOL_TITLES[how]}, {evidence.data.title}, {against}: {texts[-1]}")
+        axis.set(title=PROTOCOL_HEADS[how], xlabel="Δ test AUC, points")
+    axes[0].set_yticks(range(len(sets)), [evidence.data.title for evidence in sets])
+    axes[0].set_ylim(len(sets) - 0.5, -0.5)
+    found = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))  # each label once
+    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize="small")
     return Picture(
         fig,
-        f"{evidence.data.title}. APG's gain of test AUC on the average of seven models, with 95 % intervals: "
-        f"{', '.join(table2.AGAINST.values())}.{note_on_verdicts(parts)}",
-        f"Paper {format_signed(printed)} points. Ours: {'; '.join(parts) or 'not run'}.",
+        "APG's gain of test AUC on the average of the paper's seven models, with 95 % intervals: "
+        f"{', '.join(table2.AGAINST.values())}.{note_on_verdicts(texts)}",
+        f"Gains in points. {'; '.join(parts) or 'Not run'}.",
     )
 
 

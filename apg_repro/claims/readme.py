@@ -11,8 +11,8 @@ from pathlib import Path
 
 from apg_repro.claims.headline import promises
 from apg_repro.claims.overview import advice, gains_figure, scope
-from apg_repro.claims.page import Committed, by_default, committed
-from apg_repro.claims.status import status_table
+from apg_repro.claims.page import Committed, committed
+from apg_repro.claims.status import of_models, status_table
 from apg_repro.errors import UserError
 from apg_repro.paths import ROOT, write_record
 from apg_repro.report.figures import Picture
@@ -25,7 +25,7 @@ README, PICTURE = ROOT / "README.md", ROOT / "book" / "_static" / "gains.png"
 def parts(store: Store) -> dict[str, str]:
     """The text of every part, by name, as Markdown."""
     found = committed(store)
-    return with_picture(found, gains_figure(by_default(found, "table2")))
+    return with_picture(found, gains_figure(of_models(found)))
 
 
 def with_picture(found: Committed, gains: Picture) -> dict[str, str]:
@@ -68,7 +68,7 @@ def main(*, store: Store | None = None, path: Path = README, picture: Path = PIC
     """The command line: writes README's parts and its picture."""
     try:
         found = committed(store or Store())
-        gains = gains_figure(by_default(found, "table2"))
+        gains = gains_figure(of_models(found))
         write_record(path, filled(path.read_text("utf-8"), with_picture(found, gains)))
         gains.figure.savefig(picture, facecolor="white", dpi=150, metadata={"Description": gains.alt})
     except UserError as error:

@@ -136,12 +136,13 @@ def below(evidence: Evidence, protocol: Protocol, groups: Sequence[Sequence[Cell
     gains = [estimate(evidence.between(cells, [first], protocol)) for cells in groups]
     if not all(gain.is_below for gain in gains):
         return ""
-    return f"{'both' if len(gains) == 2 else 'all'} are below {first.name} ({in_a_row(gains)})"
+    listed = in_a_row([format_difference(gain) for gain in gains])
+    return f"{'both' if len(gains) == 2 else 'all'} are below {first.name} ({listed})"
 
 
-def in_a_row(gains: Sequence[Estimate]) -> str:
-    """Differences as a list in words."""
-    *others, last = map(format_difference, gains)
+def in_a_row(texts: Sequence[str]) -> str:
+    """Texts as a list in words."""
+    *others, last = texts
     return f"{', '.join(others)} and {last}" if others else last
 
 

@@ -63,9 +63,7 @@ ADVICE = {  # by ``protocol.page.answer_of``; {damped} says what is over damped 
     "worse, at first": "It starts behind, and these runs show no gain later.",
     "cannot tell": "These runs do not show a gain there.",
 }
-BEHIND_THE_BETTER = (
-    "At that rate it is behind the better base: use that base instead."  # what "worse" is of the same weights
-)
+BEHIND_THE_BETTER = "At that rate, use the better base instead."  # what "worse" is of the same weights
 EACH_CONDITION = (
     "WDL with each condition, on data sets with several seeds; only what survives Holm's correction counts."
 )
@@ -170,10 +168,9 @@ def by_data_set(all_models: Sequence[Evidence]) -> list[str]:
         over_base = format_difference(table2.average_over("base", evidence, "one_epoch"))
         on_average = "" if number else ", on average over the seven models"
         sentences.append(
-            f"On {evidence.data.title}, at the paper's learning rate, every run of base, damped base and APG is best "
-            f"after its first epoch: APG changes AUC by {gains[0]} points relative to the better of both bases, and by "
-            f"{over_base} relative to base{on_average} "
-            f"({table2.n_and_seeds(evidence, 'early_stopping')})."
+            f"On {evidence.data.title}, at the paper's learning rate, every run is best after its first epoch: APG "
+            f"changes AUC by {gains[0]} points relative to the better of both bases, and by {over_base} relative to "
+            f"base{on_average} ({table2.n_and_seeds(evidence, 'early_stopping')})."
             if same
             else f"On {evidence.data.title}, APG changes AUC by {gains[0]} points after one epoch and by {gains[1]} "
             f"with early stopping{on_average} ({table2.n_and_seeds(evidence, 'early_stopping')})."
