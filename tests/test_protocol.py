@@ -111,3 +111,20 @@ def test_when_base_passes_what_apg_has_after_its_first_epoch():
     assert page.passing([2, math.inf]) == "2.0, never in 1 of 2 seeds"
     assert page.passing([math.inf]) == "never in 1 of 1 seeds"
     assert page.best_epoch([79, 81, 80]) == 2
+
+
+def test_more_patience_is_compared_with_base_of_that_patience(row):
+    """One epoch is the best of every run, so the first difference is from damped base and the second from base."""
+
+    def extra(config):
+        better = 0.1 if config.version == "v5" else 0.3 * config.base_damping
+        found = scores(0.8 + better / 100, 0.8 + better / 100)
+        return {"scores": {protocol: replace(score, epoch=1) for protocol, score in found.items()}}
+
+    table = page.patience_table(evidence_of("protocol", row, lambda config: 0.8, extra))
+    assert (
+        "Δ against the better of base and damped base, with patience 3 against base with patience 3," in table.caption
+    )
+    lines = table.data.set_index("Version")[["Our Δ", "Against"]].to_dict("index")
+    assert lines["APG, K = 8, P = 128"] == {"Our Δ": "−0.20 ± 0.00", "Against": "damped base"}
+    assert lines["APG, K = 8, P = 128, patience 3"] == {"Our Δ": "+0.10 ± 0.00", "Against": ""}

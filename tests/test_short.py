@@ -15,7 +15,7 @@ from apg_repro.experiments.speed import page as speed
 from apg_repro.experiments.stability import page as stability
 from apg_repro.experiments.table7 import page as table7
 from apg_repro.paths import NOTEBOOKS
-from apg_repro.report.short import NO_RESULTS, NOTHING, block, gains, gains_over, in_short
+from apg_repro.report.short import NO_RESULTS, NOTHING, block, gains, gains_over, in_short, sides_in_words
 from apg_repro.report.statistics import estimate
 from apg_repro.report.tables import Markup, badge, plain
 from apg_repro.rows.evidence import Evidence
@@ -178,3 +178,12 @@ def test_every_page_of_results_begins_with_its_answer(path):
     first = next(n for n, cell in enumerate(cells) if n and cell.cell_type == "markdown")
     short = [cell for cell in cells[:first] if cell.source.splitlines()[-1].startswith(("in_short(", "block("))]
     assert [cell.metadata["tags"] for cell in short] == [["remove-input"]]
+
+
+def test_the_reference_is_named_once_and_then_it():
+    """Ahead, behind and neither, in this order; what is not there is left out."""
+    sides = {"Tmall": -1, "Frappe": 1, "MovieLens-1M": 0, "Globo.com": 1}
+    assert sides_in_words(sides, "base") == (
+        "ahead of base on Frappe and Globo.com, behind it on Tmall, and not told apart from it on MovieLens-1M"
+    )
+    assert sides_in_words({"Tmall": 0}, "tuned base") == "not told apart from tuned base on Tmall"

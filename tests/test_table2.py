@@ -66,6 +66,10 @@ def test_the_cells_have_every_auc_and_no_verdict(row):
     found = table.set_index(["Backbone", "Version"]).loc[("PNN", "tuned base")]
     assert found["Our AUC"] == "79.20 ± 0.64"
     assert found["Chosen"] == "learning rate 0.001, weight decay 0"
+    papers = table.set_index(["Backbone", "Version"])["Paper AUC"]
+    assert all(papers["PNN", name] for name in ("base", "APG"))
+    tuned = ("damped base", "tuned base", "tuned damped base", "tuned APG")
+    assert not any(papers["PNN", name] for name in tuned), "which the paper does not have"
 
 
 def test_what_was_added_when_results_were_known_is_marked(row):
