@@ -44,7 +44,7 @@ def test_a_value_with_few_seeds_is_not_picked(row):
             [
                 "learns sooner there and does not end better",
                 "is behind a static model",
-                "weight decay were searched: −0.30 ± 0.00 points (n = 2)",
+                "a tuned static model: −0.30 ± 0.00 points (n = 2)",
             ],
         ),
         (
@@ -53,7 +53,7 @@ def test_a_value_with_few_seeds_is_not_picked(row):
             [
                 "ends better there",
                 "is ahead of a static model",
-                "weight decay were searched: +0.40 ± 0.00 points (n = 2)",
+                "a tuned static model: +0.40 ± 0.00 points (n = 2)",
             ],
         ),
     ],

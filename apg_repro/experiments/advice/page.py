@@ -143,10 +143,9 @@ def answer(found: dict[str, Evidence], all_models: Sequence[Evidence] = ()) -> l
     if tuned.n:
         place = "behind" if tuned.is_below else "ahead of" if tuned.is_above else "not told apart from"
         sentences.append(
-            f"On {models.data.title} with early stopping, APG at the paper's learning rate is {place} a static model "
-            f"whose rate and weight decay were searched: "
-            f"{table2.marked_average(models, 'early_stopping', 'apg over tuned base')} points (n = {tuned.n}). Search "
-            "those first."
+            f"On {models.data.title} with early stopping, APG at the paper's learning rate is {place} a tuned static "
+            f"model: {table2.marked_average(models, 'early_stopping', 'apg over tuned base')} points (n = {tuned.n}). "
+            "Search learning rate and weight decay first."
         )
     return [*sentences[:-1], f"{sentences[-1]}{note_on_verdicts(sentences)}"]
 
