@@ -43,8 +43,8 @@ def test_a_value_with_few_seeds_is_not_picked(row):
             0.3,
             [
                 "learns sooner there and does not end better",
-                "is behind a static model",
-                "a tuned static model: −0.30 ± 0.00 points (n = 2)",
+                "is behind a tuned base",
+                "a tuned base: −0.30 ± 0.00 points (n = 2)",
             ],
         ),
         (
@@ -52,8 +52,8 @@ def test_a_value_with_few_seeds_is_not_picked(row):
             0.0,
             [
                 "ends better there",
-                "is ahead of a static model",
-                "a tuned static model: +0.40 ± 0.00 points (n = 2)",
+                "is ahead of a tuned base",
+                "a tuned base: +0.40 ± 0.00 points (n = 2)",
             ],
         ),
     ],
@@ -102,7 +102,7 @@ def test_the_advice_says_what_tuning_both_changes_which_runs_diverged_and_which_
     plan = replace(FULL, dataset="tmall", seeds=(6, 7))
     (text,) = page.by_data_set([evidence_of("table2", row, auc, extra, plan=plan)])
     assert text.startswith("On Tmall, at the paper's learning rate, every run is best after its first epoch")
-    assert "(n = 2, seeds 6 to 7). At that rate, use the better base instead." in text
+    assert "(n = 2, seeds 6 to 7). Use the better base instead." in text
     assert "1 of 14 runs of APG diverged, none of base." in text
     assert (
         "With both tuned (1 of 7 models, n = 2): +0.00 ± 0.00 (no difference) after one epoch, +0.00 ± 0.00 (no" in text

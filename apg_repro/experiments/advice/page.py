@@ -63,7 +63,7 @@ ADVICE = {  # by ``protocol.page.answer_of``; {damped} says what is over damped 
     "worse, at first": "It starts behind, and these runs show no gain later.",
     "cannot tell": "These runs do not show a gain there.",
 }
-BEHIND_THE_BETTER = "At that rate, use the better base instead."  # what "worse" is of the same weights
+BEHIND_THE_BETTER = "Use the better base instead."  # what "worse" is of the same weights
 EACH_CONDITION = (
     "WDL with each condition, on data sets with several seeds; only what survives Holm's correction counts."
 )
@@ -143,9 +143,9 @@ def answer(found: dict[str, Evidence], all_models: Sequence[Evidence] = ()) -> l
     if tuned.n:
         place = "behind" if tuned.is_below else "ahead of" if tuned.is_above else "not told apart from"
         sentences.append(
-            f"On {models.data.title} with early stopping, APG at the paper's learning rate is {place} a tuned static "
-            f"model: {table2.marked_average(models, 'early_stopping', 'apg over tuned base')} points (n = {tuned.n}). "
-            "Search learning rate and weight decay first."
+            f"On {models.data.title} with early stopping, APG at the paper's learning rate is {place} a tuned base: "
+            f"{table2.marked_average(models, 'early_stopping', 'apg over tuned base')} points (n = {tuned.n}). Search "
+            "rate and weight decay first."
         )
     return [*sentences[:-1], f"{sentences[-1]}{note_on_verdicts(sentences)}"]
 
@@ -168,7 +168,7 @@ def by_data_set(all_models: Sequence[Evidence]) -> list[str]:
         on_average = "" if number else ", on average over the seven models"
         sentences.append(
             f"On {evidence.data.title}, at the paper's learning rate, every run is best after its first epoch: APG "
-            f"changes AUC by {gains[0]} points relative to the better of both bases, and by {over_base} relative to "
+            f"changes AUC by {gains[0]} points relative to the better of both bases, {over_base} relative to "
             f"base{on_average} ({table2.n_and_seeds(evidence, 'early_stopping')})."
             if same
             else f"On {evidence.data.title}, APG changes AUC by {gains[0]} points after one epoch and by {gains[1]} "
