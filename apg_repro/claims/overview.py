@@ -7,6 +7,7 @@ from html import escape
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import MaxNLocator
 
 from apg_repro.catalogue import data_set
 from apg_repro.claims.claims import OTHER_DATASETS, REAL_DATASETS
@@ -95,7 +96,7 @@ def gains_figure(sets: Sequence[Evidence]) -> Picture:
         sets: Table 2 on several data sets; those on which some models are still to be run are left out.
     """
     sets = [evidence for evidence, *_ in table2.averages(sets)] or list(sets[:1])
-    fig, axes = plt.subplots(1, len(PROTOCOLS), figsize=(8.5, 1.3 + 0.45 * len(sets)), sharex=True, sharey=True)
+    fig, axes = plt.subplots(1, len(PROTOCOLS), figsize=(5.8, 1.4 + 0.45 * len(sets)), sharex=True, sharey=True)
     parts, texts = list[str](), list[str]()
     for axis, how in zip(axes, PROTOCOLS, strict=True):
         axis.axvline(0, color=INK, lw=1)
@@ -114,10 +115,11 @@ def gains_figure(sets: Sequence[Evidence]) -> Picture:
                 texts.append(table2.marked_average(evidence, how, name))
                 parts.append(f"{PROTOCOL_TITLES[how]}, {evidence.data.title}, {against}: {texts[-1]}")
         axis.set(title=PROTOCOL_HEADS[how], xlabel="Δ test AUC, points")
+        axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes[0].set_yticks(range(len(sets)), [evidence.data.title for evidence in sets])
     axes[0].set_ylim(len(sets) - 0.5, -0.5)
     found = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))  # each label once
-    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize="small")
+    fig.legend(found.values(), found.keys(), loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     return Picture(
         fig,
         "APG's gain of test AUC on the average of the paper's seven models, with 95 % intervals: "
