@@ -5,7 +5,7 @@ from dataclasses import replace
 from PIL import Image
 
 from apg_repro.claims import overview, page, readme
-from apg_repro.claims.status import status_table
+from apg_repro.claims.status import of_models, status_table
 from apg_repro.report.tables import NBSP, plain
 from apg_repro.rows.store import Store
 from tests.conftest import FULL, evidence_of, scores
@@ -13,7 +13,7 @@ from tests.conftest import FULL, evidence_of, scores
 
 def test_readme_and_home_say_what_the_committed_rows_give():
     found = page.committed(Store())
-    table, gains = status_table(found), overview.gains_figure(page.by_default(found, "table2"))
+    table, gains = status_table(found), overview.gains_figure(of_models(found))
     text, parts = readme.README.read_text("utf-8"), readme.with_picture(found, gains)
     assert "- On MovieLens-1M, APG changes AUC by" in parts["advice"]
     assert readme.filled(text, parts) == text, "write README again: python -m apg_repro.claims.readme"
