@@ -24,7 +24,7 @@ def test_the_page_has_a_line_per_fault_and_says_what_failed():
     found = faults.read()
     found[0] |= {"outcome": "failed", "fault": "<b>", "expected": "`make test` names it"}
     html = faults.summary(found) + faults.table(found)._repr_html_()
-    assert "1 fails" in html
+    assert "1 failed" in html
     assert "&lt;b&gt;" in html
     assert "<code>make test</code> names it" in html
     assert html.count('<th scope="row">') == len(found)
