@@ -124,7 +124,7 @@ def gains_figure(sets: Sequence[Evidence]) -> Picture:
         fig,
         "APG's gain of test AUC on the average of the paper's seven models, with 95 % intervals: "
         f"{', '.join(table2.AGAINST.values())}.{note_on_verdicts(texts)}",
-        f"Gains in points. {'; '.join(parts) or 'Not run'}.",
+        f"Gains in points: {'; '.join(parts) or 'not run'}.",
     )
 
 
