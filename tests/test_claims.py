@@ -368,7 +368,7 @@ def test_the_headline_names_each_device(empty):
     words = "training time of v4 in the widest layers on a {}, relative to base"
     for device, ours in (("CPU (a CPU)", "0.50 ×"), ("GPU (a GPU)", "1.10 ×")):
         assert list(table.loc[words.format(device)]) == ["0.61 ×", ours, page.SAME]
-    assert "0.50 times the time of base on a CPU (a CPU) and 1.10 times" in headline.answer(found).html
+    assert "0.50 times the time of base on a CPU (a CPU) and 1.10 times" in "".join(map(str, headline.answer(found)))
 
 
 def test_times_that_were_not_taken_in_turn_are_compared_through_base():
@@ -446,7 +446,7 @@ def test_the_headline_has_the_models_that_ran_and_the_costs(empty, row):
     assert list(table.loc["hidden weights of v4 in the widest layers, relative to base"]) == [
         "0.034 ×", "0.010 ×", page.SAME,
     ]  # fmt: skip
-    assert headline.answer(found).html == (
+    assert "".join(map(str, headline.answer(found))) == (
         "<p>With hidden layers of 1024, 512 and 256 units, the widest, v4, with the user as its "
         "condition, trains in 0.50 times the time of base on a CPU (a CPU) and has 0.010 times the hidden weights of "
         "base. Its time on a GPU has not been measured yet.</p>"
@@ -463,14 +463,16 @@ def test_an_average_is_shown_once_all_models_have_run(empty, row):
     whole = evidence_of("table2", row, auc)
     assert headline.average_and_standing(whole, "one_epoch", "apg") == "+1.00 ± 0.00 (n\u00a0=\u00a02), ahead in 7 of 7"
     found = {**empty, ("table2", "movielens"): whole}
-    answer = headline.answer(found).html
+    answer = "".join(map(str, headline.answer(found)))
     assert "after one epoch is ahead of the better of these two on MovieLens-1M (+1.00 ± 0.00). With early" in answer
     assert "stopping it is ahead of base on MovieLens-1M (+1.00 ± 0.00).</p>" in answer
     assert "in points of AUC (n = 2), APG" in answer
     both = found | {("table2", "tmall"): evidence_of("table2", row, auc, plan=replace(whole.plan, dataset="tmall"))}
-    assert "ahead of base on MovieLens-1M (+1.00 ± 0.00) and Tmall (+1.00 ± 0.00)." in headline.answer(both).html
+    assert "ahead of base on MovieLens-1M (+1.00 ± 0.00) and Tmall (+1.00 ± 0.00)." in "".join(
+        map(str, headline.answer(both))
+    )
     plain = "they are after one epoch +1.00 ± 0.00 on MovieLens-1M and +1.00 ± 0.00 on Tmall."
-    assert plain in headline.answer(both).html
+    assert plain in "".join(map(str, headline.answer(both)))
     gains |= {"WDL": -0.001, "PNN": 0.0}
     mixed = evidence_of("table2", row, auc)
     assert headline.average_and_standing(mixed, "one_epoch", "apg").endswith("ahead in 5 of 7, behind in 1")
@@ -483,7 +485,7 @@ def test_the_headline_without_rows_says_so(empty):
     table = headline.headline(empty).data.set_index("APG")
     assert list(table.loc["AUC of v5, against base"]) == ["+0.24, ahead in 7 of 7", "not run", "not run"]
     assert set(table[PROTOCOL_HEADS["one_epoch"]]) == {"not run"}
-    assert headline.answer(empty).html == "<p>Not all of this has been run.</p>"
+    assert "".join(map(str, headline.answer(empty))) == "<p>Not all of this has been run.</p>"
 
 
 def test_the_home_page_lists_every_suite_once_with_a_link_into_the_executed_pages():

@@ -36,11 +36,11 @@ from apg_repro.rows.evidence import Evidence
 from apg_repro.suite import Cell
 
 
-def answer(found: Committed) -> Markup:
+def answer(found: Committed) -> list[Markup]:
     """What came of the paper's two promises, in two paragraphs: the gains, and what they are relative to and cost."""
     lead, *rest = gains(found) or [""]
     paragraphs = [text for text in (lead, " ".join([*rest, *savings(found)])) if text]
-    return Markup("".join(f"<p>{escape(text)}</p>" for text in paragraphs or ["Not all of this has been run."]))
+    return [Markup(f"<p>{escape(text)}</p>") for text in paragraphs or ["Not all of this has been run."]]
 
 
 def promises(found: Committed) -> list[str]:

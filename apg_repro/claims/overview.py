@@ -41,9 +41,10 @@ FOLDER = "executed/"  # of the pages, seen from the home page
 
 
 def opening(store: Store) -> str:
-    """What the home page begins with, as HTML: the answer in three sentences, a figure, its scope, and advice."""
+    """What the home page begins with, as HTML: the answer, its figure, what it rests on, its scope, and advice."""
     found = committed(store)
-    parts = answer(found), gains_figure(of_models(found)), scope(found), advice_list(found)
+    lead, *details = answer(found)
+    parts = lead, gains_figure(of_models(found)), *details, scope(found), advice_list(found)
     return "\n\n".join(part._repr_html_() for part in parts)
 
 

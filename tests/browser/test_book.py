@@ -252,7 +252,7 @@ def test_a_figure_can_be_enlarged_and_closed(visit):
     tab.locator(".apg-enlarge").first.click()
     assert tab.locator(".apg-dialog svg").is_visible()
     tab.keyboard.press("Escape")
-    assert tab.locator(".apg-dialog").count() == 0
+    tab.locator(".apg-dialog").wait_for(state="detached")
 
 
 HOVERING = {
