@@ -10,7 +10,6 @@ from apg_repro.backbones import PAPER_BACKBONES
 from apg_repro.claims.claims import DATASET, MEMORY, TIME
 from apg_repro.claims.measured import span
 from apg_repro.claims.page import SAME, Committed, by_default
-from apg_repro.claims.rules import in_a_row
 from apg_repro.claims.status import of_models
 from apg_repro.config import DEVICE_KINDS, PROTOCOLS, Protocol, RunConfig
 from apg_repro.experiments.comparators import page as comparators
@@ -21,7 +20,7 @@ from apg_repro.experiments.table5.plan import WIDEST
 from apg_repro.paper import numbers as paper
 from apg_repro.report.costs import Spread, rounded
 from apg_repro.report.devices import measured_devices, on_a
-from apg_repro.report.short import sides_in_words
+from apg_repro.report.short import in_a_row, sides_in_words
 from apg_repro.report.statistics import Estimate, estimate
 from apg_repro.report.tables import (
     MISSING,
@@ -54,8 +53,8 @@ def gains(found: Committed) -> list[str]:
     if not averages:
         return []
     sets = [evidence for evidence, *_ in averages]
-    n = dict.fromkeys(table2.n_and_seeds(evidence, protocol) for evidence in sets for protocol in PROTOCOLS)
-    same_n = f" ({next(iter(n))})" if len(n) == 1 else ""
+    seeds = dict.fromkeys(table2.n_and_seeds(evidence, protocol) for evidence in sets for protocol in PROTOCOLS)
+    of_all = f" ({next(iter(seeds))})" if len(seeds) == 1 else ""
     plain = [
         f"{format_difference(table2.average_over('base', evidence, 'one_epoch'))} on {evidence.data.title}"
         for evidence in sets
@@ -69,18 +68,18 @@ def gains(found: Committed) -> list[str]:
     return [
         "APG generates a model's hidden layers anew for every row; base has fixed ones, and damped base is base whose "
         "hidden weights take smaller steps. On the average of the paper's seven models, in points of AUC"
-        f"{same_n}, APG (v5, self-wise) after one epoch is {standing(averages, 'one_epoch', not same_n)}. With early "
-        f"stopping it is {standing(averages, 'early_stopping', not same_n)}.",
+        f"{of_all}, APG (v5, self-wise) after one epoch is {standing(averages, 'one_epoch', not of_all)}. With early "
+        f"stopping it is {standing(averages, 'early_stopping', not of_all)}.",
         f"After one epoch{where} gains are over the better of base and damped base. Over base itself, as in the paper, "
         f"they are after one epoch {in_a_row(plain)}.",
     ]
 
 
-def standing(averages: Sequence[tuple[Evidence, Estimate, Estimate]], protocol: Protocol, with_n: bool) -> str:
+def standing(averages: Sequence[tuple[Evidence, Estimate, Estimate]], protocol: Protocol, with_seeds: bool) -> str:
     """On which data sets the average gain is above 0, on which below, and on which neither, with its number.
 
     Args:
-        with_n: whether to say how many seeds each has.
+        with_seeds: whether to say how many seeds each has.
     """
     sides: dict[str, int] = {}
     for evidence, *gains in averages:
@@ -88,7 +87,7 @@ def standing(averages: Sequence[tuple[Evidence, Estimate, Estimate]], protocol: 
         damped = table2.average_over("damped base", evidence, protocol)
         is_plain = gain.is_above and damped.n > 0 and not damped.is_above
         notes = [
-            table2.marked_average(evidence, protocol), table2.n_and_seeds(evidence, protocol) * with_n,
+            table2.marked_average(evidence, protocol), table2.n_and_seeds(evidence, protocol) * with_seeds,
             "not of damped base" * is_plain,
         ]  # fmt: skip
         sides[f"{evidence.data.title} ({', '.join(filter(None, notes))})"] = gain.side

@@ -98,7 +98,7 @@ def gains_figure(sets: Sequence[Evidence]) -> Picture:
     """
     sets = [evidence for evidence, *_ in table2.averages(sets)] or list(sets[:1])
     fig, axes = plt.subplots(1, len(PROTOCOLS), figsize=(5.8, 1.4 + 0.45 * len(sets)), sharex=True, sharey=True)
-    parts, texts = list[str](), list[str]()
+    parts, texts, colours = list[str](), list[str](), sns.color_palette("colorblind")
     for axis, how in zip(axes, PROTOCOLS, strict=True):
         axis.axvline(0, color=INK, lw=1)
         for place, evidence in enumerate(sets):
@@ -111,7 +111,7 @@ def gains_figure(sets: Sequence[Evidence]) -> Picture:
                     continue
                 axis.errorbar(
                     gain.mean, place + 0.2 * n - 0.1, xerr=gain.error_bar, fmt="o", ms=5, capsize=3, lw=2,
-                    color=sns.color_palette("colorblind")[n], label=f"ours, {against}",
+                    color=colours[n], label=f"ours, {against}",
                 )  # fmt: skip
                 texts.append(table2.marked_average(evidence, how, name))
                 parts.append(f"{PROTOCOL_TITLES[how]}, {evidence.data.title}, {against}: {texts[-1]}")

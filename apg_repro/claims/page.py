@@ -200,9 +200,9 @@ def main_points(found: Committed) -> list[Markup]:
         for protocol in PROTOCOLS
     }
     about[NO_PROTOCOL] = "The verdicts on the {} others, on times, memories, counts or data that are not here, are"
-    texts = []
+    judged, texts = lines(found), []
     for when, words in about.items():
-        counts = Counter(counted_as(line.finding) for line in lines(found) if line.when == when)
+        counts = Counter(counted_as(line.finding) for line in judged if line.when == when)
         verdicts = Counter({verdict: counts[verdict] for verdict in verdict_order() if verdict != "not run"})
         none = counts.total() - verdicts.total()
         text = f"{words.format(counts.total())} {badges(verdicts, between=', ')}"

@@ -15,6 +15,7 @@ from html import escape
 from apg_repro.catalogue import data_set
 from apg_repro.config import DeviceKind, Protocol
 from apg_repro.report.comparison import compare, paper_auc
+from apg_repro.report.short import in_a_row
 from apg_repro.report.statistics import (
     HOLDS,
     NOT_AFTER_HOLM,
@@ -138,12 +139,6 @@ def below(evidence: Evidence, protocol: Protocol, groups: Sequence[Sequence[Cell
         return ""
     listed = in_a_row([format_difference(gain) for gain in gains])
     return f"{'both' if len(gains) == 2 else 'all'} are below {first.name} ({listed})"
-
-
-def in_a_row(texts: Sequence[str]) -> str:
-    """Texts as a list in words."""
-    *others, last = texts
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,12 @@ def block(texts: Sequence[Text]) -> Markup:
     return Markup(f'<div class="apg-short"><b>In short</b>{body}</div>')
 
 
+def in_a_row(texts: Sequence[str]) -> str:
+    """Texts as a list in words."""
+    *others, last = texts
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def by_side(sides: Mapping[str, int]) -> dict[str, list[str]]:
     """Names by the side of 0 that each is on (1, -1 or 0), in words; no words without a name."""
     words = {1: "ahead of", -1: "behind", 0: "not told apart from"}
@@ -50,7 +56,7 @@ def sides_in_words(sides: Mapping[str, int], reference: str) -> str:
         sides: of 0, on which the difference from it lies, by data set; at least one.
     """
     *others, last = (
-        f"{words} {'it' if number else reference} on {' and '.join(names)}"
+        f"{words} {'it' if number else reference} on {in_a_row(names)}"
         for number, (words, names) in enumerate(by_side(sides).items())
     )
     return f"{', '.join(others)}, and {last}" if others else last

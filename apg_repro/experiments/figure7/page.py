@@ -93,20 +93,17 @@ def judged(evidence: Evidence, part: Range, protocol: Protocol) -> list[tuple[Es
     All values of the figure are one family, as they have one reference; the difference of two means is one test.
     """
     if part.than is None:
-        judgements = against_base(evidence, protocol)
-        return [
-            (estimate(evidence.differences(cell, protocol)), judgements[cell.name]) for cell in part.cells(evidence)
-        ]
+        family = against_base(evidence, protocol)
+        return [family[cell.name] for cell in part.cells(evidence)]
     difference = estimate(evidence.between(part.cells(evidence), part.than.cells(evidence), protocol))
     return [(difference, judge(difference, 1.0))]
 
 
-def against_base(evidence: Evidence, protocol: Protocol) -> dict[str, Judgement]:
-    """The judgement on every value of every axis, less base, by its cell."""
-    found = {cell.name: gap for axis in AXES for cell, gap in along(evidence, axis, protocol)}
-    return judge_lines(
-        {name: (runs_of(evidence, [evidence.cell(name)], protocol), gap, 1.0) for name, gap in found.items()}
-    )
+def against_base(evidence: Evidence, protocol: Protocol) -> dict[str, tuple[Estimate, Judgement]]:
+    """Difference from base and judgement of every value of every axis, by its cell."""
+    found = [each for axis in AXES for each in along(evidence, axis, protocol)]
+    judgements = judge_lines({cell.name: (runs_of(evidence, [cell], protocol), gap, 1.0) for cell, gap in found})
+    return {cell.name: (gap, judgements[cell.name]) for cell, gap in found}
 
 
 def verdicts(evidence: Evidence, part: Range, protocol: Protocol) -> Counter[str]:
